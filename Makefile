@@ -1,0 +1,121 @@
+# Makefile: builds cradle. `make help` lists the targets.
+#
+# VARIANT = release | asan | tsan | fuzz | coverage, each in build/VARIANT. One library per folder of src/;
+# programs are linked from them in the order that the layers allow (see docs/ARCHITECTURE.md, checked by t/layers.sh).
+
+VARIANT ?= release
+PREFIX ?= /usr
+DESTDIR ?=
+B := build/$(VARIANT)
+VERSION := $(shell cat VERSION)
+
+CC_release := gcc
+CC_asan := gcc
+CC_tsan := gcc
+CC_coverage := gcc
+CC_fuzz := clang-14
+CC := $(CC_$(VARIANT))
+
+PKGS := openssl libevent_core libevent_extra jansson sqlite3 libseccomp libcurl
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
+
+WARN := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wundef -Werror
+HARDEN_release := -O2 -D_FORTIFY_SOURCE=2 -fstack-clash-protection
+HARDEN_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+HARDEN_tsan := -O1 -fsanitize=thread
+HARDEN_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+HARDEN_coverage := -O0 --coverage
+CF_PROTECTION := $(if $(filter x86_64,$(shell uname -m)),-fcf-protection=full,)
+CFLAGS_ALL = -std=gnu17 -g -fPIC -fstack-protector-strong $(CF_PROTECTION) $(WARN) $(HARDEN_$(VARIANT)) \
+	-D_GNU_SOURCE -DCRADLE_VERSION='"$(VERSION)"' -Isrc -Iinclude $(PKG_CFLAGS) $(CFLAGS)
+LDFLAGS_ALL = $(if $(filter fuzz,$(VARIANT)),,-pie) -Wl,-z,relro,-z,now,-z,noexecstack $(filter -fsanitize% --coverage,$(HARDEN_$(VARIANT))) $(LDFLAGS)
+
+LIB_crypto := $(shell pkg-config --libs libcrypto)
+LIB_ssl := $(shell pkg-config --libs openssl)
+LIB_event := $(shell pkg-config --libs libevent_extra libevent_core)
+LIB_json := $(shell pkg-config --libs jansson)
+LIB_sqlite := $(shell pkg-config --libs sqlite3)
+LIB_seccomp := $(shell pkg-config --libs libseccomp)
+LIB_curl := $(shell pkg-config --libs libcurl)
+LIB_mosquitto := -lmosquitto
+
+FOLDERS := base crypt wire store core role cli net dev agent edge plugin
+objs = $(patsubst src/%.c,$(B)/%.o,$(wildcard src/$(1)/*.c))
+# main files are linked into their program only
+MAINS := $(B)/role/cradled.o $(B)/cli/cradle.o $(B)/agent/cradle_agent.o $(B)/edge/cradle_edge.o
+LIBS := $(foreach f,$(FOLDERS),$(B)/lib$(f).a)
+
+PROGRAMS := $(foreach p,role/cradled.c:cradled cli/cradle.c:cradle agent/cradle_agent.c:cradle-agent edge/cradle_edge.c:cradle-edge,\
+	$(if $(wildcard src/$(word 1,$(subst :, ,$(p)))),$(B)/$(word 2,$(subst :, ,$(p)))))
+PLUGIN := $(if $(wildcard src/plugin/*.c),$(B)/cradle_mosquitto.so)
+DEVLIB := $(if $(wildcard src/dev/*.c),$(B)/libcradle-dev.a)
+UNITS := $(patsubst t/unit/%.c,$(B)/t/%,$(wildcard t/unit/*.c))
+TOOLS := $(patsubst t/tool/%.c,$(B)/t/%,$(wildcard t/tool/*.c))
+BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
+FUZZERS := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/*.c))
+
+.PHONY: all lib tests fuzzers benches clean install help man
+all: $(LIBS) $(PROGRAMS) $(PLUGIN) $(DEVLIB)
+tests: all $(UNITS) $(TOOLS) $(FUZZERS:%=$(B)/t/replay_%)
+fuzzers: $(FUZZERS:%=$(B)/t/fuzz_%)
+benches: all $(BENCHES)
+
+$(B)/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+
+define folder_lib
+$(B)/lib$(1).a: $(filter-out $(MAINS),$(call objs,$(1)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach f,$(FOLDERS),$(eval $(call folder_lib,$(f))))
+
+link = $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o %.c,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+A = $(foreach f,$(1),$(B)/lib$(f).a)
+
+$(B)/cradled: $(B)/role/cradled.o $(call A,role core store wire crypt base)
+	$(link) $(LIB_event) $(LIB_json) $(LIB_sqlite) $(LIB_seccomp) $(LIB_crypto)
+$(B)/cradle: $(B)/cli/cradle.o $(call A,cli net wire crypt base)
+	$(link) $(LIB_curl) $(LIB_json) $(LIB_ssl)
+$(B)/cradle-agent: $(B)/agent/cradle_agent.o $(call A,agent dev net wire crypt base)
+	$(link) $(LIB_curl) $(LIB_json) $(LIB_mosquitto) $(LIB_ssl)
+$(B)/cradle-edge: $(B)/edge/cradle_edge.o $(call A,edge net wire crypt base)
+	$(link) $(LIB_curl) $(LIB_event) $(LIB_json) $(LIB_ssl)
+$(B)/cradle_mosquitto.so: $(call objs,plugin) $(call A,wire crypt base)
+	$(CC) $(CFLAGS_ALL) -shared -Wl,-z,relro,-z,now -Wl,--version-script=src/plugin/plugin.map $(filter -fsanitize% --coverage,$(HARDEN_$(VARIANT))) -o $@ $(filter %.o,$^) \
+	  -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIB_json) $(LIB_crypto) -lpthread
+$(B)/libcradle-dev.a: $(B)/libdev.a
+	cp $< $@
+
+TEST_LIBS = $(call A,role core store net wire crypt agent dev edge base)
+TEST_LINK = $(LIB_curl) $(LIB_event) $(LIB_json) $(LIB_sqlite) $(LIB_seccomp) $(LIB_mosquitto) $(LIB_ssl) -lpthread
+$(B)/t/%: t/unit/%.c $(TEST_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -I. $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(TEST_LINK)
+# tools are third parties: they link nothing of src/
+$(B)/t/%: t/tool/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(LIB_mosquitto) $(LIB_json) $(LIB_ssl) -lpthread
+$(B)/t/replay_%: t/fuzz/%.c t/fuzz/replay.h $(TEST_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -I. -DFUZZ_REPLAY $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(TEST_LINK)
+$(B)/t/fuzz_%: t/fuzz/%.c $(TEST_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -I. -fsanitize=fuzzer $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(TEST_LINK)
+$(B)/bench/%: bench/%.c $(TEST_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -I. $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(TEST_LINK)
+
+clean:
+	rm -rf build
+
+help:
+	@echo "make [VARIANT=release|asan|tsan|fuzz|coverage] all    programs in build/VARIANT"
+	@echo "make VARIANT=asan tests                              tests (run them with ./check)"
+	@echo "make VARIANT=fuzz fuzzers                            libFuzzer targets (run them with t/fuzz.sh SECONDS)"
+	@echo "make benches                                         benchmarks (run them with bench/run)"
+	@echo "make install DESTDIR=... PREFIX=/usr                 programs, plugin, library, units, man pages"
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,143 @@
+/* file.c: see file.h. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+void path_join(char *out, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(out, PATH_MAX_LEN, fmt, ap);
+    va_end(ap);
+    INVARIANT(n >= 0 && n < PATH_MAX_LEN);
+}
+
+enum err file_read(const char *path, struct buf *out)
+{
+    CLEANUP(fd_close_p) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? CE_NOT_FOUND : CE_IO;
+    for (;;) {
+        uint8_t chunk[16384];
+        ssize_t n = read(fd, chunk, sizeof chunk);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return CE_IO;
+        if (n == 0)
+            break;
+        buf_put(out, chunk, (size_t)n);
+        mem_zero(chunk, (size_t)n);
+    }
+    return buf_err(out);
+}
+
+static enum err write_all(int fd, struct span bytes)
+{
+    while (bytes.n) {
+        ssize_t n = write(fd, bytes.p, bytes.n);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_from_errno(errno);
+        bytes.p += n;
+        bytes.n -= (size_t)n;
+    }
+    return CE_OK;
+}
+
+enum err file_append_sync(int fd, struct span bytes)
+{
+    enum err e = write_all(fd, bytes);
+    if (!e && fdatasync(fd))
+        e = err_from_errno(errno);
+    return e;
+}
+
+static enum err folder_sync(const char *path)
+{
+    char dir[PATH_MAX_LEN];
+    const char *slash = strrchr(path, '/');
+    if (slash)
+        path_join(dir, "%.*s", (int)(slash == path ? 1 : slash - path), path);
+    else
+        path_join(dir, ".");
+    CLEANUP(fd_close_p) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return CE_IO;
+    return fsync(fd) ? err_from_errno(errno) : CE_OK;
+}
+
+static enum err write_temp(const char *tmp, struct span bytes, mode_t mode)
+{
+    unlink(tmp);
+    CLEANUP(fd_close_p) int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd < 0)
+        return err_from_errno(errno);
+    enum err e = write_all(fd, bytes);
+    if (!e && (fchmod(fd, mode) || fsync(fd)))
+        e = err_from_errno(errno);
+    return e;
+}
+
+static enum err file_place(const char *path, struct span bytes, mode_t mode, bool replace)
+{
+    char tmp[PATH_MAX_LEN];
+    path_join(tmp, "%s.tmp-%ld", path, (long)getpid());
+    enum err e = write_temp(tmp, bytes, mode);
+    if (!e && replace && rename(tmp, path))
+        e = err_from_errno(errno);
+    if (!e && !replace && link(tmp, path))
+        e = errno == EEXIST ? CE_EXISTS : err_from_errno(errno);
+    int eno = errno;
+    if (e || !replace)
+        unlink(tmp);
+    errno = eno;
+    return e ? e : folder_sync(path);
+}
+
+enum err file_write_atomic(const char *path, struct span bytes, mode_t mode) { return file_place(path, bytes, mode, true); }
+enum err file_write_new(const char *path, struct span bytes, mode_t mode) { return file_place(path, bytes, mode, false); }
+
+enum err file_mkdirs(const char *path, mode_t mode)
+{
+    char part[PATH_MAX_LEN];
+    path_join(part, "%s", path);
+    for (char *p = part + 1;; p++) {
+        if (*p != '/' && *p)
+            continue;
+        char was = *p;
+        *p = 0;
+        if (mkdir(part, mode) && errno != EEXIST)
+            return err_from_errno(errno);
+        *p = was;
+        if (!was)
+            return CE_OK;
+    }
+}
+
+bool file_exists(const char *path) { return access(path, F_OK) == 0; }
+
+enum err random_bytes(void *out, size_t n)
+{
+    uint8_t *p = out;
+    while (n) {
+        ssize_t got = getrandom(p, n, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return CE_IO;
+        p += got;
+        n -= (size_t)got;
+    }
+    return CE_OK;
+}

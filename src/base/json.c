@@ -1,0 +1,123 @@
+/* json.c: see json.h. */
+#include "base/json.h"
+
+#include "base/clock.h"
+
+static void json_text(struct buf *b, struct span s)
+{
+    buf_put_u8(b, '"');
+    for (size_t i = 0; i < s.n;) {
+        uint8_t c = s.p[i];
+        size_t len = 1;
+        if (c >= 0x80) {
+            while (len < 4 && i + len < s.n && (s.p[i + len] & 0xc0) == 0x80)
+                len++;
+            if (span_is_utf8(span_of(s.p + i, len)))
+                buf_put(b, s.p + i, len);
+            else {
+                buf_put_str(b, "\xef\xbf\xbd");
+                len = 1;
+            }
+        } else if (c == '"' || c == '\\') {
+            buf_put_u8(b, '\\');
+            buf_put_u8(b, c);
+        } else if (c < 0x20 || c == 0x7f) {
+            buf_printf(b, "\\u%04x", c);
+        } else {
+            buf_put_u8(b, c);
+        }
+        i += len;
+    }
+    buf_put_u8(b, '"');
+}
+
+static void json_key(struct json_out *j, const char *key)
+{
+    if (j->comma)
+        buf_put_u8(j->b, ',');
+    j->comma = true;
+    if (key) {
+        json_text(j->b, span_str(key));
+        buf_put_u8(j->b, ':');
+    }
+}
+
+static void json_open(struct json_out *j, const char *key, char c)
+{
+    json_key(j, key);
+    buf_put_u8(j->b, (uint8_t)c);
+    j->comma = false;
+}
+
+static void json_close(struct json_out *j, char c)
+{
+    buf_put_u8(j->b, (uint8_t)c);
+    j->comma = true;
+}
+
+void json_obj(struct json_out *j, const char *key) { json_open(j, key, '{'); }
+void json_obj_end(struct json_out *j) { json_close(j, '}'); }
+void json_arr(struct json_out *j, const char *key) { json_open(j, key, '['); }
+void json_arr_end(struct json_out *j) { json_close(j, ']'); }
+
+void json_str(struct json_out *j, const char *key, struct span v)
+{
+    json_key(j, key);
+    json_text(j->b, v);
+}
+
+void json_cstr(struct json_out *j, const char *key, const char *v) { json_str(j, key, span_str(v)); }
+
+void json_int(struct json_out *j, const char *key, int64_t v)
+{
+    json_key(j, key);
+    buf_printf(j->b, "%lld", (long long)v);
+}
+
+void json_bool(struct json_out *j, const char *key, bool v)
+{
+    json_key(j, key);
+    buf_put_str(j->b, v ? "true" : "false");
+}
+
+void json_null(struct json_out *j, const char *key)
+{
+    json_key(j, key);
+    buf_put_str(j->b, "null");
+}
+
+void json_hex(struct json_out *j, const char *key, struct span v)
+{
+    json_key(j, key);
+    buf_put_u8(j->b, '"');
+    buf_put_hex(j->b, v);
+    buf_put_u8(j->b, '"');
+}
+
+void json_base64(struct json_out *j, const char *key, struct span v)
+{
+    json_key(j, key);
+    buf_put_u8(j->b, '"');
+    buf_put_base64(j->b, v, 0);
+    buf_put_u8(j->b, '"');
+}
+
+void json_time_s(struct json_out *j, const char *key, int64_t at_s)
+{
+    char text[CLOCK_TEXT_MAX];
+    clock_text_s(at_s, text);
+    json_cstr(j, key, text);
+}
+
+void json_time_ms(struct json_out *j, const char *key, int64_t at_ms)
+{
+    char text[CLOCK_TEXT_MAX];
+    clock_text_ms(at_ms, text);
+    json_cstr(j, key, text);
+}
+
+void json_raw(struct json_out *j, const char *key, struct span v)
+{
+    json_key(j, key);
+    buf_put_span(j->b, v);
+}

@@ -1,0 +1,41 @@
+#!/bin/sh
+# layers.sh: a folder of src/ includes only from the folders that its layer allows, and no file breaks the house rules
+# that a machine can see. Prints TAP.
+cd "$(dirname "$0")/.." || exit 1
+n=0; bad=0
+allow() { # folder, allowed folders
+    for f in src/"$1"/*.[ch]; do
+        [ -e "$f" ] || continue
+        sed -n 's/^#include "\([a-z]*\)\/.*/\1/p' "$f" | sort -u | while read -r inc; do
+            case " $1 $2 " in *" $inc "*) ;; *) echo "$f includes from $inc/, which $1 may not" ;; esac
+        done
+    done
+}
+layers=$(
+    allow base ""
+    allow crypt "base"
+    allow wire "base crypt"
+    allow store "base"
+    allow net "base crypt wire"
+    allow core "base crypt wire store"
+    allow role "base crypt wire store core"
+    allow cli "base crypt wire net"
+    allow dev "cradle"
+    allow agent "base wire net dev cradle"
+    allow edge "base crypt wire net cradle"
+    allow plugin "base crypt wire cradle"
+)
+# include/cradle is the public face: every folder may use it
+layers=$(printf '%s\n' "$layers" | grep -v 'includes from cradle/' | grep .)
+report() { # name, findings
+    n=$((n + 1))
+    if [ -z "$2" ]; then echo "ok $n - $1"; else echo "not ok $n - $1"; printf '%s\n' "$2" | sed 's/^/# /'; bad=1; fi
+}
+report "layers: every include is allowed" "$layers"
+report "no unbounded string functions" "$(grep -nE '\b(strcpy|strcat|sprintf|gets|strtok)\(' -r src include)"
+report "malloc only in base/mem (the device library and the rest use none of their own)" "$(grep -nE '\b(malloc|calloc|realloc)\(' -r src | grep -v '^src/base/mem\.')"
+report "signer links neither store nor core" "$(grep -nE '#include "(store|core)/' src/role/signer*.[ch] 2>/dev/null)"
+report "no typedef of structs" "$(grep -nE '^typedef struct' -r src include)"
+report "files of 500 lines or less" "$(find src include t bench -name '*.[ch]' -exec wc -l {} + | awk '$2 != "total" && $1 > 500 {print $2 ": " $1 " lines"}')"
+echo "1..$n"
+exit $bad
