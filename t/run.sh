@@ -1,0 +1,51 @@
+#!/bin/sh
+# run.sh: runs tests that print TAP, two at a time, and counts. usage: t/run.sh [--list | NAME ...]
+# A test that ends without a plan, with another count than its plan, with an exit code, or not in time counts as failed.
+cd "$(dirname "$0")/.." || exit 1
+B=${CRADLE_BUILD:-$PWD/build/asan}
+export CRADLE_BUILD="$B"
+export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:exitcode=99${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
+export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1"
+limit_s=${CRADLE_TEST_LIMIT_S:-420}
+
+all_tests() {
+    echo layers
+    for f in t/unit/*.c; do [ -e "$f" ] && echo "unit/$(basename "$f" .c)"; done
+    for f in t/fuzz/*.c; do [ -e "$f" ] && echo "replay/$(basename "$f" .c)"; done
+    for f in t/scenario/*.sh; do [ -e "$f" ] && echo "scenario/$(basename "$f" .sh)"; done
+}
+run_one() { # name: TAP to build/…/t/out/NAME.tap
+    out="$B/t/out/$(echo "$1" | tr / _).tap"
+    name=${1#*/}
+    began=$(date +%s)
+    case "$1" in
+    layers) timeout "$limit_s" sh t/layers.sh ;;
+    unit/*) timeout "$limit_s" "$B/t/$name" ;;
+    replay/*) timeout "$limit_s" "$B/t/replay_$name" "t/corpus/$name" ;;
+    scenario/*) timeout -k 10 "$limit_s" sh "t/scenario/$name.sh" ;;
+    esac >"$out" 2>"$out.err" </dev/null
+    rc=$?
+    good=$(grep -c '^ok ' "$out"); bad=$(grep -c '^not ok ' "$out")
+    plan=$(sed -n 's/^1\.\.\([0-9][0-9]*\)$/\1/p' "$out" | tail -n 1)
+    why=
+    if [ $rc = 124 ] || [ $rc = 137 ]; then why="did not end within $limit_s s"
+    elif [ -z "$plan" ]; then why="ended without a plan (exit code $rc)"
+    elif [ "$plan" != $((good + bad)) ]; then why="planned $plan, ran $((good + bad))"
+    elif [ "$plan" = 0 ]; then why="tested nothing"
+    elif [ $rc != 0 ] && [ "$bad" = 0 ]; then why="exit code $rc"; fi
+    [ -z "$why" ] || { bad=$((bad + 1)); echo "not ok - $1 $why" >>"$out"; }
+    echo "$good $bad" >"$out.count"
+    if [ "$bad" = 0 ]; then echo "ok    $1 ($good, $(($(date +%s) - began)) s)"; return; fi
+    {
+        echo "FAIL  $1 ($good passed, $bad failed)"
+        grep -A 12 '^not ok' "$out" | head -n 60
+        tail -n 40 "$out.err" | sed 's/^/    | /'
+    }
+}
+
+if [ "${1:-}" = --list ]; then all_tests; exit 0; fi
+if [ "${1:-}" = --one ]; then run_one "$2"; exit 0; fi
+rm -rf "$B/t/out"
+mkdir -p "$B/t/out"
+{ if [ $# -gt 0 ]; then printf '%s\n' "$@"; else all_tests; fi; } | xargs -P 2 -n 1 sh t/run.sh --one
+cat "$B"/t/out/*.count | awk '{ good += $1; bad += $2 } END { printf "%d passed, %d failed\n", good, bad; exit bad > 0 || good == 0 }'
