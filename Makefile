@@ -89,7 +89,7 @@ $(B)/cradle_mosquitto.so: $(call objs,plugin) $(call A,wire crypt base)
 $(B)/libcradle-dev.a: $(B)/libdev.a
 	cp $< $@
 
-TEST_LIBS = $(call A,role core store net wire crypt agent dev edge base)
+TEST_LIBS = $(call A,role core store cli net wire crypt agent dev edge base)
 TEST_LINK = $(LIB_curl) $(LIB_event) $(LIB_json) $(LIB_sqlite) $(LIB_seccomp) $(LIB_mosquitto) $(LIB_ssl) -lpthread
 $(B)/t/%: t/unit/%.c $(TEST_LIBS)
 	@mkdir -p $(@D)
