@@ -57,7 +57,8 @@ MUST_USE enum err net_request(struct net *n, const char *method, const char *pat
 MUST_USE enum err net_json(struct net *n, const char *method, const char *path, struct span body, struct net_reply *reply,
                            struct fault *f);
 
-/* A GET whose answer never ends. All callbacks run in the caller's thread; false ends the stream with CE_OK. */
+/* A GET whose answer never ends. All callbacks run in the caller's thread and may call net_request on the same struct net (the
+ * stream has a connection of its own); false ends the stream with CE_OK. */
 struct net_stream_calls {
     bool (*on_open)(void *arg);                      /* status 200 has come; may be NULL */
     bool (*on_bytes)(void *arg, struct span bytes);  /* any cut of the body */
