@@ -39,7 +39,7 @@ LIB_seccomp := $(shell pkg-config --libs libseccomp)
 LIB_curl := $(shell pkg-config --libs libcurl)
 LIB_mosquitto := -lmosquitto
 
-FOLDERS := base crypt wire store core role cli net dev agent edge plugin
+FOLDERS := base crypt wire snap store core role cli net dev agent edge plugin
 objs = $(patsubst src/%.c,$(B)/%.o,$(wildcard src/$(1)/*.c))
 # main files are linked into their program only
 MAINS := $(B)/role/cradled.o $(B)/cli/cradle.o $(B)/agent/cradle_agent.o $(B)/edge/cradle_edge.o
@@ -81,15 +81,15 @@ $(B)/cradle: $(B)/cli/cradle.o $(call A,cli net wire crypt base)
 	$(link) $(LIB_curl) $(LIB_json) $(LIB_ssl)
 $(B)/cradle-agent: $(B)/agent/cradle_agent.o $(call A,agent dev net wire crypt base)
 	$(link) $(LIB_curl) $(LIB_json) $(LIB_mosquitto) $(LIB_ssl)
-$(B)/cradle-edge: $(B)/edge/cradle_edge.o $(call A,edge net wire crypt base)
+$(B)/cradle-edge: $(B)/edge/cradle_edge.o $(call A,edge snap net wire crypt base)
 	$(link) $(LIB_curl) $(LIB_event) $(LIB_json) $(LIB_ssl)
-$(B)/cradle_mosquitto.so: $(call objs,plugin) $(call A,wire crypt base)
+$(B)/cradle_mosquitto.so: $(call objs,plugin) $(call A,snap wire crypt base) src/plugin/plugin.map
 	$(CC) $(CFLAGS_ALL) -shared -Wl,-z,relro,-z,now -Wl,--version-script=src/plugin/plugin.map $(filter -fsanitize% --coverage,$(HARDEN_$(VARIANT))) -o $@ $(filter %.o,$^) \
 	  -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIB_json) $(LIB_crypto) -lpthread
 $(B)/libcradle-dev.a: $(B)/libdev.a
 	cp $< $@
 
-TEST_LIBS = $(call A,role core store cli net wire crypt agent dev edge base)
+TEST_LIBS = $(call A,role core store cli net wire crypt agent dev edge plugin snap base)
 TEST_LINK = $(LIB_curl) $(LIB_event) $(LIB_json) $(LIB_sqlite) $(LIB_seccomp) $(LIB_mosquitto) $(LIB_ssl) -lpthread
 $(B)/t/%: t/unit/%.c $(TEST_LIBS)
 	@mkdir -p $(@D)

@@ -22,8 +22,9 @@ layers=$(
     allow cli "base crypt wire net"
     allow dev "cradle"
     allow agent "base wire net dev cradle"
-    allow edge "base crypt wire net cradle"
-    allow plugin "base crypt wire cradle"
+    allow snap "base crypt wire cradle"
+    allow edge "base crypt wire snap net cradle"
+    allow plugin "base crypt wire snap cradle"
 )
 # include/cradle is the public face: every folder may use it
 layers=$(printf '%s\n' "$layers" | grep -v 'includes from cradle/' | grep .)
