@@ -1,0 +1,24 @@
+/* jail.h: what a role gives up before it touches a stranger's bytes: new privileges, core dumps, file system outside the site
+ * (Landlock, where the kernel has it), and every system call that its work does not need (seccomp; the default is death by
+ * SIGSYS). There is no way back.
+ */
+#ifndef CRADLE_ROLE_JAIL_H
+#define CRADLE_ROLE_JAIL_H
+
+#include "base/err.h"
+
+enum jail {
+    JAIL_FRONT,  /* accepts on open sockets, reads and writes; no open, no connect, no exec */
+    JAIL_CORE,   /* files under DIR/db, DIR/log, DIR/pub; no sockets beyond the open ones, no exec */
+    JAIL_QUERY,  /* files under DIR/db, read-only opens; nothing else */
+    JAIL_SIGNER, /* reads and writes its open descriptors; no files, no sockets */
+    JAIL_COUNT
+};
+
+/* Enters. Call it once, after everything that needs opening is open, before foreign bytes. CE_UNSUPPORTED when the kernel
+ * lacks seccomp; f says what failed. site may be NULL for the signer. */
+MUST_USE enum err jail_enter(enum jail j, const char *site, struct fault *f);
+/* The part that every role does first: no_new_privs, no core dumps (signer: not dumpable, so no ptrace by its user). */
+MUST_USE enum err jail_prepare(bool secret, struct fault *f);
+
+#endif
