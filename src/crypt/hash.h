@@ -1,0 +1,25 @@
+/* hash.h: SHA-256 and SHA-1 of spans, one-shot and streamed. No allocation, no library context, safe in any thread.
+ * SHA-1 is only for identifiers that RFC 5280 4.2.1.2 and RFC 6960 4.1.1 define with it, never for signatures.
+ */
+#ifndef CRADLE_CRYPT_HASH_H
+#define CRADLE_CRYPT_HASH_H
+
+#include "base/span.h"
+
+#define SHA256_LEN 32
+#define SHA1_LEN 20
+
+void sha256(struct span in, uint8_t out[SHA256_LEN]);
+void sha256_two(struct span a, struct span b, uint8_t out[SHA256_LEN]); /* of a || b */
+void sha1(struct span in, uint8_t out[SHA1_LEN]);
+
+struct sha256 { uint64_t state[16]; }; /* private; needs no release */
+void sha256_begin(struct sha256 *h);
+void sha256_add(struct sha256 *h, struct span in);
+void sha256_end(struct sha256 *h, uint8_t out[SHA256_LEN]);
+
+#define HASH_HEX_MAX 130
+/* Lower-case hex of at most 64 bytes into out (HASH_HEX_MAX bytes, NUL-terminated); returns out. */
+const char *hash_hex(struct span bytes, char *out);
+
+#endif

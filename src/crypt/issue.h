@@ -1,0 +1,42 @@
+/* issue.h: builds and signs certificates by an own DER writer. Every signature is verified in software with the issuer's public key
+ * before the bytes are released (CE_CRYPTO otherwise, nothing appended). Leaves follow a profile; the CA, OCSP responder and
+ * TLS server certificates of a site are made once by `cradle init`.
+ */
+#ifndef CRADLE_CRYPT_ISSUE_H
+#define CRADLE_CRYPT_ISSUE_H
+
+#include "base/span.h"
+#include "crypt/ca.h"
+#include "crypt/profile.h"
+
+#define ISSUE_SERIAL 16 /* bytes of a serial number */
+MUST_USE enum err issue_serial(uint8_t out[ISSUE_SERIAL]);   /* random, first byte 01..7f */
+
+struct issue_request {
+    struct span serial;             /* ISSUE_SERIAL bytes, positive, first byte not 0 */
+    struct span spki;
+    struct profile_values values;
+    int64_t not_before, not_after;  /* s */
+};
+/* Appends the certificate DER. Refuses what the profile forbids: CE_BAD_FIELD (serial, dates beyond validity_max_s or the CA's
+ * end), CE_KEY_ALG/WEAK/INVALID, CE_BAD_NAME. */
+MUST_USE enum err issue_leaf(struct ca *ca, const struct profile *p, const struct issue_request *r, struct buf *out, struct fault *f);
+
+/* The certificates of a site itself. serial empty: a random one. */
+struct issue_spec {
+    const char *cn, *org;           /* org may be NULL or "" */
+    struct span spki;               /* the subject's key */
+    struct span serial;
+    int64_t not_before, not_after;  /* s */
+};
+/* Self-signed root, pathlen 1: keyCertSign, cRLSign. spec->spki is ignored: key's own. */
+MUST_USE enum err issue_root(struct key *key, const struct issue_spec *spec, struct buf *out, struct fault *f);
+/* Issuing CA below root, pathlen 0, with the URLs of root. server_auth: may it issue TLS server certificates? (EKU on the CA) */
+MUST_USE enum err issue_issuing(struct ca *root, const struct issue_spec *spec, bool server_auth, struct buf *out, struct fault *f);
+/* Delegated OCSP responder (RFC 6960 4.2.2.2: OCSPSigning, ocsp-nocheck). */
+MUST_USE enum err issue_ocsp(struct ca *ca, const struct issue_spec *spec, struct buf *out, struct fault *f);
+/* TLS server. hosts: DNS names and IP addresses as text, separated by blanks or commas. No CDP: peers that fetch one during
+ * the handshake would need it before the server is up. */
+MUST_USE enum err issue_tls(struct ca *ca, const struct issue_spec *spec, const char *hosts, struct buf *out, struct fault *f);
+
+#endif

@@ -1,0 +1,72 @@
+/* key.h: keys: private ones that sign, public ones that are judged and verify. The only place that touches OpenSSL's
+ * key objects. A struct key is used by one thread at a time. Not a key store: where keys lie is the caller's business.
+ *
+ * Algorithms are named by policy text: "ec:P-256" "ec:P-384" "ed25519" "rsa:3072" (any RSA size >= 3072 matches an allowed
+ * "rsa:N" with N <= its size) "ml-dsa-44" "ml-dsa-65" "ml-dsa-87" (OpenSSL >= 3.5; CE_UNSUPPORTED on older ones).
+ */
+#ifndef CRADLE_CRYPT_KEY_H
+#define CRADLE_CRYPT_KEY_H
+
+#include "base/span.h"
+
+enum key_alg { KEY_NONE, KEY_EC_P256, KEY_EC_P384, KEY_ED25519, KEY_RSA, KEY_MLDSA44, KEY_MLDSA65, KEY_MLDSA87 };
+enum sig_alg {
+    SIG_NONE, SIG_ECDSA_SHA256, SIG_ECDSA_SHA384, SIG_ECDSA_SHA512, SIG_ED25519, SIG_RSA_SHA256, SIG_RSA_SHA384,
+    SIG_RSA_SHA512, SIG_MLDSA44, SIG_MLDSA65, SIG_MLDSA87
+};
+#define KEY_NAME_MAX 24      /* "rsa:16384" and the like, with NUL */
+#define KEY_SPKI_MAX 3072    /* bytes of the largest SubjectPublicKeyInfo looked at (an ML-DSA-87 one has 2614) */
+
+/* -- private keys -- */
+struct key; /* owned by who made it; key_free zeroes */
+void key_free(struct key *k);        /* NULL is fine */
+void key_free_p(struct key **k);     /* for CLEANUP */
+MUST_USE enum err key_generate(const char *alg, struct key **out, struct fault *f);
+/* PKCS#8 or SEC1 PEM. passphrase NULL: the key must be plain. A wrong passphrase is CE_CRYPTO with a clear text. */
+MUST_USE enum err key_from_pem(struct span pem, const char *passphrase, struct key **out, struct fault *f);
+/* Refuses a file that group or others may access (CE_IO), or that is not there (CE_NOT_FOUND). */
+MUST_USE enum err key_read_file(const char *path, const char *passphrase, struct key **out, struct fault *f);
+/* PKCS#8; with a passphrase AES-256-CBC and scrypt (PBKDF2-SHA256 where scrypt is missing). Write it 0600. */
+MUST_USE enum err key_write_pem(const struct key *k, const char *passphrase, struct buf *out);
+struct span key_spki(const struct key *k);              /* SubjectPublicKeyInfo DER; lives as long as k */
+const char *key_name(const struct key *k);              /* "ec:P-256" … */
+enum key_alg key_alg(const struct key *k);
+enum sig_alg key_sig_alg(const struct key *k);          /* what key_sign makes: ECDSA with the curve's hash, … */
+/* Appends the signature over message as X.509 wants it (DER for ECDSA, raw else). CE_CRYPTO. */
+MUST_USE enum err key_sign(struct key *k, struct span message, struct buf *sig);
+
+/* A key whose private half is elsewhere (PKCS#11, TPM): sign gets the whole message and appends an X.509 signature. */
+typedef enum err key_sign_fn(void *ctx, struct span message, struct buf *sig);
+MUST_USE enum err key_external(struct span spki, key_sign_fn *sign, void (*release)(void *ctx), void *ctx, struct key **out,
+                               struct fault *f);
+
+/* -- signature algorithms in X.509 -- */
+struct span sig_alg_der(enum sig_alg a);                /* the AlgorithmIdentifier SEQUENCE */
+enum sig_alg sig_alg_from_der(struct span algorithm);   /* from the whole SEQUENCE; SIG_NONE when not one of ours */
+
+/* -- public keys -- */
+struct spki_info {
+    enum key_alg alg;
+    unsigned bits;
+    char name[KEY_NAME_MAX];  /* "ec:P-256", "rsa:2048" */
+    struct span key;          /* EC point 04||X||Y, raw Ed25519 or ML-DSA key, RSAPublicKey DER; points into the SPKI */
+};
+/* Reads the structure of a SubjectPublicKeyInfo (RFC 5280 4.1.2.7, RFC 5480, RFC 8410) strictly: named curves only, uncompressed
+ * points only. CE_BAD_DER, CE_KEY_ALG, CE_KEY_WEAK (curves below 256 bits), CE_KEY_INVALID. Says nothing about policy. */
+MUST_USE enum err spki_parse(struct span spki, struct spki_info *out, struct fault *f);
+/* spki_parse, then: is it a sound key (point on the curve, modulus and exponent, no small-order point), and does the policy
+ * allow it? allowed: names separated by blanks; NULL: any sound key. RSA below 2048 bits is always CE_KEY_WEAK, below 3072
+ * unless allowed names it (CE_KEY_WEAK); not in allowed: CE_KEY_ALG. */
+MUST_USE enum err spki_judge(struct span spki, const char *allowed, struct spki_info *out, struct fault *f);
+/* Does sig hold? Also refuses an algorithm that does not belong to the key. CE_BAD_SIGNATURE, CE_KEY_INVALID, CE_KEY_ALG. */
+MUST_USE enum err spki_verify(struct span spki, enum sig_alg alg, struct span message, struct span sig);
+void spki_key_id(const struct spki_info *k, uint8_t out[20]); /* RFC 5280 4.2.1.2 (1): SHA-1 of the BIT STRING's bytes */
+
+/* A public key decoded once, for many verifications. */
+struct pubkey; /* owned by who made it */
+MUST_USE enum err pubkey_open(struct span spki, struct pubkey **out);
+void pubkey_free(struct pubkey *k);
+void pubkey_free_p(struct pubkey **k);
+MUST_USE enum err pubkey_verify(struct pubkey *k, enum sig_alg alg, struct span message, struct span sig);
+
+#endif

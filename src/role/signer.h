@@ -1,0 +1,26 @@
+/* signer.h: the signer's work without its process: typed requests in, signatures out. It holds every online key of the site,
+ * builds the bytes to be signed by itself from the profiles that it read at start, and verifies each signature before it
+ * releases it. After signer_open it opens no file. Process, channel and jail are role/role.h.
+ */
+#ifndef CRADLE_ROLE_SIGNER_H
+#define CRADLE_ROLE_SIGNER_H
+
+#include "base/span.h"
+#include "wire/ipc.h"
+
+#define SIGNER_URL_MAX 256
+
+struct signer_config {
+    const char *dir;         /* site: keys/, ca/, profiles/, trust/log.pub */
+    const char *base_url;    /* "http://HOST:PORT" for the URLs in certificates */
+    unsigned n_shards;       /* CRL shards of each issuing CA */
+};
+struct signer; /* owned by who opened it; keys are zeroed by signer_close */
+MUST_USE enum err signer_open(const struct signer_config *cfg, struct signer **out, struct fault *f);
+void signer_close(struct signer *s);     /* NULL is fine */
+/* Answers one request frame: appends a MSG_SIGNED frame with the same rid. A frame that is not one of the permitted types or
+ * does not unpack aborts the process: nobody but core speaks to it. Pure apart from the keys, the counter and out. */
+void signer_handle(struct signer *s, const struct ipc_frame *in, struct buf *out);
+uint64_t signer_counter(const struct signer *s); /* signatures made since signer_open */
+
+#endif
