@@ -1,0 +1,101 @@
+/* est.c: see est.h. */
+#include "wire/est.h"
+
+#include "base/mem.h"
+#include "crypt/csr.h"
+#include "crypt/der.h"
+#include "crypt/pem.h"
+
+static const char *const pem_labels[] = { "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST" };
+
+enum err est_body_decode(struct span body, struct buf *der, struct fault *f)
+{
+    struct span text = span_trim(body);
+    if (text.n == 0)
+        return fault_set(f, CE_TRUNCATED, "the body is empty; RFC 7030 4.2.1 wants a base64 PKCS#10 request");
+    if (body.p[0] == DER_SEQUENCE && body.n > 1 && body.p[1] >= 0x80) { /* no base64 character has its top bit set */
+        if (body.n > CSR_MAX)
+            return fault_set(f, CE_TOO_LARGE, "the request is longer than %d bytes", CSR_MAX);
+        buf_put_span(der, body);
+        return buf_err(der);
+    }
+    if (span_starts(text, "-----BEGIN ")) {
+        for (size_t i = 0; i < ARRAY_LEN(pem_labels); i++)
+            if (pem_present(text, pem_labels[i])) {
+                if (pem_decode(text, pem_labels[i], 0, der))
+                    return fault_set(f, CE_BAD_BASE64, "the PEM armour does not hold base64 (RFC 7468)");
+                return CE_OK;
+            }
+        return fault_set(f, CE_BAD_BASE64, "the PEM armour holds no CERTIFICATE REQUEST");
+    }
+    enum err e = base64_decode(text, der);
+    if (e == CE_TOO_LARGE)
+        return fault_set(f, e, "the request is longer than %d bytes", CSR_MAX);
+    return e ? fault_set(f, CE_BAD_BASE64, "the body is not base64 (RFC 8951 3.1, RFC 4648 4)") : CE_OK;
+}
+
+static const uint8_t oid_ec_key[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01 };             /* id-ecPublicKey */
+static const uint8_t oid_p256[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 };         /* prime256v1 */
+static const uint8_t oid_p384[] = { 0x2b, 0x81, 0x04, 0x00, 0x22 };                           /* secp384r1 */
+static const uint8_t oid_ecdsa_256[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02 };    /* ecdsa-with-SHA256 */
+static const uint8_t oid_ecdsa_384[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03 };    /* ecdsa-with-SHA384 */
+static const uint8_t oid_ed25519[] = { 0x2b, 0x65, 0x70 };
+static const uint8_t oid_rsa[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01 };    /* rsaEncryption */
+static const uint8_t oid_rsa_256[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b }; /* sha256WithRSAEncryption */
+
+#define OID(o) { (o), sizeof(o) }
+/* How RFC 7030 4.5.2 asks for each key: an attribute (type, one value) and the signature algorithm's OID. */
+static const struct attr {
+    const char *alg;
+    struct span type, value, sig;
+} attrs[] = {
+    { "ec:P-256", OID(oid_ec_key), OID(oid_p256), OID(oid_ecdsa_256) },
+    { "ec:P-384", OID(oid_ec_key), OID(oid_p384), OID(oid_ecdsa_384) },
+    { "ed25519", { 0 }, { 0 }, OID(oid_ed25519) },
+    { "rsa:", OID(oid_rsa), { 0 }, OID(oid_rsa_256) },
+};
+
+static enum err put_rsa_bits(struct span bits, struct buf *out)
+{
+    int64_t n;
+    if (!span_to_i64(bits, &n) || n < 0)
+        return CE_UNSUPPORTED;
+    der_put_small(out, (uint64_t)n);
+    return CE_OK;
+}
+
+static enum err put_attr(const struct attr *a, struct span alg, struct buf *out)
+{
+    enum err e = CE_OK;
+    if (a->type.n) {
+        size_t seq = der_begin(out, DER_SEQUENCE);
+        der_put(out, DER_OID, a->type);
+        size_t set = der_begin(out, DER_SET);
+        if (a->value.n)
+            der_put(out, DER_OID, a->value);
+        else
+            e = put_rsa_bits(span_of(alg.p + strlen(a->alg), alg.n - strlen(a->alg)), out);
+        der_end(out, set);
+        der_end(out, seq);
+    }
+    der_put(out, DER_OID, a->sig);
+    return e;
+}
+
+enum err est_csrattrs(const char *key_algs, struct buf *der, struct fault *f)
+{
+    struct span rest = span_str(key_algs), alg;
+    size_t seq = der_begin(der, DER_SEQUENCE);
+    while (span_cut(&rest, ' ', &alg)) {
+        if (alg.n == 0)
+            continue;
+        const struct attr *a = NULL;
+        for (size_t i = 0; i < ARRAY_LEN(attrs) && !a; i++)
+            if (span_eq_str(alg, attrs[i].alg) || (attrs[i].alg[strlen(attrs[i].alg) - 1] == ':' && span_starts(alg, attrs[i].alg)))
+                a = &attrs[i];
+        if (!a || put_attr(a, alg, der))
+            return fault_set(f, CE_UNSUPPORTED, "no CSR attribute is known for key algorithm '" SPAN_FMT "'", SPAN_ARG(alg));
+    }
+    der_end(der, seq);
+    return buf_err(der);
+}
