@@ -80,7 +80,7 @@ void json_bool(struct json_out *j, const char *key, bool v)
     buf_put_str(j->b, v ? "true" : "false");
 }
 
-void json_null(struct json_out *j, const char *key)
+void json_none(struct json_out *j, const char *key)
 {
     json_key(j, key);
     buf_put_str(j->b, "null");

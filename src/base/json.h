@@ -19,7 +19,7 @@ void json_str(struct json_out *j, const char *key, struct span v);
 void json_cstr(struct json_out *j, const char *key, const char *v);
 void json_int(struct json_out *j, const char *key, int64_t v);
 void json_bool(struct json_out *j, const char *key, bool v);
-void json_null(struct json_out *j, const char *key);
+void json_none(struct json_out *j, const char *key);
 void json_hex(struct json_out *j, const char *key, struct span v);
 void json_base64(struct json_out *j, const char *key, struct span v);
 void json_time_s(struct json_out *j, const char *key, int64_t at_s);
