@@ -1,0 +1,71 @@
+/* cli.h: what the machinery under the verbs shares: parsing the command line, help, tables of output. A verb includes verb.h;
+ * this file is for the machinery itself and for verbs that print tables. */
+#ifndef CRADLE_CLI_CLI_H
+#define CRADLE_CLI_CLI_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "cli/verb.h"
+
+extern const struct verb *const cli_verbs[];
+extern const size_t cli_nverbs;
+extern const struct verb_opt cli_global_opts[]; /* options of every verb */
+extern const size_t cli_nglobal_opts;
+
+/* The whole program but main: parses, runs, prints the fault; returns the exit code. */
+int cli_main(int argc, char **argv);
+/* Finds the verb in argv[1..] and fills c with its options and arguments (borrowed from argv). CE_USAGE.
+ * c->verb NULL with CE_OK: only --help or --version was asked for. */
+MUST_USE enum err cli_parse(struct cli *c, int argc, char **argv, struct fault *f);
+void cli_close(struct cli *c);
+
+const struct verb *verb_find(const char *first, const char *second, int *words);
+/* Length of the group name in a verb's name: "device" of "device add"; the whole name of "status". */
+size_t verb_group_len(const struct verb *v);
+bool verb_in_group(const struct verb *v, const char *group);
+
+void help_all(FILE *out);
+void help_group(FILE *out, const char *group);
+void help_verb(FILE *out, const struct verb *v);
+/* One manual page in mdoc: group "cradle" or the first word of verbs. CE_NOT_FOUND. */
+MUST_USE enum err man_page(FILE *out, const char *group);
+
+/* -- output of JSON answers ---------------------------------------------------------------------------------------------- */
+struct column {
+    const char *title;
+    const char *path;   /* key of an item, "a.b" for nested ones */
+    int min_width;
+    enum cli_tint (*tint)(const char *value); /* NULL: none */
+};
+struct json_text { char text[96]; };
+/* Text of a scalar at path of o, "-" when absent or null. */
+const char *json_path_text(const json_t *o, const char *path, struct json_text *out);
+int64_t json_path_int(const json_t *o, const char *path, int64_t def);
+const char *json_path_str(const json_t *o, const char *path, const char *def);
+void cli_table(const struct cli *c, const json_t *items, const struct column *cols, size_t ncols);
+enum cli_tint tint_state(const char *value);
+/* Decodes a reply's body. Owned by the caller (json_decref); NULL and CE_BAD_JSON otherwise. */
+MUST_USE enum err cli_json(const struct net_reply *r, json_t **out, struct fault *f);
+void cli_print_json(const json_t *o);            /* compact, one line, on stdout */
+static inline void json_decref_p(json_t **o) { json_decref(*o); }
+
+/* A list verb's whole life: pages through `path` (query text without after and limit, "" or "?a=b"), prints table or JSON. */
+struct list {
+    const char *path;
+    struct buf query;          /* "k=v&k=v"; owned by the verb */
+    const struct column *cols;
+    size_t ncols;
+    const char *empty;         /* "there is no device yet; `cradle device add` …" */
+};
+/* Adds key=value percent-encoded when value is not NULL. */
+void query_add(struct buf *q, const char *key, const char *value);
+MUST_USE enum err cli_list(struct cli *c, struct list *l, struct fault *f);
+extern const struct verb_opt cli_limit_opt, cli_after_opt;
+
+/* The site's files that a verb on the server's machine reads: key of cradled.conf, "" when absent. */
+MUST_USE enum err site_conf_get(const char *site, const char *key, char *out, size_t cap, struct fault *f);
+/* ${XDG_CONFIG_HOME:-~/.config}/cradle/profile */
+MUST_USE enum err profile_path(char *out, struct fault *f);
+
+#endif

@@ -1,0 +1,54 @@
+/* out.c: what a verb prints: lines, colour, progress. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/verb.h"
+
+#define PROGRESS_AFTER_MS 1000
+#define PROGRESS_EVERY_MS 100
+
+void cli_say(const struct cli *c, const char *fmt, ...)
+{
+    if (c->quiet || c->json)
+        return;
+    va_list ap;
+    va_start(ap, fmt);
+    vprintf(fmt, ap);
+    va_end(ap);
+    putchar('\n');
+    fflush(stdout);
+}
+
+const char *cli_tint(const struct cli *c, enum cli_tint t)
+{
+    static const char *const codes[] = {
+        [TINT_NONE] = "\033[0m", [TINT_GOOD] = "\033[32m", [TINT_WARN] = "\033[33m",
+        [TINT_BAD] = "\033[31m", [TINT_DIM] = "\033[2m",   [TINT_BOLD] = "\033[1m",
+    };
+    return c->colour ? codes[t] : "";
+}
+
+void cli_progress(struct cli *c, const char *what, int64_t did, int64_t of)
+{
+    int64_t now = clock_mono_ms();
+    if (!c->progress_at_ms)
+        c->progress_at_ms = now + PROGRESS_AFTER_MS;
+    if (c->quiet || now < c->progress_at_ms || !isatty(2))
+        return;
+    c->progress_at_ms = now + PROGRESS_EVERY_MS;
+    c->progress_shown = true;
+    if (of > 0)
+        fprintf(stderr, "\r%s: %lld of %lld (%lld %%)\033[K", what, (long long)did, (long long)of, (long long)(did * 100 / of));
+    else
+        fprintf(stderr, "\r%s: %lld\033[K", what, (long long)did);
+}
+
+void cli_progress_end(struct cli *c)
+{
+    if (c->progress_shown)
+        fputs("\r\033[K", stderr);
+    c->progress_shown = false;
+    c->progress_at_ms = 0;
+}
