@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/json.h"
 #include "base/mem.h"
 
 const struct verb *const cli_verbs[] = {
@@ -167,24 +166,6 @@ static bool cli_information(int argc, char **argv, int *code)
     return false;
 }
 
-static void print_fault(const struct cli *c, enum err e, const struct fault *f)
-{
-    const char *text = f->text[0] ? f->text : err_text(e);
-    if (c->json) {
-        CLEANUP(buf_free) struct buf b = BUF_INIT(4096);
-        struct json_out j = JSON_OUT(&b);
-        json_obj(&j, NULL);
-        json_cstr(&j, "reason", err_reason(e));
-        json_cstr(&j, "detail", text);
-        json_obj_end(&j);
-        fprintf(stderr, "%s\n", buf_cstr(&b));
-        return;
-    }
-    bool tint = isatty(2) && !getenv("NO_COLOR");
-    fprintf(stderr, "%scradle%s%s: %s%s\n", tint ? "\033[31m" : "", c->verb ? " " : "", c->verb ? c->verb->name : "", text,
-            tint ? "\033[0m" : "");
-}
-
 int cli_main(int argc, char **argv)
 {
     int code;
@@ -211,6 +192,6 @@ int cli_main(int argc, char **argv)
     if (!e && fflush(stdout))
         e = fault_set(&f, CE_IO, "cannot write the output");
     if (e)
-        print_fault(&c, e, &f);
+        cli_print_fault(&c, e, &f);
     return err_exit(e);
 }

@@ -1,9 +1,12 @@
 /* out.c: what a verb prints: lines, colour, progress. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/json.h"
+#include "base/mem.h"
 #include "cli/verb.h"
 
 #define PROGRESS_AFTER_MS 1000
@@ -51,4 +54,22 @@ void cli_progress_end(struct cli *c)
         fputs("\r\033[K", stderr);
     c->progress_shown = false;
     c->progress_at_ms = 0;
+}
+
+void cli_print_fault(const struct cli *c, enum err e, const struct fault *f)
+{
+    const char *text = f->text[0] ? f->text : err_text(e);
+    if (c->json) {
+        CLEANUP(buf_free) struct buf b = BUF_INIT(4096);
+        struct json_out j = JSON_OUT(&b);
+        json_obj(&j, NULL);
+        json_cstr(&j, "reason", err_reason(e));
+        json_cstr(&j, "detail", text);
+        json_obj_end(&j);
+        fprintf(stderr, "%s\n", buf_cstr(&b));
+        return;
+    }
+    bool tint = isatty(2) && !getenv("NO_COLOR");
+    fprintf(stderr, "%scradle%s%s: %s%s\n", tint ? "\033[31m" : "", c->verb ? " " : "", c->verb ? c->verb->name : "", text,
+            tint ? "\033[0m" : "");
 }

@@ -72,5 +72,6 @@ void cli_progress_end(struct cli *c);
 void cli_say(const struct cli *c, const char *fmt, ...) PRINTF_LIKE(2, 3); /* a line on stdout unless --quiet or --json */
 enum cli_tint { TINT_NONE, TINT_GOOD, TINT_WARN, TINT_BAD, TINT_DIM, TINT_BOLD };
 const char *cli_tint(const struct cli *c, enum cli_tint t);                /* escape sequence or "" */
+void cli_print_fault(const struct cli *c, enum err e, const struct fault *f); /* on stderr; the machinery calls it */
 
 #endif
