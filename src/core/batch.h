@@ -1,0 +1,136 @@
+/* batch.h: what code inside the engine sees: the batch it runs in, events, effects that leave after the commit, operations
+ * (answers to messages) and parts (modules with state of their own and periodic work).
+ *
+ * A batch is one transaction. Each operation runs in a savepoint: when it returns an error, its rows, events and effects are
+ * undone, the caller gets the error, and the refusal becomes evidence. An error of the database itself (db_err_fatal) undoes
+ * the whole batch, and everybody in it gets that error.
+ * A read batch (writing == false) has no transaction: no events, no writes; its effects leave at its end.
+ */
+#ifndef CRADLE_CORE_BATCH_H
+#define CRADLE_CORE_BATCH_H
+
+#include "base/json.h"
+#include "core/core.h"
+#include "core/stats.h"
+#include "store/db.h"
+
+struct batch {
+    struct core *core;
+    struct db *db;
+    struct arena *arena;   /* dies with the batch */
+    int64_t now_ms;        /* wall clock, the same for everything in the batch */
+    int64_t mono_ms;
+    bool writing;
+    struct batch_work *work; /* the engine's own */
+};
+
+/* -- events (evidence): kinds and payload fields in core/event.def ------------------------------------------------------------ */
+enum event_kind {
+#define EVENT(UPPER, name, fields) EVENT_##UPPER,
+#include "core/event.def"
+#undef EVENT
+    EVENT_KINDS
+};
+const char *event_name(enum event_kind k);
+
+/* Begins an event whose payload starts with at, kind and, when device is not empty, device and rev; the caller adds the fields of
+ * event.def in that order with json_*, then event_end. rev: the device's new rev when this event changed the device, else 0. */
+struct json_out *event_begin(struct batch *b, enum event_kind k, struct span device, int64_t rev);
+void event_end(struct batch *b);
+
+/* -- effects: leave after the commit, in the order given; spans must live until the end of the batch (arena, or longer) ------- */
+struct reply_to {              /* an answer that is due; plain data, copy it freely */
+    int peer;
+    uint32_t generation;
+    uint64_t rid;
+    uint16_t type;             /* of the request */
+    char who[65], addr[65], idem[65];
+    uint8_t digest[32];
+};
+/* Inside an operation: the answer will come later. The operation then returns CE_OK and leaves its msg_reply alone. */
+void batch_defer(struct batch *b, struct reply_to *to);
+void batch_reply(struct batch *b, const struct reply_to *to, const struct msg_reply *r);
+/* Answers with the fault and records the refusal as evidence. uid: as far as known, may be empty. */
+void batch_refuse(struct batch *b, const struct reply_to *to, const struct fault *f, struct span uid);
+void batch_push(struct batch *b, int peer, uint16_t type, struct span body); /* peer -1: all */
+void batch_push_msg(struct batch *b, int peer, const struct msg_desc *d, const void *m);
+
+/* Asks the signer. done.fn is called in a later write batch, exactly once, unless the batch that asks does not commit or the core
+ * closes: then done.drop (may be NULL) is called instead. m->code is CE_SIGNER when the signer died or timed out.
+ * What fn returns: CE_OK, or an error of the database, which undoes that batch (fn is not called again: close what is open
+ * through batch_then). */
+struct sign_done {
+    enum err (*fn)(struct batch *b, void *data, const struct msg_signed *m);
+    void (*drop)(void *data);
+    void *data;
+};
+void batch_sign(struct batch *b, uint16_t type, struct span body, struct sign_done done);
+void batch_sign_msg(struct batch *b, const struct msg_desc *d, const void *m, struct sign_done done);
+/* fn(data, true) after the commit of this batch, fn(data, false) when what was done here is undone (savepoint or batch). */
+void batch_then(struct batch *b, void (*fn)(void *data, bool committed), void *data);
+/* CE_CLOCK_BACK while the wall clock is behind the last event: call before deciding to issue or sign anything that is dated. */
+MUST_USE enum err batch_clock_check(struct batch *b, struct fault *f);
+
+/* -- who asks ------------------------------------------------------------------------------------------------------------------ */
+struct caller {
+    const struct msg_caller *m;
+    int kind;                /* enum caller_kind, judged anew from the certificate's row */
+    unsigned role;           /* one bit of enum route_role; R_DEVICE for devices; 0: nobody known */
+    struct span name;        /* operator name or UID; empty: nobody known */
+    struct span lines;       /* comma-separated; empty: all */
+    int64_t not_before, not_after; /* of its certificate, s */
+};
+/* Finds out who m is from the register; CE_NO_CERT, CE_CERT_…, CE_OPERATOR_REMOVED, CE_DEVICE_… as the rows say. */
+MUST_USE enum err authz_caller(struct batch *b, const struct msg_caller *m, struct caller *out, struct fault *f);
+MUST_USE enum err authz_roles(const struct caller *c, unsigned roles, struct fault *f);       /* CE_ROLE_FORBIDDEN */
+MUST_USE enum err authz_line(const struct caller *c, struct span line, struct fault *f);      /* CE_LINE_FORBIDDEN */
+
+/* -- operations: one row of core/ops.c a message -------------------------------------------------------------------------------- */
+enum op_flags {
+    OP_READ = 1,       /* runs in a read batch, before and beside the writes; answered at once */
+    OP_ANYBODY = 2,    /* no caller needed: authz_caller is not asked (OCSP, metrics, reports of front itself) */
+    OP_SILENT = 4,     /* front expects no reply */
+    OP_IDEM = 8,       /* takes an Idempotency-Key */
+    OP_DATED = 16,     /* refused while the clock is behind */
+    OP_OWN_AUTHZ = 32, /* caller is found out, but the operation judges the outcome itself: *c may be unknown (role 0) */
+};
+struct op {
+    uint16_t type;
+    const struct msg_desc *desc;
+    unsigned flags, roles; /* roles: mask of enum route_role */
+    enum err (*fn)(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+};
+const struct op *op_find(uint16_t type);
+
+/* -- parts: one row of core/parts.c each, in order of opening --------------------------------------------------------------------- */
+struct core_part {
+    const char *name;
+    /* Makes the state; the database is open and owned by this process. */
+    enum err (*open)(struct core *core, void **state, struct fault *f);
+    void (*close)(void *state);
+    /* In a write batch at start, before the first request: repairs. Errors stop the start. */
+    enum err (*start)(struct batch *b, void *state, struct fault *f);
+    /* In a read batch, at least every time next_ms came and after each commit. May sign and push. *next_ms: next wake (monotonic).
+     * Returns true to have work() called in a write batch now. */
+    bool (*tick)(struct batch *b, void *state, int64_t *next_ms);
+    enum err (*work)(struct batch *b, void *state, struct fault *f);
+    /* A front opened (read batch): its initial pushes. */
+    void (*peer)(struct batch *b, void *state, int peer);
+    void (*metrics)(void *state, struct core_stats *s);
+};
+enum core_part_id { CORE_PART_CERT, CORE_PART_STREAM, CORE_PART_CRL, CORE_PART_EVLOG, CORE_PARTS };
+void *core_part(const struct core *core, enum core_part_id id); /* its state; NULL when it is not open */
+
+/* -- the core, for its own code ------------------------------------------------------------------------------------------------------ */
+const struct core_config *core_config(const struct core *core);
+struct db *core_db(const struct core *core);
+struct core_stats *core_stats(struct core *core);
+int64_t core_nseq(const struct core *core);                   /* of this node, as committed */
+/* Vector text "slot:nseq,…" as committed, in the arena. */
+MUST_USE enum err core_vector(struct core *core, struct arena *a, struct span *out, struct fault *f);
+/* An issuing CA of the site ("device", "infra"): false when there is none. Spans live as long as the core. */
+struct core_ca { struct span name, kid, der; };
+bool core_ca(const struct core *core, const char *name, struct core_ca *out);
+bool core_ca_by_kid(const struct core *core, struct span kid, struct core_ca *out);
+
+#endif

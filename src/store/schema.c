@@ -1,0 +1,168 @@
+/* schema.c: the tables as SQL text, and the migrations. See schema.h.
+ *
+ * Units: names ending in _at are ms since 1970; not_before, not_after, this_update, next_update, revoked_at are seconds (X.509).
+ * Wide rows are written once (device, cert, ca, model); what changes lives in narrow tables beside them (device_state, cert_state).
+ * The loader writes BYTEA for BLOB on PostgreSQL; CLUSTERED tables are kept in key order (WITHOUT ROWID on SQLite).
+ */
+#include "store/schema.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+
+#define CLUSTERED " WITHOUT ROWID"
+
+static const char *const statements[] = {
+    /* -- the node and its stream ------------------------------------------------------------------------------------ */
+    "CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)" CLUSTERED,
+    "CREATE TABLE node (slot BIGINT NOT NULL PRIMARY KEY, nseq BIGINT NOT NULL, epoch BIGINT NOT NULL, beat BIGINT NOT NULL, "
+    "version TEXT NOT NULL, schema BIGINT NOT NULL)" CLUSTERED,
+    /* payload: compact JSON, exactly as hashed; empty once erased. leaf hash entry = SHA-256(salt || payload), kept in leaf only when erased */
+    "CREATE TABLE event (slot BIGINT NOT NULL, nseq BIGINT NOT NULL, at BIGINT NOT NULL, kind TEXT NOT NULL, device TEXT NOT NULL, "
+    "rev BIGINT NOT NULL, salt BLOB NOT NULL, payload TEXT NOT NULL, leaf BLOB, PRIMARY KEY (slot, nseq))" CLUSTERED,
+    "CREATE INDEX event_device ON event (device, slot, nseq) WHERE device <> ''",
+    /* -- registry ------------------------------------------------------------------------------------------------------ */
+    "CREATE TABLE ca (name TEXT NOT NULL PRIMARY KEY, kid BLOB NOT NULL, der BLOB NOT NULL, added_at BIGINT NOT NULL)" CLUSTERED,
+    "CREATE TABLE line (name TEXT NOT NULL PRIMARY KEY, title TEXT NOT NULL, validity_s BIGINT NOT NULL, clone_policy TEXT NOT NULL, "
+    "suspended BIGINT NOT NULL, added_at BIGINT NOT NULL)" CLUSTERED,
+    "CREATE TABLE model (name TEXT NOT NULL PRIMARY KEY, line TEXT NOT NULL, title TEXT NOT NULL, hw_rev TEXT NOT NULL, "
+    "added_at BIGINT NOT NULL)" CLUSTERED,
+    "CREATE TABLE device (uid TEXT NOT NULL PRIMARY KEY, serial TEXT NOT NULL, model TEXT NOT NULL, line TEXT NOT NULL, "
+    "batch TEXT NOT NULL, country TEXT NOT NULL, created_at BIGINT NOT NULL, created_by TEXT NOT NULL)" CLUSTERED,
+    "CREATE INDEX device_line ON device (line, uid)",
+    "CREATE INDEX device_model ON device (model, uid)",
+    "CREATE INDEX device_batch ON device (batch, uid) WHERE batch <> ''",
+    "CREATE INDEX device_serial ON device (serial, uid) WHERE serial <> ''",
+    /* state: registered provisioned active suspended revoked decommissioned; rev goes up with every change of the device */
+    "CREATE TABLE device_state (uid TEXT NOT NULL PRIMARY KEY, state TEXT NOT NULL, rev BIGINT NOT NULL, changed_at BIGINT NOT NULL, "
+    "last_seen BIGINT NOT NULL)" CLUSTERED,
+    "CREATE INDEX device_state_state ON device_state (state, uid)",
+    /* role: admin operator station auditor edge; lines: comma-separated, empty for all; state: active removed */
+    "CREATE TABLE operator (name TEXT NOT NULL PRIMARY KEY, role TEXT NOT NULL, lines TEXT NOT NULL, state TEXT NOT NULL, "
+    "rev BIGINT NOT NULL, added_at BIGINT NOT NULL, changed_at BIGINT NOT NULL)" CLUSTERED,
+    /* -- certificates --------------------------------------------------------------------------------------------------- */
+    /* holder_kind: 1 operator (any infrastructure role), 2 device; spki: SHA-256 of the SubjectPublicKeyInfo */
+    "CREATE TABLE cert (kid BLOB NOT NULL, serial BLOB NOT NULL, holder_kind BIGINT NOT NULL, holder TEXT NOT NULL, "
+    "profile TEXT NOT NULL, spki BLOB NOT NULL, not_before BIGINT NOT NULL, not_after BIGINT NOT NULL, issued_at BIGINT NOT NULL, "
+    "der BLOB NOT NULL, PRIMARY KEY (kid, serial))",
+    "CREATE INDEX cert_holder ON cert (holder, holder_kind, issued_at)",
+    "CREATE INDEX cert_serial ON cert (serial)",
+    /* status: 0 good (row exists for first_used_at only), 1 revoked, 2 held, 3 superseded; shard = CRL shard of the serial */
+    "CREATE TABLE cert_state (kid BLOB NOT NULL, serial BLOB NOT NULL, status BIGINT NOT NULL, revoked_at BIGINT NOT NULL, "
+    "reason BIGINT NOT NULL, shard BIGINT NOT NULL, not_after BIGINT NOT NULL, first_used_at BIGINT NOT NULL, PRIMARY KEY (kid, serial))" CLUSTERED,
+    "CREATE INDEX cert_state_shard ON cert_state (kid, shard, serial) WHERE status > 0",
+    "CREATE TABLE key (spki BLOB NOT NULL PRIMARY KEY, holder_kind BIGINT NOT NULL, holder TEXT NOT NULL, added_at BIGINT NOT NULL, "
+    "revoked_at BIGINT NOT NULL)" CLUSTERED,
+    /* an intent lives from its commit to its certificate; what is left at start is an orphan. key_der: SubjectPublicKeyInfo, to ask again */
+    "CREATE TABLE intent (kid BLOB NOT NULL, serial BLOB NOT NULL, holder_kind BIGINT NOT NULL, holder TEXT NOT NULL, spki BLOB NOT NULL, "
+    "key_der BLOB NOT NULL, profile TEXT NOT NULL, not_before BIGINT NOT NULL, not_after BIGINT NOT NULL, at BIGINT NOT NULL, "
+    "PRIMARY KEY (kid, serial))" CLUSTERED,
+    "CREATE INDEX intent_holder ON intent (holder, holder_kind)",
+    "CREATE TABLE crl_shard (kid BLOB NOT NULL, shard BIGINT NOT NULL, number BIGINT NOT NULL, this_update BIGINT NOT NULL, "
+    "next_update BIGINT NOT NULL, dirty BIGINT NOT NULL, PRIMARY KEY (kid, shard))" CLUSTERED,
+    /* -- answers once given, what edges report ---------------------------------------------------------------------------- */
+    "CREATE TABLE idem (caller TEXT NOT NULL, key TEXT NOT NULL, digest BLOB NOT NULL, code BIGINT NOT NULL, http BIGINT NOT NULL, "
+    "rev BIGINT NOT NULL, text TEXT NOT NULL, body_kind BIGINT NOT NULL, body BLOB NOT NULL, at BIGINT NOT NULL, "
+    "PRIMARY KEY (caller, key))" CLUSTERED,
+    "CREATE INDEX idem_at ON idem (at)",
+    "CREATE TABLE report_seen (edge TEXT NOT NULL, id TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (edge, id))" CLUSTERED,
+    "CREATE INDEX report_seen_at ON report_seen (at)",
+    /* online: 1 connected, 0 gone */
+    "CREATE TABLE presence (uid TEXT NOT NULL PRIMARY KEY, host TEXT NOT NULL, addr TEXT NOT NULL, online BIGINT NOT NULL, "
+    "at BIGINT NOT NULL)" CLUSTERED,
+    "CREATE TABLE edge (name TEXT NOT NULL PRIMARY KEY, vector TEXT NOT NULL, acked_at BIGINT NOT NULL, stale BIGINT NOT NULL, "
+    "seen_at BIGINT NOT NULL)" CLUSTERED,
+    /* -- evidence log: one row of state (id 1), and which events stand at which leaf indexes -------------------------------- */
+    "CREATE TABLE tree (id BIGINT NOT NULL PRIMARY KEY, size BIGINT NOT NULL, root BLOB NOT NULL, epoch BIGINT NOT NULL, "
+    "signed_size BIGINT NOT NULL, signed_root BLOB NOT NULL, signed_at BIGINT NOT NULL)" CLUSTERED,
+    "CREATE TABLE run (idx BIGINT NOT NULL PRIMARY KEY, slot BIGINT NOT NULL, nseq BIGINT NOT NULL, n BIGINT NOT NULL)" CLUSTERED,
+    "CREATE INDEX run_slot ON run (slot, nseq)",
+};
+
+const char *schema_statement(size_t i) { return i < ARRAY_LEN(statements) ? statements[i] : NULL; }
+
+/* One row a version: how the database gets there from the version before. contract may be NULL. Version 1 is the first. */
+struct migration {
+    int64_t version;
+    const char *expand, *contract;
+};
+static const struct migration migrations[] = {
+    { 1, NULL, NULL },
+};
+
+static enum err version_write(struct db *db, int64_t version, struct fault *f)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)version);
+    enum err e = db_run(db, "INSERT INTO meta (name, value) VALUES ('schema', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                        DB_ARGS(DB_S(text)), NULL, f);
+    return e ? e : db_run(db, "UPDATE node SET schema = $1", DB_ARGS(DB_I(version)), NULL, f);
+}
+
+enum err schema_create(struct db *db, struct fault *f)
+{
+    enum err e = db_begin(db, f);
+    for (size_t i = 0; !e && i < ARRAY_LEN(statements); i++)
+        e = db_script(db, statements[i], f);
+    e = e ? e : version_write(db, SCHEMA_VERSION, f);
+    e = e ? e : db_commit(db, f);
+    if (e)
+        db_rollback(db);
+    return e;
+}
+
+static enum err version_read(struct db *db, int64_t *version, struct fault *f)
+{
+    int64_t tables = 0;
+    enum err e = db_get_i64(db, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'meta'", DB_NOARGS, 0, &tables, f);
+    if (e)
+        return e;
+    if (!tables)
+        return fault_set(f, CE_NOT_FOUND, "the database has no tables");
+    return db_get_i64(db, "SELECT CAST(value AS BIGINT) FROM meta WHERE name = 'schema'", DB_NOARGS, 0, version, f);
+}
+
+enum err schema_check(struct db *db, struct fault *f)
+{
+    int64_t v = 0;
+    enum err e = version_read(db, &v, f);
+    if (e || v == SCHEMA_VERSION)
+        return e;
+    if (v > SCHEMA_VERSION)
+        return fault_set(f, CE_SCHEMA, "the database has schema version %lld, this program knows %d: start the newer program, or restore a backup made by this one",
+                         (long long)v, SCHEMA_VERSION);
+    return fault_set(f, CE_SCHEMA, "the database has schema version %lld, this program needs %d: make a backup, then run cradled -m SITE", (long long)v,
+                     SCHEMA_VERSION);
+}
+
+static enum err migrate_one(struct db *db, const struct migration *m, bool contract, struct fault *f)
+{
+    const char *sql = contract ? m->contract : m->expand;
+    enum err e = db_begin(db, f);
+    if (!e && sql)
+        e = db_script(db, sql, f);
+    if (!e && !contract)
+        e = version_write(db, m->version, f);
+    e = e ? e : db_commit(db, f);
+    if (e)
+        db_rollback(db);
+    return e;
+}
+
+enum err store_migrate(struct db *db, bool contract, int64_t *from, int64_t *to, struct fault *f)
+{
+    int64_t v = 0;
+    enum err e = version_read(db, &v, f);
+    if (e)
+        return e;
+    if (from)
+        *from = v;
+    if (v > SCHEMA_VERSION)
+        return fault_set(f, CE_SCHEMA, "the database has schema version %lld, newer than this program's %d", (long long)v, SCHEMA_VERSION);
+    for (size_t i = 0; !e && i < ARRAY_LEN(migrations); i++)
+        if (contract ? migrations[i].version <= v : migrations[i].version > v)
+            e = migrate_one(db, &migrations[i], contract, f);
+    if (to)
+        *to = e ? v : SCHEMA_VERSION;
+    return e;
+}
