@@ -1,0 +1,64 @@
+/* edges.c: the table of allowed conversations. See edges.h. */
+#include "role/edges.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "wire/msg.h"
+
+static const char *const names[ROLE_COUNT] = { "parent", "front", "core", "query", "signer" };
+
+static const struct {
+    enum role from, to;
+    uint16_t types[16]; /* ends with 0 */
+} edges[] = {
+    { ROLE_FRONT, ROLE_CORE,
+      { MSG_LINE_ADD, MSG_MODEL_ADD, MSG_DEVICE_ADD, MSG_DEVICE_STATE, MSG_CERT_REVOKE, MSG_OPERATOR_ADD, MSG_OPERATOR_REMOVE,
+        MSG_ENROLL, MSG_OCSP_QUERY, MSG_REFUSED, MSG_EDGE_OPEN, MSG_EDGE_REPORT, MSG_METRICS } },
+    { ROLE_CORE, ROLE_FRONT, { MSG_REPLY, MSG_PUSH_IDENT, MSG_PUSH_CERT, MSG_PUSH_FRAME, MSG_PUSH_READY } },
+    { ROLE_FRONT, ROLE_QUERY, { MSG_QUERY, MSG_QUERY_CANCEL } },
+    { ROLE_QUERY, ROLE_FRONT, { MSG_REPLY } },
+    { ROLE_CORE, ROLE_SIGNER, { MSG_SIGN_CERT, MSG_SIGN_CRL, MSG_SIGN_OCSP, MSG_SIGN_HEAD, MSG_SIGN_FRAME, MSG_SIGN_SNAPSHOT } },
+    { ROLE_SIGNER, ROLE_CORE, { MSG_SIGNED } },
+    { ROLE_PARENT, ROLE_FRONT, { MSG_ROLE_SETUP, MSG_ROLE_PEER, MSG_ROLE_GO, MSG_ROLE_DRAIN } },
+    { ROLE_PARENT, ROLE_QUERY, { MSG_ROLE_SETUP, MSG_ROLE_PEER, MSG_ROLE_GO, MSG_ROLE_DRAIN } },
+    { ROLE_PARENT, ROLE_CORE, { MSG_ROLE_SETUP, MSG_ROLE_PEER, MSG_ROLE_GO, MSG_ROLE_DRAIN, MSG_ROLE_LOST } },
+    { ROLE_PARENT, ROLE_SIGNER, { MSG_ROLE_SETUP, MSG_ROLE_PEER, MSG_ROLE_GO } },
+    { ROLE_FRONT, ROLE_PARENT, { MSG_ROLE_READY } },
+    { ROLE_QUERY, ROLE_PARENT, { MSG_ROLE_READY } },
+    { ROLE_CORE, ROLE_PARENT, { MSG_ROLE_READY } },
+    { ROLE_SIGNER, ROLE_PARENT, { MSG_ROLE_READY } },
+};
+
+const char *role_name(enum role r)
+{
+    return (unsigned)r < ROLE_COUNT ? names[r] : "unknown";
+}
+
+enum role role_find(const char *name)
+{
+    for (unsigned i = 0; i < ROLE_COUNT; i++)
+        if (strcmp(name, names[i]) == 0)
+            return (enum role)i;
+    return ROLE_COUNT;
+}
+
+bool edge_exists(enum role a, enum role b)
+{
+    for (size_t i = 0; a != ROLE_PARENT && b != ROLE_PARENT && i < ARRAY_LEN(edges); i++)
+        if (edges[i].from == a && edges[i].to == b)
+            return true;
+    return false;
+}
+
+bool edge_permits(enum role from, enum role to, uint16_t type)
+{
+    for (size_t i = 0; i < ARRAY_LEN(edges); i++) {
+        if (edges[i].from != from || edges[i].to != to)
+            continue;
+        for (size_t k = 0; k < ARRAY_LEN(edges[i].types) && edges[i].types[k]; k++)
+            if (edges[i].types[k] == type)
+                return true;
+    }
+    return false;
+}

@@ -1,0 +1,145 @@
+/* settings.c: see settings.h. */
+#include "role/settings.h"
+
+#include <ctype.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+const struct config_key settings_keys[] = {
+#define CFG(...) CONFIG_ROW(settings, __VA_ARGS__)
+#include "role/cradled.def"
+#undef CFG
+};
+const size_t settings_nkeys = ARRAY_LEN(settings_keys);
+
+static bool one_of(const char *v, const char *const *list)
+{
+    for (; *list; list++)
+        if (strcmp(v, *list) == 0)
+            return true;
+    return false;
+}
+
+/* Values that are written into nginx' configuration or into URLs take no quoting at all. */
+static bool plain_words(const char *v)
+{
+    for (; *v; v++)
+        if (!isalnum((unsigned char)*v) && !strchr(" .-_:/[]*", *v))
+            return false;
+    return true;
+}
+
+static bool is_url(const char *v)
+{
+    return (strncmp(v, "http://", 7) == 0 || strncmp(v, "https://", 8) == 0) && plain_words(v) && !strchr(v, ' ') &&
+           v[strlen(v) - 1] != '/';
+}
+
+static enum err settings_check(const char *name, const struct settings *s, struct fault *f)
+{
+    static const char *const tls[] = { "nginx", "external", NULL };
+    static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
+    const struct {
+        bool good;
+        const char *text;
+    } rules[] = {
+        { s->https_port != s->http_port, "https_port and http_port must differ" },
+        { one_of(s->tls, tls), "tls must be nginx or external" },
+        { one_of(s->log_level, levels), "log_level must be error, warn, info or debug" },
+        { plain_words(s->host) && !strpbrk(s->host, " */"), "host must be one name or address" },
+        { plain_words(s->listen), "listen must be addresses separated by spaces" },
+        { plain_words(s->server_names), "server_names must be host names separated by spaces" },
+        { plain_words(s->nginx) && s->nginx[0] == '/' && !strchr(s->nginx, ' '), "nginx must be an absolute path" },
+        { !*s->http_url || is_url(s->http_url), "http_url must be a http:// URL without a slash at the end" },
+        { s->crl_refresh < s->crl_validity, "crl_refresh must be shorter than crl_validity" },
+        { !*s->signer_user || *s->user, "signer_user needs user" },
+        { !*s->socket_group || strcmp(s->tls, "external") == 0, "socket_group is for tls = external only" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++)
+        if (!rules[i].good)
+            return fault_set(f, CE_BAD_CONFIG, "%s: %s", name, rules[i].text);
+    return CE_OK;
+}
+
+enum err settings_parse(const char *name, struct span text, struct settings *out, struct fault *f)
+{
+    enum err e = config_parse(settings_keys, settings_nkeys, name, text, out, f);
+    return e ? e : settings_check(name, out, f);
+}
+
+enum err settings_load(const char *path, struct settings *out, struct fault *f)
+{
+    enum err e = config_load(settings_keys, settings_nkeys, path, out, f);
+    return e ? e : settings_check(path, out, f);
+}
+
+enum log_level settings_log_level(const struct settings *s)
+{
+    return *s->log_level == 'e' ? LOG_LEVEL_ERROR : *s->log_level == 'w' ? LOG_LEVEL_WARN : *s->log_level == 'd' ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+}
+
+bool settings_own_tls(const struct settings *s) { return strcmp(s->tls, "nginx") == 0; }
+
+static void base_url(const char *scheme, const char *host, int64_t port, int64_t usual, char *out)
+{
+    if (port == usual)
+        snprintf(out, SETTINGS_URL_MAX, "%s://%s", scheme, host);
+    else
+        snprintf(out, SETTINGS_URL_MAX, "%s://%s:%d", scheme, host, (int)port);
+}
+
+void settings_http_url(const struct settings *s, char *out)
+{
+    if (*s->http_url)
+        snprintf(out, SETTINGS_URL_MAX, "%s", s->http_url);
+    else
+        base_url("http", s->host, s->http_port, 80, out);
+}
+
+void settings_https_url(const struct settings *s, char *out) { base_url("https", s->host, s->https_port, 443, out); }
+
+unsigned settings_compare(const struct settings *a, const struct settings *b)
+{
+    static const struct {
+        const char *name;
+        unsigned effect;
+    } known[] = { /* every other key: SETTINGS_ROLES */
+        { "https_port", SETTINGS_NGINX },
+        { "http_port", SETTINGS_NGINX | SETTINGS_ROLES },
+        { "listen", SETTINGS_NGINX },
+        { "server_names", SETTINGS_NGINX },
+        { "nginx_workers", SETTINGS_NGINX },
+        { "connections_per_address", SETTINGS_NGINX },
+        { "requests_per_second", SETTINGS_NGINX },
+        { "request_deadline", SETTINGS_NGINX | SETTINGS_ROLES },
+        { "local_metrics", SETTINGS_NGINX },
+        { "n_front", SETTINGS_RESTART },
+        { "n_query", SETTINGS_RESTART },
+        { "user", SETTINGS_RESTART },
+        { "signer_user", SETTINGS_RESTART },
+        { "tls", SETTINGS_RESTART },
+        { "nginx", SETTINGS_RESTART },
+        { "restart_limit", 0 },
+        { "restart_window", 0 },
+        { "drain_time", 0 },
+    };
+    unsigned effect = 0;
+    for (size_t i = 0; i < settings_nkeys; i++) {
+        const struct config_key *k = &settings_keys[i];
+        struct buf x = BUF_INIT(1024), y = BUF_INIT(1024);
+        config_dump(k, 1, a, false, &x);
+        config_dump(k, 1, b, false, &y);
+        unsigned this_one = SETTINGS_ROLES;
+        for (size_t n = 0; n < ARRAY_LEN(known); n++)
+            if (strcmp(known[n].name, k->name) == 0)
+                this_one = known[n].effect;
+        if (!span_eq(buf_span(&x), buf_span(&y)))
+            effect |= this_one;
+        buf_free(&x);
+        buf_free(&y);
+    }
+    return effect;
+}
