@@ -1,0 +1,21 @@
+/* landlock.h: the file system that a process may still see, by the kernel's Landlock; raw system calls, because Debian 12 has no
+ * library for it. A kernel without it is not an error: seccomp and file permissions remain (the parent logs it once).
+ */
+#ifndef CRADLE_ROLE_LANDLOCK_H
+#define CRADLE_ROLE_LANDLOCK_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+struct landlock_rule {
+    const char *folder; /* below the site; NULL ends the list */
+    bool write;
+};
+
+int landlock_abi(void); /* 0: the kernel has none */
+/* Everything outside the rules' folders becomes unreachable, TCP bind and connect too where the kernel can do that.
+ * Needs no_new_privs. CE_UNSUPPORTED: the kernel has Landlock but refused. */
+MUST_USE enum err landlock_enter(const char *site, const struct landlock_rule *rules, struct fault *f);
+
+#endif
