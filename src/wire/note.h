@@ -7,9 +7,8 @@
 #ifndef CRADLE_WIRE_NOTE_H
 #define CRADLE_WIRE_NOTE_H
 
-#include <openssl/evp.h>
-
 #include "base/span.h"
+#include "crypt/key.h"
 
 #define NOTE_NAME_MAX 200
 #define NOTE_MAX 16384       /* bytes of a whole note */
@@ -28,8 +27,8 @@ MUST_USE enum err note_key_make(struct note_key *k, struct span name, const uint
 MUST_USE enum err note_key_parse(struct span vkey, struct note_key *k, struct fault *f);
 void note_key_put(const struct note_key *k, struct buf *out); /* without a newline */
 
-/* Appends the note: text (which ends in "\n") + "\n" + one signature line by the Ed25519 key. CE_CRYPTO. */
-MUST_USE enum err note_sign(const struct note_key *k, EVP_PKEY *key, struct span text, struct buf *out);
+/* Appends the note: text (which ends in "\n") + "\n" + one signature line by the Ed25519 key. CE_CRYPTO, CE_KEY_ALG. */
+MUST_USE enum err note_sign(const struct note_key *k, struct key *key, struct span text, struct buf *out);
 /* *text = the signed part inside note (ends in "\n"). Signature lines by unknown keys are ignored; one by k must be there
  * and hold. CE_BAD_CHECKPOINT: not a note. CE_BAD_SIGNATURE: no line by k, or it does not verify. */
 MUST_USE enum err note_verify(const struct note_key *k, struct span note, struct span *text, struct fault *f);
