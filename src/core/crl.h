@@ -1,28 +1,21 @@
-/* crl.h: CRL shards of the issuing CAs: rebuilt within a second of a revocation and before nextUpdate, numbered by compare-and-set,
- * verified before they replace DIR/pub/crl/CA/SHARD.crl. What it is not: DER (crypt/crl.h in the signer), the root's CRL (made offline).
+/* core/crl.h: CRL shards of the issuing CAs: made again within a second of a revocation and before they grow old, numbered by
+ * compare-and-set, verified before they replace DIR/pub/crl/CA/SHARD.crl. What it is not: DER (crypt/crl.h), the root's CRL (made
+ * offline by `cradle init`).
  */
 #ifndef CRADLE_CORE_CRL_H
 #define CRADLE_CORE_CRL_H
 
-#include <stdint.h>
+#include "core/batch.h"
 
-#include "base/span.h"
+#define CRL_SETTLE_MS 100  /* changes of so long go into one CRL */
+#define CRL_AT_SIGNER 4    /* shards at the signer at once */
+#define CRL_RETRY_MS 5000  /* after a failure */
 
-struct batch;
-struct core;
-struct crl_board; /* which shards exist, are dirty or at the signer; owned by the core */
+extern const struct core_part crl_part;
 
-#define CRL_SHARDS_DEFAULT 16
-#define CRL_VALIDITY_S (7 * 86400)
-#define CRL_REFRESH_S 86400
-
-struct crl_board *crl_board_new(struct core *core);
-void crl_board_free(struct crl_board *c);
-/* Makes the rows of all shards of all issuing CAs (first start) and marks as due what is dirty or too old. */
-MUST_USE enum err crl_board_load(struct batch *b, struct crl_board *c);
 /* A certificate's status changed in this batch: its shard is dirty (the row is written in this transaction). */
-MUST_USE enum err crl_mark(struct batch *b, struct span kid, struct span serial);
-/* Starts at most one shard. Returns the monotonic ms of the next wake. */
-int64_t crl_tick(struct crl_board *c, int64_t mono_ms);
+MUST_USE enum err crl_mark(struct batch *b, struct span kid, int64_t shard, struct fault *f);
+/* The shard that lists this serial. */
+int64_t crl_shard(const struct core *core, struct span serial);
 
 #endif

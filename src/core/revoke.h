@@ -4,11 +4,9 @@
 #ifndef CRADLE_CORE_REVOKE_H
 #define CRADLE_CORE_REVOKE_H
 
-#include <stdint.h>
-
-#include "base/span.h"
-
-struct batch;
+#include "core/batch.h"
+#include "core/device.h"
+#include "store/cert.h"
 
 /* CRLReason, RFC 5280 5.3.1. */
 enum revoke_reason {
@@ -18,15 +16,27 @@ enum revoke_reason {
 /* Name of RFC 5280 ("keyCompromise") to number; empty is unspecified. CE_BAD_FIELD lists the names. certificateHold and
  * removeFromCRL are not names that a caller may use: suspension is a state of the device. */
 MUST_USE enum err revoke_reason_parse(struct span name, int *reason, struct fault *f);
-const char *revoke_reason_name(int reason);
 
-/* The device's state becomes new_state ("active", "suspended", "revoked", "decommissioned"), decided and written by the caller in
- * this batch; rev is the device's new rev, for the events. revoked, decommissioned: every live certificate is revoked, the identity
- * blocked for good. suspended: identity blocked, certificates on hold (OCSP and CRL: certificateHold). active: both lifted.
- * Errors: class STORE. */
-MUST_USE enum err cert_block_device(struct batch *b, struct span uid, const char *new_state, int64_t rev, int reason, struct span note);
+/* The device's state has become d->state, decided and written by the caller in this batch (device_move). revoked, decommissioned:
+ * every live certificate is revoked, the identity blocked for good. suspended: identity blocked, certificates on hold (OCSP and CRL
+ * say certificateHold). active or provisioned: both lifted. reason: for revoked; a decommissioned device's is cessationOfOperation
+ * unless another is given. note, by: for the evidence. Errors: of the database. */
+MUST_USE enum err cert_block_device(struct batch *b, const struct device *d, int reason, struct span note, struct span by, struct fault *f);
 
-/* The operator, station or edge was removed (row written by the caller): certificates revoked (cessationOfOperation), name blocked. */
-MUST_USE enum err cert_block_operator(struct batch *b, struct span name, struct span note);
+/* The operator, station or edge was removed (row and event written by the caller): its certificates are revoked
+ * (cessationOfOperation), its name is blocked. Errors: of the database. */
+MUST_USE enum err cert_block_operator(struct batch *b, struct span name, struct span note, struct span by, struct fault *f);
+
+/* One certificate becomes revoked or held, or good again, with its evidence and effects. why: stable reason for the fronts. */
+struct revoke_change {
+    enum cert_status status;
+    int reason;
+    const char *why;         /* literal */
+    struct span note, by;
+};
+MUST_USE enum err cert_status_change(struct batch *b, const struct cert_row *c, const struct revoke_change *change, struct fault *f);
+
+/* CERT_REVOKE: one serial. CE_NOT_FOUND; CE_STATE_CHANGE when it is revoked already; CE_SELF_REMOVE for the caller's own. */
+MUST_USE enum err revoke_op_cert(struct batch *b, const struct caller *c, const void *msg_cert_revoke, struct msg_reply *out, struct fault *f);
 
 #endif
