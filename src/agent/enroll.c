@@ -1,0 +1,177 @@
+/* enroll.c: see enroll.h. HTTP is net/, ASN.1 is the device library. */
+#include "agent/enroll.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/net.h"
+
+#define CERT_TEXT_MAX 16384
+
+static const char pem_begin[] = "-----BEGIN CERTIFICATE-----";
+static const char pem_end[] = "-----END CERTIFICATE-----";
+
+static enum err dev_fault(int code, const char *what, struct fault *f)
+{
+    switch (code) {
+    case CRADLE_E_NAME: return fault_set(f, CE_BAD_NAME, "%s: the UID or serial number has characters that are not allowed", what);
+    case CRADLE_E_SIGN: return fault_set(f, CE_CRYPTO, "%s: the key could not sign", what);
+    case CRADLE_E_MISMATCH: return fault_set(f, CE_NAME_MISMATCH, "%s: the certificate is not for this device's key and name", what);
+    case CRADLE_E_SPACE: return fault_set(f, CE_TOO_LARGE, "%s: too large", what);
+    default: return fault_set(f, CE_BAD_CERT, "%s: the bytes are malformed", what);
+    }
+}
+
+static struct cradle_name config_name(const struct agent_config *cfg)
+{
+    return (struct cradle_name){ .uid = cfg->uid, .serial = *cfg->serial ? cfg->serial : NULL };
+}
+
+enum err enroll_csr(const struct agent_config *cfg, const struct devkey *k, uint8_t *der, size_t *len, struct fault *f)
+{
+    struct cradle_name name = config_name(cfg);
+    int r = cradle_csr_make(&k->port, &name, der, len);
+    return r ? dev_fault(r, "request", f) : CE_OK;
+}
+
+/* PEM of the certificate, after checking that it is for this key and name. */
+static enum err cert_accept(const struct agent_config *cfg, const struct devkey *k, struct span der, struct buf *pem, struct fault *f)
+{
+    struct cradle_cert cert;
+    struct cradle_name name = config_name(cfg);
+    int r = cradle_cert_read(der.p, der.n, &cert);
+    if (!r)
+        r = cradle_cert_matches(&cert, &k->port, &name);
+    if (r)
+        return dev_fault(r, "certificate from the server", f);
+    buf_printf(pem, "%s\n", pem_begin);
+    buf_put_base64(pem, der, 64);
+    buf_printf(pem, "%s\n", pem_end);
+    return buf_err(pem);
+}
+
+/* Posts the CSR of k and leaves the new certificate as PEM in pem. */
+static enum err est_post(const struct agent_config *cfg, const struct net_config *nc, const char *operation, const struct devkey *k, struct buf *pem,
+                         int64_t *retry_s, struct fault *f)
+{
+    static const char *const headers[] = { "Content-Type: application/pkcs10", "Content-Transfer-Encoding: base64", NULL };
+    uint8_t csr[CRADLE_CSR_MAX];
+    char body[CRADLE_CSR_MAX * 4 / 3 + 8], path[PATH_MAX_LEN];
+    size_t csr_len = sizeof csr, body_len = sizeof body;
+    enum err e = enroll_csr(cfg, k, csr, &csr_len, f);
+    if (e)
+        return e;
+    if (cradle_est_body(csr, csr_len, body, &body_len))
+        return dev_fault(CRADLE_E_SPACE, "request", f);
+    path_join(path, "/.well-known/est%s%s/%s", *cfg->est_label ? "/" : "", cfg->est_label, operation);
+
+    CLEANUP(net_close_p) struct net *net = NULL;
+    CLEANUP(net_reply_free) struct net_reply reply = { 0 };
+    e = net_open(nc, &net, f);
+    if (!e)
+        e = net_request(net, "POST", path, headers, span_of(body, body_len), &reply, f);
+    *retry_s = reply.retry_s;
+    if (e)
+        return e;
+    const uint8_t *der;
+    size_t der_len;
+    if (reply.body.len == 0 || cradle_est_answer((char *)reply.body.data, reply.body.len, &der, &der_len))
+        return fault_set(f, CE_BAD_CERT, "the EST server's answer is not a certs-only PKCS#7 in base64 (RFC 7030 4.2.3)");
+    return cert_accept(cfg, k, span_of(der, der_len), pem, f);
+}
+
+static struct net_config est_config(const struct agent_config *cfg, const char *cert, const char *key)
+{
+    struct net_config nc = { 0 };
+    path_join(nc.base, "%s", cfg->est_url);
+    path_join(nc.ca, "%s", cfg->ca_file);
+    path_join(nc.cert, "%s", cert);
+    path_join(nc.key, "%s", key);
+    return nc;
+}
+
+enum err enroll_first(const struct agent_config *cfg, struct creds *c, int64_t *retry_s, struct fault *f)
+{
+    char key_path[PATH_MAX_LEN];
+    CLEANUP(devkey_free) struct devkey k = { 0 };
+    CLEANUP(buf_free) struct buf pem = BUF_INIT(CERT_TEXT_MAX);
+    *retry_s = 0;
+    if (!*cfg->est_url || !*cfg->enroll_cert)
+        return fault_set(f, CE_NO_CERT, "no certificate yet: carry the request (cradle-agent csr) to a factory station, then cradle-agent import FILE");
+    creds_key_path(c, CREDS_CURRENT, key_path);
+    enum err e = devkey_load(key_path, &k, f);
+    struct net_config nc = est_config(cfg, cfg->enroll_cert, cfg->enroll_key);
+    if (!e)
+        e = est_post(cfg, &nc, "simpleenroll", &k, &pem, retry_s, f);
+    return e ? e : creds_store_current(c, buf_span(&pem), f);
+}
+
+enum err enroll_renew(const struct agent_config *cfg, struct creds *c, int64_t *retry_s, struct fault *f)
+{
+    char key_path[PATH_MAX_LEN], old_cert[PATH_MAX_LEN], old_key[PATH_MAX_LEN];
+    CLEANUP(devkey_free) struct devkey k = { 0 };
+    CLEANUP(buf_free) struct buf pem = BUF_INIT(CERT_TEXT_MAX);
+    *retry_s = 0;
+    if (!*cfg->est_url)
+        return fault_set(f, CE_BAD_CONFIG, "est_url is not set, so this certificate cannot be renewed here");
+    enum err e = creds_begin(c, !cfg->renew_key, key_path, f);
+    if (!e)
+        e = cfg->renew_key ? devkey_make(key_path, &k, f) : devkey_load(key_path, &k, f);
+    creds_cert_path(c, CREDS_CURRENT, old_cert);
+    creds_key_path(c, CREDS_CURRENT, old_key);
+    struct net_config nc = est_config(cfg, old_cert, old_key);
+    if (!e)
+        e = est_post(cfg, &nc, "simplereenroll", &k, &pem, retry_s, f);
+    return e ? e : creds_store_next(c, buf_span(&pem), f);
+}
+
+/* The DER of the first certificate in PEM text or in base64 PKCS#7. */
+static enum err text_to_der(struct span text, struct buf *der, struct fault *f)
+{
+    const uint8_t *begin = text.n ? memmem(text.p, text.n, pem_begin, strlen(pem_begin)) : NULL;
+    if (begin) {
+        begin += strlen(pem_begin);
+        size_t left = (size_t)(text.p + text.n - begin);
+        const uint8_t *end = memmem(begin, left, pem_end, strlen(pem_end));
+        if (end && base64_decode(span_of(begin, (size_t)(end - begin)), der) == CE_OK)
+            return CE_OK;
+        return fault_set(f, CE_BAD_CERT, "the PEM text is damaged");
+    }
+    CLEANUP(buf_free) struct buf copy = BUF_INIT(CERT_TEXT_MAX);
+    const uint8_t *at;
+    size_t n;
+    buf_put_span(&copy, text);
+    if (buf_err(&copy) || copy.len == 0 || cradle_est_answer((char *)copy.data, copy.len, &at, &n))
+        return fault_set(f, CE_BAD_CERT, "neither a PEM certificate nor a PKCS#7 in base64");
+    buf_put(der, at, n);
+    return buf_err(der);
+}
+
+enum err enroll_import(const struct agent_config *cfg, struct creds *c, struct span text, struct fault *f)
+{
+    char key_path[PATH_MAX_LEN];
+    CLEANUP(devkey_free) struct devkey k = { 0 };
+    CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_TEXT_MAX), pem = BUF_INIT(CERT_TEXT_MAX);
+    creds_key_path(c, CREDS_CURRENT, key_path);
+    enum err e = devkey_load(key_path, &k, f);
+    if (!e)
+        e = text_to_der(text, &der, f);
+    if (!e)
+        e = cert_accept(cfg, &k, buf_span(&der), &pem, f);
+    return e ? e : creds_store_current(c, buf_span(&pem), f);
+}
+
+enum err enroll_cert_load(const struct creds *c, enum creds_slot slot, struct buf *der, struct cradle_cert *cert, struct fault *f)
+{
+    char path[PATH_MAX_LEN];
+    CLEANUP(buf_free) struct buf text = BUF_INIT(CERT_TEXT_MAX);
+    creds_cert_path(c, slot, path);
+    enum err e = file_read(path, &text);
+    if (e)
+        return fault_set(f, e, "cannot read %s", path);
+    buf_reset(der);
+    if ((e = text_to_der(buf_span(&text), der, f)))
+        return e;
+    if (cradle_cert_read(der->data, der->len, cert))
+        return fault_set(f, CE_BAD_CERT, "%s: the certificate cannot be read", path);
+    return CE_OK;
+}
