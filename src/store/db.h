@@ -79,7 +79,10 @@ bool db_err_fatal(enum err e);
 MUST_USE enum err db_backup(struct db *db, const char *path, struct fault *f);
 /* For the query role: budget of steps and a cancel flag, see sqlite3_progress_handler. fn returns non-zero to stop: CE_BUDGET. */
 void db_set_progress(struct db *db, int every, int (*fn)(void *), void *ctx);
-/* Runs SQL text of several statements (schema, migrations); not cached. */
-MUST_USE enum err db_script(struct db *db, const char *sql, struct fault *f);
+/* Runs schema text, also several statements, not cached; BLOB and CLUSTERED become the database's own words. */
+MUST_USE enum err db_ddl(struct db *db, const char *sql, struct fault *f);
+MUST_USE enum err db_has_table(struct db *db, const char *name, bool *there, struct fault *f);
+/* Moves what the write-ahead log holds into the main file (SQLite), at most; not needed for durability. */
+void db_checkpoint(struct db *db);
 
 #endif

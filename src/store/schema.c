@@ -2,7 +2,8 @@
  *
  * Units: names ending in _at are ms since 1970; not_before, not_after, this_update, next_update, revoked_at are seconds (X.509).
  * Wide rows are written once (device, cert, ca, model); what changes lives in narrow tables beside them (device_state, cert_state).
- * The loader writes BYTEA for BLOB on PostgreSQL; CLUSTERED tables are kept in key order (WITHOUT ROWID on SQLite).
+ * db_ddl turns the two words that no dialect shares: BLOB (BYTEA on PostgreSQL) and CLUSTERED (rows kept in key order: WITHOUT
+ * ROWID on SQLite, nothing on PostgreSQL).
  */
 #include "store/schema.h"
 
@@ -10,7 +11,7 @@
 
 #include "base/mem.h"
 
-#define CLUSTERED " WITHOUT ROWID"
+#define CLUSTERED " CLUSTERED"
 
 static const char *const statements[] = {
     /* -- the node and its stream ------------------------------------------------------------------------------------ */
@@ -103,7 +104,7 @@ enum err schema_create(struct db *db, struct fault *f)
 {
     enum err e = db_begin(db, f);
     for (size_t i = 0; !e && i < ARRAY_LEN(statements); i++)
-        e = db_script(db, statements[i], f);
+        e = db_ddl(db, statements[i], f);
     e = e ? e : version_write(db, SCHEMA_VERSION, f);
     e = e ? e : db_commit(db, f);
     if (e)
@@ -113,11 +114,11 @@ enum err schema_create(struct db *db, struct fault *f)
 
 static enum err version_read(struct db *db, int64_t *version, struct fault *f)
 {
-    int64_t tables = 0;
-    enum err e = db_get_i64(db, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'meta'", DB_NOARGS, 0, &tables, f);
+    bool there = false;
+    enum err e = db_has_table(db, "meta", &there, f);
     if (e)
         return e;
-    if (!tables)
+    if (!there)
         return fault_set(f, CE_NOT_FOUND, "the database has no tables");
     return db_get_i64(db, "SELECT CAST(value AS BIGINT) FROM meta WHERE name = 'schema'", DB_NOARGS, 0, version, f);
 }
@@ -140,7 +141,7 @@ static enum err migrate_one(struct db *db, const struct migration *m, bool contr
     const char *sql = contract ? m->contract : m->expand;
     enum err e = db_begin(db, f);
     if (!e && sql)
-        e = db_script(db, sql, f);
+        e = db_ddl(db, sql, f);
     if (!e && !contract)
         e = version_write(db, m->version, f);
     e = e ? e : db_commit(db, f);
