@@ -63,6 +63,7 @@ struct sign_done {
     enum err (*fn)(struct batch *b, void *data, const struct msg_signed *m);
     void (*drop)(void *data);
     void *data;
+    bool read_only;   /* fn writes nothing: it is called in a read batch at once and waits for no commit (OCSP, frames, heads) */
 };
 void batch_sign(struct batch *b, uint16_t type, struct span body, struct sign_done done);
 void batch_sign_msg(struct batch *b, const struct msg_desc *d, const void *m, struct sign_done done);
@@ -85,14 +86,13 @@ MUST_USE enum err authz_caller(struct batch *b, const struct msg_caller *m, stru
 MUST_USE enum err authz_roles(const struct caller *c, unsigned roles, struct fault *f);       /* CE_ROLE_FORBIDDEN */
 MUST_USE enum err authz_line(const struct caller *c, struct span line, struct fault *f);      /* CE_LINE_FORBIDDEN */
 
-/* -- operations: one row of core/ops.c a message -------------------------------------------------------------------------------- */
+/* -- operations: one row of core/ops.def a message ------------------------------------------------------------------------------- */
 enum op_flags {
     OP_READ = 1,       /* runs in a read batch, before and beside the writes; answered at once */
     OP_ANYBODY = 2,    /* no caller needed: authz_caller is not asked (OCSP, metrics, reports of front itself) */
     OP_SILENT = 4,     /* front expects no reply */
     OP_IDEM = 8,       /* takes an Idempotency-Key */
     OP_DATED = 16,     /* refused while the clock is behind */
-    OP_OWN_AUTHZ = 32, /* caller is found out, but the operation judges the outcome itself: *c may be unknown (role 0) */
 };
 struct op {
     uint16_t type;
@@ -102,7 +102,7 @@ struct op {
 };
 const struct op *op_find(uint16_t type);
 
-/* -- parts: one row of core/parts.c each, in order of opening --------------------------------------------------------------------- */
+/* -- parts: one row of core/parts.def each, in order of opening --------------------------------------------------------------------- */
 struct core_part {
     const char *name;
     /* Makes the state; the database is open and owned by this process. */
@@ -110,8 +110,8 @@ struct core_part {
     void (*close)(void *state);
     /* In a write batch at start, before the first request: repairs. Errors stop the start. */
     enum err (*start)(struct batch *b, void *state, struct fault *f);
-    /* In a read batch, at least every time next_ms came and after each commit. May sign and push. *next_ms: next wake (monotonic).
-     * Returns true to have work() called in a write batch now. */
+    /* In a read batch, at least every time next_ms came, after each commit and after each batch of reads that changed its state
+     * (core_wake). May sign and push. *next_ms: next wake (monotonic). Returns true to have work() called in a write batch now. */
     bool (*tick)(struct batch *b, void *state, int64_t *next_ms);
     enum err (*work)(struct batch *b, void *state, struct fault *f);
     /* A front opened (read batch): its initial pushes. */
@@ -125,6 +125,7 @@ void *core_part(const struct core *core, enum core_part_id id); /* its state; NU
 const struct core_config *core_config(const struct core *core);
 struct db *core_db(const struct core *core);
 struct core_stats *core_stats(struct core *core);
+void core_wake(struct core *core);                            /* call every part's tick soon */
 int64_t core_nseq(const struct core *core);                   /* of this node, as committed */
 /* Vector text "slot:nseq,…" as committed, in the arena. */
 MUST_USE enum err core_vector(struct core *core, struct arena *a, struct span *out, struct fault *f);

@@ -22,6 +22,7 @@ struct db {
     void *conn;
     struct db_stmt *cache[CACHE_SLOTS];
     size_t cached;
+    uint64_t touched;
 };
 
 enum err db_open(const char *path, unsigned flags, struct db **out, struct fault *f)
@@ -138,8 +139,10 @@ enum err db_run(struct db *db, const char *sql, const struct db_arg *args, size_
     e = db->drv->bind(db->conn, s->handle, args, nargs, f);
     if (!e && db->drv->step(s->handle) == DB_STEP_ERROR)
         e = db->drv->error(db->conn, sql, f);
+    int64_t n = e ? 0 : db->drv->changes(db->conn, s->handle);
+    db->touched += (uint64_t)n;
     if (changed)
-        *changed = e ? 0 : db->drv->changes(db->conn);
+        *changed = n;
     stmt_give(db, s);
     return e;
 }
@@ -205,6 +208,7 @@ enum err db_get_i64(struct db *db, const char *sql, const struct db_arg *args, s
 
 enum err db_begin(struct db *db, struct fault *f) { return db_run(db, "BEGIN IMMEDIATE", DB_NOARGS, NULL, f); }
 enum err db_commit(struct db *db, struct fault *f) { return db_run(db, "COMMIT", DB_NOARGS, NULL, f); }
+uint64_t db_touched(const struct db *db) { return db->touched; }
 bool db_in_tx(const struct db *db) { return db->drv->in_tx(db->conn); }
 
 void db_rollback(struct db *db)

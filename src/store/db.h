@@ -68,6 +68,7 @@ MUST_USE enum err db_begin(struct db *db, struct fault *f);   /* takes the write
 MUST_USE enum err db_commit(struct db *db, struct fault *f);  /* CE_OK: durable */
 void db_rollback(struct db *db);
 bool db_in_tx(const struct db *db);
+uint64_t db_touched(const struct db *db);                     /* rows changed through db_run since db_open */
 MUST_USE enum err db_save(struct db *db, struct fault *f);    /* one savepoint at a time */
 MUST_USE enum err db_save_keep(struct db *db, struct fault *f);
 MUST_USE enum err db_save_undo(struct db *db, struct fault *f);

@@ -16,6 +16,7 @@ struct sqlite_stmt {
     sqlite3_stmt *s;
     sqlite3 *conn;
     int nparams;
+    bool writes; /* rows: not a transaction statement */
     uint8_t arg_of[PARAMS_MAX + 1]; /* parameter index (1-based) -> index into args: $2 may appear before $1 */
 };
 
@@ -121,6 +122,7 @@ static enum err drv_prepare(void *conn, const char *sql, void **stmt, struct fau
         free(st);
         return e;
     }
+    st->writes = !sqlite3_stmt_readonly(st->s) && strchr("IUDW", sql[0]);
     st->nparams = sqlite3_bind_parameter_count(st->s);
     INVARIANT(st->nparams <= PARAMS_MAX);
     for (int i = 1; i <= st->nparams; i++) {
@@ -187,7 +189,10 @@ static struct span drv_bytes(void *stmt, int col)
 }
 
 static bool drv_is_null(void *stmt, int col) { return sqlite3_column_type(((struct sqlite_stmt *)stmt)->s, col) == SQLITE_NULL; }
-static int64_t drv_changes(void *conn) { return sqlite3_changes64(conn); }
+static int64_t drv_changes(void *conn, void *stmt)
+{
+    return ((struct sqlite_stmt *)stmt)->writes ? sqlite3_changes64(conn) : 0;
+}
 static bool drv_in_tx(void *conn) { return !sqlite3_get_autocommit(conn); }
 static void drv_progress(void *conn, int every, int (*fn)(void *), void *ctx) { sqlite3_progress_handler(conn, every, fn, ctx); }
 static void drv_checkpoint(void *conn) { sqlite3_wal_checkpoint_v2(conn, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL); }
