@@ -1,0 +1,144 @@
+/* front_est.c: EST, RFC 7030 and RFC 8951: what a CSR may say is judged here, what the device may have is core's decision.
+ * Core gets the key, never the CSR.
+ */
+#include "crypt/csr.h"
+#include "role/front_priv.h"
+#include "wire/cms.h"
+#include "wire/est.h"
+
+/* -- answers made at start -------------------------------------------------------------------------------------------------------- */
+static enum err root_load(const char *site, struct buf *der, struct fault *f)
+{
+    char path[PATH_MAX_LEN];
+    struct cert root;
+    path_join(path, "%s/ca/root.pem", site);
+    return cert_load(path, der, &root, f);
+}
+
+enum err front_est_open(struct front *fr, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf root = BUF_INIT(CERT_MAX), der = BUF_INIT(0), attrs = BUF_INIT(4096);
+    struct span certs[FRONT_CAS + 1];
+    enum err e = root_load(fr->config.site, &root, f);
+    if (!e)
+        e = est_csrattrs(fr->profile.key_algs, &attrs, f);
+    if (e)
+        return e;
+    for (size_t i = 0; i < FRONT_CAS; i++)
+        certs[i] = buf_span(&fr->cas[i].der);
+    certs[FRONT_CAS] = buf_span(&root);
+    cms_certs_only(certs, FRONT_CAS + 1, &der);
+    buf_put_base64(&fr->cacerts, buf_span(&der), EST_LINE);
+    buf_put_base64(&fr->csrattrs, buf_span(&attrs), EST_LINE);
+    return CE_OK;
+}
+
+/* -- requests --------------------------------------------------------------------------------------------------------------------------- */
+/* The label is the path's parameter, if the template has one (RFC 7030 3.2.2). */
+static enum err label_read(struct front_req *r, struct span *label, struct fault *f)
+{
+    *label = r->match.nparams ? r->match.params[0] : span_of(NULL, 0);
+    return r->match.nparams ? name_check_label("label", *label, f) : CE_OK;
+}
+
+static enum err made_at_start(struct front_req *r, const struct buf *what, const char *media, struct fault *f)
+{
+    struct span label;
+    enum err e = label_read(r, &label, f);
+    if (e)
+        return e;
+    buf_put_span(&r->out, buf_span(what));
+    r->out_media = media;
+    front_header(r, "Content-Transfer-Encoding", "base64");
+    return CE_OK;
+}
+
+enum err front_cacerts(struct front_req *r, struct fault *f) { return made_at_start(r, &r->fr->cacerts, EST_MEDIA_CERTS, f); }
+enum err front_csrattrs(struct front_req *r, struct fault *f) { return made_at_start(r, &r->fr->csrattrs, EST_MEDIA_ATTRS, f); }
+
+enum err front_serverkeygen(struct front_req *r, struct fault *f)
+{
+    (void)r;
+    return fault_set(f, CE_SERVERKEYGEN, "%s (RFC 7030 4.4 is not offered)", err_text(CE_SERVERKEYGEN));
+}
+
+static enum err names_judge(const struct csr *c, struct fault *f)
+{
+    if (c->n_rdn_other)
+        return fault_set(f, CE_BAD_NAME, "the subject may hold CN, serialNumber and O only; the profile decides the rest");
+    if (c->n_san_dns || c->n_san_other || c->n_san_uri > 1)
+        return fault_set(f, CE_BAD_NAME, "the subject alternative name may hold one URI only");
+    if (c->san_uri.n > 255 || !span_is_utf8(c->san_uri))
+        return fault_set(f, CE_BAD_NAME, "the URI in the subject alternative name is longer than 255 bytes or not text");
+    if (c->serial_number.n > 64 || !span_is_utf8(c->serial_number))
+        return fault_set(f, CE_BAD_NAME, "the serialNumber in the subject is longer than 64 bytes or not text");
+    return CE_OK;
+}
+
+enum err front_csr_judge(struct arena *a, struct span der, const char *algs, struct msg_enroll *out, struct fault *f)
+{
+    struct csr csr;
+    struct spki_info key;
+    *out = (struct msg_enroll){ 0 };
+    enum err e = csr_parse(der, &csr, f);
+    if (e)
+        return e;
+    if (span_is_utf8(csr.cn) && csr.cn.n <= UID_MAX)
+        out->uid = csr.cn;
+    e = name_check_uid(csr.cn, f);
+    if (!e)
+        e = names_judge(&csr, f);
+    if (!e)
+        e = spki_judge(csr.spki, algs, &key, f);
+    if (!e)
+        e = csr_verify(&csr, f);
+    if (!e && csr.spki.n > 1024)
+        e = fault_set(f, CE_KEY_ALG, "the public key is longer than 1024 bytes");
+    if (e)
+        return e;
+    out->san_uri = csr.san_uri;
+    out->subject_serial = csr.serial_number;
+    out->spki = csr.spki;
+    out->key_alg = arena_copy(a, span_str(key.name));
+    return CE_OK;
+}
+
+static enum err enroll(struct front_req *r, bool renew, struct fault *f)
+{
+    struct msg_enroll *m = arena_alloc(&r->arena, sizeof *m);
+    struct buf der = BUF_INIT(CSR_MAX);
+    bool device = r->who.kind != CALLER_INFRA || !renew;
+    struct span label;
+    r->desc = &msg_desc_enroll;
+    r->note = m; /* names the device in a refusal */
+    enum err e = label_read(r, &label, f);
+    if (!e)
+        e = est_body_decode(r->body, &der, f);
+    struct span csr = arena_copy(&r->arena, buf_span(&der));
+    buf_free(&der);
+    if (!e)
+        e = front_csr_judge(&r->arena, csr, device ? r->fr->profile.key_algs : r->fr->infra.key_algs, m, f);
+    if (e)
+        return e;
+    m->label = label;
+    m->renew = renew;
+    r->msg = m;
+    return CE_OK;
+}
+
+enum err front_enroll(struct front_req *r, struct fault *f) { return enroll(r, false, f); }
+enum err front_reenroll(struct front_req *r, struct fault *f) { return enroll(r, true, f); }
+
+/* RFC 7030 4.2.3: certs-only, holding only the certificate that was issued. */
+void front_reply_enrolled(struct front_req *r, const struct msg_reply *rep)
+{
+    CLEANUP(buf_free) struct buf der = BUF_INIT(0), text = BUF_INIT(0);
+    if (rep->body_kind != BODY_CERT) {
+        front_refuse(r, CE_INTERNAL, "core did not answer with a certificate", rep);
+        return;
+    }
+    cms_certs_only(&rep->body, 1, &der);
+    buf_put_base64(&text, buf_span(&der), EST_LINE);
+    front_header(r, "Content-Transfer-Encoding", "base64");
+    front_send(r, 200, EST_MEDIA_CERTS, buf_span(&text));
+}
