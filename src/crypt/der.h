@@ -31,6 +31,7 @@ MUST_USE enum err der_get_uint(struct span *in, struct span *magnitude);
 MUST_USE enum err der_get_small(struct span *in, int64_t *v);                  /* INTEGER 0..2^62 */
 MUST_USE enum err der_get_bool(struct span *in, bool *v);                      /* FF or 00 only */
 MUST_USE enum err der_get_bits(struct span *in, struct span *bytes);           /* BIT STRING, 0 unused bits */
+MUST_USE enum err der_get_oid(struct span *in, struct span *oid);               /* well-formed, at most 64 bytes */
 MUST_USE enum err der_get_time(struct span *in, int64_t *at_s);                /* UTCTime or GeneralizedTime, RFC 5280 4.1.2.5 */
 /* Walks the whole element tree: well-formed, depth <= DER_DEPTH_MAX, nothing after it. */
 MUST_USE enum err der_check(struct span in);
@@ -38,6 +39,8 @@ MUST_USE enum err der_check(struct span in);
 /* -- writing: `size_t at = der_begin(b, DER_SEQUENCE); …contents…; der_end(b, at);` back-patches the length -- */
 size_t der_begin(struct buf *b, unsigned tag);
 void der_end(struct buf *b, size_t at);
+size_t der_header_size(size_t body);                       /* bytes of tag and length before body bytes */
+void der_put_header(struct buf *b, unsigned tag, size_t body); /* when the length is known before */
 void der_put(struct buf *b, unsigned tag, struct span body);
 void der_put_uint(struct buf *b, struct span magnitude);   /* INTEGER; leading zeros dropped, sign byte added */
 void der_put_small(struct buf *b, uint64_t v);

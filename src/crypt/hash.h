@@ -8,10 +8,14 @@
 
 #define SHA256_LEN 32
 #define SHA1_LEN 20
+#define SHA384_LEN 48
+#define SHA512_LEN 64
 
 void sha256(struct span in, uint8_t out[SHA256_LEN]);
 void sha256_two(struct span a, struct span b, uint8_t out[SHA256_LEN]); /* of a || b */
 void sha1(struct span in, uint8_t out[SHA1_LEN]);
+void sha384(struct span in, uint8_t out[SHA384_LEN]);
+void sha512(struct span in, uint8_t out[SHA512_LEN]);
 
 struct sha256 { uint64_t state[16]; }; /* private; needs no release */
 void sha256_begin(struct sha256 *h);

@@ -1,0 +1,168 @@
+/* key.c: private keys: making and signing. Reading and writing PEM is key_pem.c. See key.h. */
+#include "crypt/key_priv.h"
+
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+static enum err key_openssl(struct fault *f, const char *what)
+{
+    char why[120];
+    ERR_error_string_n(ERR_peek_last_error(), why, sizeof why);
+    ERR_clear_error();
+    return fault_set(f, CE_CRYPTO, "%s: %s", what, why);
+}
+
+const char *key_mldsa_name(enum key_alg a)
+{
+    return a == KEY_MLDSA44 ? "ML-DSA-44" : a == KEY_MLDSA65 ? "ML-DSA-65" : a == KEY_MLDSA87 ? "ML-DSA-87" : NULL;
+}
+
+static enum sig_alg sig_alg_of_key(enum key_alg a)
+{
+    switch (a) {
+    case KEY_EC_P256: return SIG_ECDSA_SHA256;
+    case KEY_EC_P384: return SIG_ECDSA_SHA384;
+    case KEY_ED25519: return SIG_ED25519;
+    case KEY_RSA: return SIG_RSA_SHA256;
+    case KEY_MLDSA44: return SIG_MLDSA44;
+    case KEY_MLDSA65: return SIG_MLDSA65;
+    case KEY_MLDSA87: return SIG_MLDSA87;
+    case KEY_NONE: break;
+    }
+    return SIG_NONE;
+}
+
+void key_free(struct key *k)
+{
+    if (!k)
+        return;
+    EVP_PKEY_CTX_free(k->ctx);
+    EVP_MD_CTX_free(k->md);
+    EVP_PKEY_free(k->pkey); /* OpenSSL clears the private part */
+    if (k->release)
+        k->release(k->sign_ctx);
+    buf_free(&k->spki);
+    free(k);
+}
+
+void key_free_p(struct key **k)
+{
+    key_free(*k);
+    *k = NULL;
+}
+
+static enum err key_prepare(struct key *k, struct fault *f)
+{
+    k->md = EVP_MD_CTX_new();
+    INVARIANT(k->md != NULL);
+    const struct sig_desc *d = sig_desc_of(k->sig);
+    if (d->hash_bits == 0)
+        return CE_OK;
+    k->ctx = EVP_PKEY_CTX_new_from_pkey(NULL, k->pkey, NULL);
+    const EVP_MD *md = d->hash_bits == 256 ? EVP_sha256() : EVP_sha384();
+    bool good = k->ctx && EVP_PKEY_sign_init(k->ctx) == 1 &&
+                (k->info.alg != KEY_RSA || EVP_PKEY_CTX_set_rsa_padding(k->ctx, RSA_PKCS1_PADDING) == 1) &&
+                EVP_PKEY_CTX_set_signature_md(k->ctx, md) == 1;
+    return good ? CE_OK : key_openssl(f, "the key cannot sign");
+}
+
+enum err key_from_pkey(EVP_PKEY *pkey, struct key **out, struct fault *f)
+{
+    CLEANUP(key_free_p) struct key *k = mem_calloc(1, sizeof *k);
+    uint8_t *der = NULL;
+    k->pkey = pkey;
+    int n = i2d_PUBKEY(pkey, &der);
+    if (n <= 0)
+        return key_openssl(f, "the key's public part cannot be encoded");
+    buf_put(&k->spki, der, (size_t)n);
+    OPENSSL_free(der);
+    enum err e = spki_judge(buf_span(&k->spki), NULL, &k->info, f);
+    if (e)
+        return e;
+    k->sig = sig_alg_of_key(k->info.alg);
+    e = key_prepare(k, f);
+    if (e)
+        return e;
+    *out = k;
+    k = NULL;
+    return CE_OK;
+}
+
+enum err key_generate(const char *alg, struct key **out, struct fault *f)
+{
+    EVP_PKEY *pkey = NULL;
+    int64_t bits = 0;
+    struct span name = span_str(alg);
+    *out = NULL;
+    if (span_eq_str(name, "ec:P-256") || span_eq_str(name, "ec:P-384"))
+        pkey = EVP_EC_gen(alg + 3);
+    else if (span_eq_str(name, "ed25519"))
+        pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    else if (span_starts(name, "rsa:") && span_to_i64(span_of(name.p + 4, name.n - 4), &bits) && bits >= 2048 && bits <= 16384)
+        pkey = EVP_RSA_gen((unsigned)bits);
+    else if (span_eq_str(name, "ml-dsa-44") || span_eq_str(name, "ml-dsa-65") || span_eq_str(name, "ml-dsa-87")) {
+        pkey = EVP_PKEY_Q_keygen(NULL, NULL, alg[7] == '4' ? "ML-DSA-44" : alg[7] == '6' ? "ML-DSA-65" : "ML-DSA-87");
+        if (!pkey) {
+            ERR_clear_error();
+            return fault_set(f, CE_UNSUPPORTED, "%s keys need OpenSSL 3.5 or newer; this is %s", alg, OpenSSL_version(OPENSSL_VERSION));
+        }
+    } else {
+        return fault_set(f, CE_KEY_ALG, "unknown key algorithm '%s' (ec:P-256, ec:P-384, ed25519, rsa:3072, ml-dsa-65)", alg);
+    }
+    return pkey ? key_from_pkey(pkey, out, f) : key_openssl(f, "the key cannot be made");
+}
+
+enum err key_external(struct span spki, key_sign_fn *sign, void (*release)(void *ctx), void *ctx, struct key **out, struct fault *f)
+{
+    CLEANUP(key_free_p) struct key *k = mem_calloc(1, sizeof *k);
+    buf_put_span(&k->spki, spki);
+    enum err e = spki_judge(buf_span(&k->spki), NULL, &k->info, f);
+    if (e)
+        return e;
+    k->sig = sig_alg_of_key(k->info.alg);
+    k->sign = sign;
+    k->sign_ctx = ctx;
+    k->release = release;
+    *out = k;
+    k = NULL;
+    return CE_OK;
+}
+
+struct span key_spki(const struct key *k) { return buf_span(&k->spki); }
+const char *key_name(const struct key *k) { return k->info.name; }
+enum key_alg key_alg(const struct key *k) { return k->info.alg; }
+enum sig_alg key_sig_alg(const struct key *k) { return k->sig; }
+
+static enum err key_sign_digest(struct key *k, unsigned hash_bits, struct span message, uint8_t *at, size_t *n)
+{
+    uint8_t digest[DIGEST_MAX];
+    size_t dn = sig_digest(hash_bits, message, digest);
+    return EVP_PKEY_sign(k->ctx, at, n, digest, dn) == 1 ? CE_OK : CE_CRYPTO;
+}
+
+enum err key_sign(struct key *k, struct span message, struct buf *sig)
+{
+    if (k->sign)
+        return k->sign(k->sign_ctx, message, sig);
+    size_t before = sig->len, n = (size_t)EVP_PKEY_get_size(k->pkey);
+    uint8_t *at = buf_grow(sig, n);
+    if (!at)
+        return buf_err(sig);
+    const struct sig_desc *d = sig_desc_of(k->sig);
+    enum err e = CE_OK;
+    if (d->hash_bits)
+        e = key_sign_digest(k, d->hash_bits, message, at, &n);
+    else if (EVP_MD_CTX_reset(k->md) != 1 || EVP_DigestSignInit(k->md, NULL, NULL, NULL, k->pkey) != 1 ||
+             EVP_DigestSign(k->md, at, &n, message.p, message.n) != 1)
+        e = CE_CRYPTO;
+    if (e)
+        ERR_clear_error();
+    sig->len = before + (e ? 0 : n);
+    return e;
+}

@@ -1,0 +1,31 @@
+/* key_impl.h: what the files behind key.h share. Nobody else includes it. */
+#ifndef CRADLE_CRYPT_KEY_IMPL_H
+#define CRADLE_CRYPT_KEY_IMPL_H
+
+#include <openssl/evp.h>
+
+#include "crypt/key.h"
+
+#define DIGEST_MAX 64
+
+struct sig_desc {
+    enum sig_alg alg;
+    enum key_alg key;       /* KEY_EC_P256 stands for every EC key */
+    unsigned hash_bits;     /* 256, 384, 512; 0: the scheme hashes by itself */
+    struct span der;        /* AlgorithmIdentifier */
+};
+const struct sig_desc *sig_desc_of(enum sig_alg a);       /* NULL for SIG_NONE */
+bool sig_alg_fits(enum sig_alg a, enum key_alg k);
+/* Hashes message; returns the digest's length. hash_bits 256, 384 or 512. */
+size_t sig_digest(unsigned hash_bits, struct span message, uint8_t out[DIGEST_MAX]);
+const char *key_mldsa_name(enum key_alg a);               /* OpenSSL's name, "ML-DSA-44"; NULL for others */
+
+/* EC points on OpenSSL's low-level objects: see pubkey_ec.c. */
+struct ec_point; /* a decoded public point, reusable */
+struct ec_point *ec_point_new(enum key_alg curve);
+void ec_point_free(struct ec_point *p);
+MUST_USE enum err ec_point_set(struct ec_point *p, struct span uncompressed);  /* CE_KEY_INVALID */
+MUST_USE enum err ec_point_verify(struct ec_point *p, struct span digest, struct span sig);
+struct ec_point *ec_point_scratch(enum key_alg curve);    /* one a thread and curve, never freed */
+
+#endif

@@ -1,0 +1,33 @@
+/* x509_sign.c: see x509_sign.h. */
+#include "crypt/x509_sign.h"
+
+#include "base/mem.h"
+#include "crypt/der.h"
+
+#define SIGNATURE_MAX 8192
+
+enum err x509_sign(struct key *key, struct pubkey *pub, struct span tbs, struct buf *out)
+{
+    CLEANUP(buf_free) struct buf sig = BUF_INIT(SIGNATURE_MAX);
+    enum sig_alg alg = key_sig_alg(key);
+    enum err e = key_sign(key, tbs, &sig);
+    if (e)
+        return e;
+    if (pubkey_verify(pub, alg, tbs, buf_span(&sig)))
+        return CE_CRYPTO;
+    buf_put_span(out, sig_alg_der(alg));
+    der_put_bits(out, buf_span(&sig));
+    return buf_err(out);
+}
+
+enum err x509_wrap(struct key *key, struct pubkey *pub, struct span tbs, struct buf *out)
+{
+    CLEANUP(buf_free) struct buf tail = BUF_INIT(SIGNATURE_MAX + 64);
+    enum err e = x509_sign(key, pub, tbs, &tail);
+    if (e)
+        return e;
+    der_put_header(out, DER_SEQUENCE, tbs.n + tail.len);
+    buf_put_span(out, tbs);
+    buf_put_span(out, buf_span(&tail));
+    return buf_err(out);
+}
