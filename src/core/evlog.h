@@ -42,8 +42,9 @@ MUST_USE enum err evlog_write(struct evlog *l, struct fault *f);
 /* After the transaction: what was prepared counts, or is forgotten. */
 void evlog_done(struct evlog *l, bool committed);
 
-/* A head that is due for signing: false when the newest is signed, or none may be out at this moment. */
-bool evlog_head_due(const struct evlog *l, int64_t *size, struct merkle_hash *root);
+/* A head that is due for signing: false when the newest is published. It is remembered: what comes
+ * back must be its signature. */
+bool evlog_head_due(struct evlog *l, int64_t *size, struct merkle_hash *root);
 /* Inside a transaction: judges the signer's note (signature, origin, size, root) and records that it was signed.
  * CE_BAD_SIGNATURE, CE_BAD_CHECKPOINT, CE_LOG_INCONSISTENT: the note is not for this tree and is dropped. CE_EPOCH: stop. */
 MUST_USE enum err evlog_head_write(struct evlog *l, struct span note, int64_t now_ms, struct fault *f);
