@@ -14,6 +14,7 @@
 
 #define ROLE_PARENT_FD 3
 #define ROLE_PEERS_MAX 32
+#define EXIT_ROLE_FATAL 78 /* a role that cannot work however often it starts (EX_CONFIG): the parent stops the service */
 
 struct role_peer {
     enum role role;

@@ -1,0 +1,197 @@
+/* core_role.c: the process around src/core: event loop, channels to fronts and signer, the clock. It decides nothing. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "core/core.h"
+#include "role/channel.h"
+#include "role/jail.h"
+#include "role/link.h"
+
+#define CORE_FRONTS 16
+#define CORE_NO_SIGNER_MS 100 /* pause between two rounds of refusals while the signer restarts */
+
+struct core_role {
+    struct event_base *base;
+    struct core *core;
+    struct channel *fronts[CORE_FRONTS], *signer;
+    bool unsigned_work;       /* core asked for a signature while there was no signer */
+    int64_t refused_at_ms;    /* when that was last answered */
+    int64_t drain_until_ms;   /* 0: not draining */
+    bool stop;
+};
+
+/* -- out of core ------------------------------------------------------------------------------------------------------------- */
+
+static void port_reply(void *ctx, int peer, uint64_t rid, const struct msg_reply *r)
+{
+    struct core_role *c = ctx;
+    if (c->fronts[peer])
+        channel_send_msg(c->fronts[peer], &msg_desc_reply, rid, r);
+}
+
+static void port_sign(void *ctx, uint16_t type, uint64_t token, struct span body)
+{
+    struct core_role *c = ctx;
+    if (c->signer)
+        channel_send(c->signer, type, token, body);
+    else
+        c->unsigned_work = true; /* core must not be called from here */
+}
+
+static void port_push(void *ctx, int peer, uint16_t type, struct span body)
+{
+    struct core_role *c = ctx;
+    for (int i = 0; i < CORE_FRONTS; i++)
+        if (c->fronts[i] && (peer < 0 || peer == i))
+            channel_send(c->fronts[i], type, 0, body);
+}
+
+/* -- into core ----------------------------------------------------------------------------------------------------------------- */
+
+static void on_front_frame(void *ctx, struct channel *ch, const struct ipc_frame *f)
+{
+    core_request(((struct core_role *)ctx)->core, (int)channel_peer_index(ch), f);
+}
+
+static void on_front_gone(void *ctx, struct channel *ch)
+{
+    struct core_role *c = ctx;
+    unsigned i = channel_peer_index(ch);
+    c->fronts[i] = NULL;
+    channel_free(ch);
+    core_peer_gone(c->core, (int)i);
+}
+
+static void on_signed(void *ctx, struct channel *ch, const struct ipc_frame *f)
+{
+    struct core_role *c = ctx;
+    struct msg_signed m;
+    if (msg_unpack_all(&msg_desc_signed, f->body, &m))
+        channel_bad(ch, f->type, "the body does not unpack");
+    core_signed(c->core, f->rid, &m);
+}
+
+static void on_signer_gone(void *ctx, struct channel *ch)
+{
+    struct core_role *c = ctx;
+    c->signer = NULL;
+    channel_free(ch);
+    core_signer_gone(c->core);
+}
+
+static void on_peer(void *ctx, const struct role_peer *p)
+{
+    struct core_role *c = ctx;
+    struct channel_config cc = { c->base, p->fd, ROLE_CORE, p->role, p->index, on_front_frame, on_front_gone, c };
+    if (p->role == ROLE_SIGNER) {
+        if (c->signer)
+            on_signer_gone(c, c->signer);
+        cc.on_frame = on_signed;
+        cc.on_gone = on_signer_gone;
+        c->signer = channel_new(&cc);
+        return;
+    }
+    INVARIANT(p->role == ROLE_FRONT && p->index < CORE_FRONTS);
+    if (c->fronts[p->index])
+        on_front_gone(c, c->fronts[p->index]);
+    c->fronts[p->index] = channel_new(&cc);
+    core_peer_open(c->core, (int)p->index);
+}
+
+static void on_drain(void *ctx, int64_t deadline_ms)
+{
+    struct core_role *c = ctx;
+    c->drain_until_ms = clock_mono_ms() + deadline_ms;
+    core_drain(c->core);
+}
+
+static void on_stop(void *ctx) { ((struct core_role *)ctx)->stop = true; }
+
+/* -- the loop -------------------------------------------------------------------------------------------------------------------- */
+
+static void on_wake(evutil_socket_t fd, short what, void *arg) { (void)fd, (void)what, (void)arg; }
+
+/* Waits for something to do, at most until core's next wake. */
+static void wait_for_work(struct core_role *c, struct event *timer)
+{
+    int64_t now = clock_mono_ms(), in = core_next_wake_ms(c->core, now) - now;
+    if (c->unsigned_work || c->drain_until_ms)
+        in = in < 10 ? in : 10;
+    struct timeval tv = { in > 0 ? in / 1000 : 0, in > 0 ? in % 1000 * 1000 : 0 };
+    if (core_has_work(c->core) || in <= 0) {
+        event_base_loop(c->base, EVLOOP_NONBLOCK);
+        return;
+    }
+    evtimer_add(timer, &tv);
+    event_base_loop(c->base, EVLOOP_ONCE);
+}
+
+static enum err work(struct core_role *c, struct fault *f)
+{
+    int64_t now = clock_mono_ms();
+    enum err e = core_has_work(c->core) ? core_step(c->core, f) : CE_OK;
+    if (!e && now >= core_next_wake_ms(c->core, now))
+        e = core_tick(c->core, now, f);
+    if (c->unsigned_work && !c->signer && now - c->refused_at_ms >= CORE_NO_SIGNER_MS) {
+        c->unsigned_work = false;
+        c->refused_at_ms = now;
+        core_signer_gone(c->core);
+    }
+    if (c->drain_until_ms && (core_idle(c->core) || now >= c->drain_until_ms))
+        c->stop = true;
+    return e;
+}
+
+/* Answers that are due reach the sockets before the process ends. */
+static void flush(struct core_role *c)
+{
+    for (int i = 0; i < 3; i++)
+        event_base_loop(c->base, EVLOOP_NONBLOCK);
+}
+
+static enum err core_role_open(struct core_role *c, const struct role_context *rc, struct fault *f)
+{
+    const struct settings *s = rc->settings;
+    struct core_config config = { .site = rc->site,
+                                  .n_shards = s->n_shards,
+                                  .queue_max = s->max_queue,
+                                  .crl_validity_s = s->crl_validity,
+                                  .crl_refresh_s = s->crl_refresh,
+                                  .ocsp_validity_s = s->ocsp_validity,
+                                  .log_quiet_ms = s->checkpoint_interval * 1000 };
+    struct core_ports ports = { .ctx = c, .reply = port_reply, .sign = port_sign, .push = port_push };
+    return core_open(&config, &ports, &c->core, f);
+}
+
+int role_core_main(struct role_context *rc)
+{
+    struct fault f = { 0 };
+    struct core_role c = { .base = event_base_new() };
+    struct role_events ev = { .ctx = &c, .peer = on_peer, .drain = on_drain, .stop = on_stop };
+    struct event *timer = evtimer_new(c.base, on_wake, NULL);
+    INVARIANT(c.base && timer);
+    enum err e = core_role_open(&c, rc, &f);
+    if (e) {
+        log_error(0, "%s", f.text);
+        return err_class(e) == ERRC_BUSY ? 1 : EXIT_ROLE_FATAL; /* a full disk may pass, a damaged database does not */
+    }
+    if (jail_enter(JAIL_CORE, rc->site, &f)) {
+        log_error(0, "%s", f.text);
+        return EXIT_ROLE_FATAL;
+    }
+    struct role_link *link = role_link_new(c.base, rc, &ev);
+    for (size_t i = 0; i < rc->npeers; i++)
+        on_peer(&c, &rc->peers[i]);
+    role_ready(rc);
+    while (!c.stop && !e) {
+        wait_for_work(&c, timer);
+        e = work(&c, &f);
+    }
+    if (e)
+        log_error(0, "%s", f.text);
+    flush(&c);
+    core_close(c.core);
+    role_link_free(link);
+    return e == CE_STORE_DAMAGED ? EXIT_ROLE_FATAL : e ? 1 : 0;
+}

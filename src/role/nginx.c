@@ -1,0 +1,207 @@
+/* nginx.c: see nginx.h. Facts behind the odd places:
+ * - tickets and session cache off: a resumed session is never verified again, so a revoked certificate would get in.
+ * - error_page 495 496: with ssl_verify_client optional nginx answers 400 by itself to an expired or foreign certificate; handed
+ *   to front, the refusal gets its reason and its evidence.
+ * - proxy_pass_request_headers off: only headers named here reach front, so no X-Cradle-* of a client ever does.
+ * - proxy_request_buffering off on small bodies: front's absolute deadline also ends a body that trickles.
+ */
+#include "role/nginx.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* Statuses that nginx makes by itself, as RFC 9457 problems. */
+static const struct problem {
+    int status, answer;
+    enum err code;
+    const char *detail;
+} problems[] = {
+    { 400, 400, CE_BAD_INPUT, "the request is malformed (RFC 9112)" },
+    { 403, 403, CE_ROLE_FORBIDDEN, "this address may not ask for that" },
+    { 404, 404, CE_NO_ROUTE, "there is nothing at this path" },
+    { 405, 405, CE_METHOD, "this path does not take this method" },
+    { 408, 408, CE_TIMEOUT, "the request did not arrive in time" },
+    { 411, 411, CE_BAD_INPUT, "Content-Length is missing" },
+    { 413, 413, CE_TOO_LARGE, "the body is larger than this route accepts" },
+    { 414, 414, CE_TOO_LARGE, "the path is too long" },
+    { 421, 421, CE_NO_ROUTE, "this server does not answer for that host name" },
+    { 429, 429, CE_RATE, "too many requests from this address; try again later" },
+    { 494, 431, CE_TOO_LARGE, "the header is too large" },
+    { 497, 400, CE_BAD_INPUT, "this port speaks TLS; use https://" },
+    { 500, 500, CE_INTERNAL, "internal error" },
+    { 502, 503, CE_ROLE_GONE, "a part of the service is restarting; try again" },
+    { 503, 503, CE_BUSY, "the service is too busy; try again later" },
+    { 504, 503, CE_TIMEOUT, "the answer took longer than allowed" },
+};
+
+static void put_problems(struct buf *b)
+{
+    for (size_t i = 0; i < ARRAY_LEN(problems); i++) {
+        const struct problem *p = &problems[i];
+        const char *reason = err_reason(p->code);
+        buf_printf(b, "    error_page %d = @problem_%d;\n", p->status, p->status);
+        buf_printf(b,
+                   "    location @problem_%d {\n"
+                   "      internal;\n      default_type application/problem+json;\n"
+                   "      add_header X-Cradle-Reason %s always;\n%s"
+                   "      return %d '{\"type\":\"urn:cradle:problem:%s\",\"title\":\"%s\",\"status\":%d,\"detail\":\"%s\","
+                   "\"reason\":\"%s\",\"instance\":\"$request_id\"}\\n';\n    }\n",
+                   p->status, reason, p->answer == 503 || p->answer == 429 ? "      add_header Retry-After 1 always;\n" : "",
+                   p->answer, reason, err_text(p->code), p->answer, p->detail, reason);
+    }
+}
+
+static void put_main(struct buf *b, const struct settings *s, const char *site, int64_t files)
+{
+    int64_t connections = files / 2 < 64 ? 64 : files / 2 > 32768 ? 32768 : files / 2;
+    buf_printf(b,
+               "# made by cradled from cradled.conf at each start and reload: changes here are lost\n"
+               "daemon off;\nworker_processes %d;\npid %s/run/nginx/nginx.pid;\nerror_log stderr warn;\n"
+               "worker_shutdown_timeout %ds;\nevents { worker_connections %d; }\n",
+               (int)s->nginx_workers, site, (int)(s->drain_time > 2 ? s->drain_time / 2 : 1), (int)connections);
+}
+
+static void put_http(struct buf *b, const struct settings *s, const char *site)
+{
+    static const char *const temps[] = { "client_body", "proxy", "fastcgi", "uwsgi", "scgi" };
+    for (size_t i = 0; i < ARRAY_LEN(temps); i++)
+        buf_printf(b, "  %s_temp_path %s/run/nginx/%s;\n", temps[i], site, temps[i]);
+    buf_put_str(b, "  server_tokens off;\n  access_log off;\n  sendfile on;\n  tcp_nodelay on;\n  merge_slashes off;\n"
+                   "  default_type application/octet-stream;\n"
+                   "  client_header_timeout 10s;\n  client_body_timeout 10s;\n  send_timeout 30s;\n  keepalive_timeout 75s;\n"
+                   "  keepalive_requests 100000;\n  large_client_header_buffers 4 8k;\n  http2_max_concurrent_streams 64;\n"
+                   "  limit_conn_zone $binary_remote_addr zone=conn:10m;\n  limit_conn_status 429;\n  limit_req_status 429;\n");
+    buf_printf(b, "  limit_req_zone $binary_remote_addr zone=req:10m rate=%dr/s;\n", (int)s->requests_per_second);
+    buf_printf(b, "  limit_conn conn %d;\n  limit_req zone=req burst=%d nodelay;\n", (int)s->connections_per_address,
+               (int)s->requests_per_second * 10);
+    buf_put_str(b, "  upstream front {\n");
+    for (int i = 0; i < s->n_front; i++)
+        buf_printf(b, "    server unix:%s/run/front-%d.sock max_fails=0;\n", site, i);
+    buf_put_str(b, "    keepalive 32;\n  }\n"
+                   "  proxy_http_version 1.1;\n  proxy_pass_request_headers off;\n  proxy_next_upstream error timeout;\n"
+                   "  proxy_next_upstream_tries 3;\n  proxy_connect_timeout 2s;\n");
+    buf_printf(b, "  proxy_read_timeout %ds;\n  proxy_send_timeout %ds;\n", (int)s->request_deadline + 5, (int)s->request_deadline + 5);
+    if (*s->server_names) {
+        buf_put_str(b, "  map $host $cradle_host { default 0;");
+        struct span rest = span_str(s->server_names), name;
+        while (span_cut(&rest, ' ', &name))
+            if (name.n)
+                buf_printf(b, " " SPAN_FMT " 1;", SPAN_ARG(name));
+        buf_put_str(b, " }\n");
+    }
+}
+
+/* The whole of what front gets to see of a request's header. Set in every server, because a location that sets one of its own
+ * would lose them all. */
+static void put_headers(struct buf *b, bool tls)
+{
+    static const char *const passed[] = { "Host $host", "Connection \"\"", "Content-Type $content_type", "Accept $http_accept",
+                                          "If-Match $http_if_match", "If-None-Match $http_if_none_match",
+                                          "Idempotency-Key $http_idempotency_key", "User-Agent $http_user_agent",
+                                          "X-Request-Id $request_id", "X-Cradle-Addr $remote_addr" };
+    for (size_t i = 0; i < ARRAY_LEN(passed); i++)
+        buf_printf(b, "    proxy_set_header %s;\n", passed[i]);
+    buf_put_str(b, tls ? "    proxy_set_header X-Cradle-Port tls;\n"
+                         "    proxy_set_header X-Cradle-Client-Cert $ssl_client_escaped_cert;\n"
+                         "    proxy_set_header X-Cradle-Verify $ssl_client_verify;\n"
+                         "    proxy_set_header X-Cradle-Serial $ssl_client_serial;\n"
+                       : "    proxy_set_header X-Cradle-Port plain;\n"
+                         "    proxy_set_header X-Cradle-Client-Cert \"\";\n"
+                         "    proxy_set_header X-Cradle-Verify NONE;\n"
+                         "    proxy_set_header X-Cradle-Serial \"\";\n");
+}
+
+static void put_listen(struct buf *b, const struct settings *s, int64_t port, const char *options)
+{
+    struct span rest = span_str(s->listen), addr;
+    while (span_cut(&rest, ' ', &addr))
+        if (addr.n)
+            buf_printf(b, "    listen " SPAN_FMT ":%d%s;\n", SPAN_ARG(addr), (int)port, options);
+    if (*s->server_names)
+        buf_put_str(b, "    if ($cradle_host = 0) { return 421; }\n");
+}
+
+static void put_tls_server(struct buf *b, const struct settings *s, const char *site, unsigned version)
+{
+    bool directive = version >= 12501; /* "http2 on" since 1.25.1; "listen … http2" warns there */
+    buf_put_str(b, "  server {\n");
+    put_listen(b, s, s->https_port, directive ? " ssl" : " ssl http2");
+    if (directive)
+        buf_put_str(b, "    http2 on;\n");
+    buf_printf(b,
+               "    ssl_certificate %s/tls/server.pem;\n    ssl_certificate_key %s/tls/server.key;\n"
+               "    ssl_client_certificate %s/ca/bundle.pem;\n    ssl_verify_client optional;\n    ssl_verify_depth 2;\n"
+               "    ssl_protocols TLSv1.2 TLSv1.3;\n    ssl_ciphers ECDHE+AESGCM:ECDHE+CHACHA20;\n"
+               "    ssl_session_tickets off;\n    ssl_session_cache off;\n",
+               site, site, site);
+    put_headers(b, true);
+    put_problems(b);
+    buf_put_str(b, "    error_page 495 496 = @front;\n"
+                   "    location @front { client_max_body_size 16k; proxy_request_buffering off; proxy_pass http://front; }\n"
+                   "    location /.well-known/est/ { client_max_body_size 16k; proxy_request_buffering off; proxy_pass http://front; }\n"
+                   "    location /api/v1/ { client_max_body_size 16k; proxy_request_buffering off; proxy_pass http://front; }\n"
+                   "    location = /edge/v1/report { client_max_body_size 1m; client_body_buffer_size 64k; proxy_pass http://front; }\n"
+                   "    location = /edge/v1/stream {\n      client_max_body_size 1k; proxy_buffering off; proxy_read_timeout 1h;\n"
+                   "      send_timeout 60s; proxy_pass http://front;\n    }\n"
+                   "    location = /healthz { client_max_body_size 1k; proxy_pass http://front; }\n"
+                   "    location = /metrics { client_max_body_size 1k; proxy_pass http://front; }\n");
+    buf_printf(b,
+               "    location = /log/checkpoint { alias %s/log/checkpoint; default_type text/plain; add_header Cache-Control no-store; }\n"
+               "    location /log/tile/ { alias %s/log/tile/; add_header Cache-Control \"public, max-age=31536000, immutable\"; }\n"
+               "    location / { return 404; }\n  }\n",
+               site, site);
+}
+
+static void put_plain_server(struct buf *b, const struct settings *s, const char *site)
+{
+    static const char local[] = "allow 127.0.0.1; allow ::1; deny all; client_max_body_size 1k; proxy_pass http://front;";
+    buf_put_str(b, "  server {\n");
+    put_listen(b, s, s->http_port, "");
+    put_headers(b, false);
+    put_problems(b);
+    buf_printf(b,
+               "    location /crl/ { alias %s/pub/crl/; types { application/pkix-crl crl; } }\n"
+               "    location /ca/ { alias %s/pub/ca/; types { application/pkix-cert cer; } }\n"
+               "    location = /ocsp { client_max_body_size 8k; proxy_request_buffering off; proxy_pass http://front; }\n"
+               "    location /ocsp/ { client_max_body_size 1k; proxy_pass http://front; }\n",
+               site, site);
+    if (s->local_metrics)
+        buf_printf(b, "    location = /healthz { %s }\n    location = /metrics { %s }\n", local, local);
+    buf_put_str(b, "    location / { return 404; }\n  }\n");
+}
+
+void nginx_config(const struct settings *s, const char *site, unsigned version, int64_t files, struct buf *out)
+{
+    put_main(out, s, site, files);
+    buf_put_str(out, "http {\n");
+    put_http(out, s, site);
+    put_tls_server(out, s, site, version);
+    put_plain_server(out, s, site);
+    buf_put_str(out, "}\n");
+}
+
+enum err nginx_check_site(const char *site, struct fault *f)
+{
+    if (site[0] != '/' || strlen(site) > 80)
+        return fault_set(f, CE_BAD_CONFIG, "the site's path must be absolute and at most 80 bytes long (Unix sockets lie in it): %s", site);
+    for (const char *p = site; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr("/._-+@~", *p))
+            return fault_set(f, CE_BAD_CONFIG, "the site's path may have letters, digits and / . _ - + @ ~ only: %s", site);
+    return CE_OK;
+}
+
+unsigned nginx_version(struct span text)
+{
+    char t[128];
+    unsigned a = 0, b = 0, c = 0;
+    struct span head = span_of(text.p, text.n < sizeof t - 1 ? text.n : sizeof t - 1);
+    if (span_to_cstr(head, t, sizeof t))
+        return 0;
+    const char *at = strstr(t, "nginx/");
+    if (!at || sscanf(at, "nginx/%u.%u.%u", &a, &b, &c) != 3 || a > 99 || b > 99 || c > 99)
+        return 0;
+    return a * 10000 + b * 100 + c;
+}
