@@ -48,6 +48,7 @@ enum cli_tint tint_state(const char *value);
 /* Decodes a reply's body. Owned by the caller (json_decref); NULL and CE_BAD_JSON otherwise. */
 MUST_USE enum err cli_json(const struct net_reply *r, json_t **out, struct fault *f);
 void cli_print_json(const json_t *o);            /* compact, one line, on stdout */
+MUST_USE enum err cli_print_reply(const struct net_reply *r, struct fault *f); /* a reply's body; an empty one as {} */
 static inline void json_decref_p(json_t **o) { json_decref(*o); }
 
 /* A list verb's whole life: pages through `path` (query text without after and limit, "" or "?a=b"), prints table or JSON. */
@@ -61,7 +62,8 @@ struct list {
 /* Adds key=value percent-encoded when value is not NULL. */
 void query_add(struct buf *q, const char *key, const char *value);
 MUST_USE enum err cli_list(struct cli *c, struct list *l, struct fault *f);
-extern const struct verb_opt cli_limit_opt, cli_after_opt;
+extern const struct column event_columns[]; /* event lists and timelines */
+extern const size_t event_ncolumns;
 
 /* The site's files that a verb on the server's machine reads: key of cradled.conf, "" when absent. */
 MUST_USE enum err site_conf_get(const char *site, const char *key, char *out, size_t cap, struct fault *f);

@@ -9,9 +9,6 @@
 #define LIST_COLS_MAX 12
 #define LIST_JSON_FLAGS (JSON_COMPACT | JSON_ENCODE_ANY)
 
-const struct verb_opt cli_limit_opt = { "--limit", "ROWS", "stop after so many rows (default 1000)", false };
-const struct verb_opt cli_after_opt = { "--after", "CURSOR", "go on after the cursor that the page before ended with", false };
-
 static const json_t *json_at(const json_t *o, const char *path)
 {
     char key[64];
@@ -121,6 +118,17 @@ void cli_print_json(const json_t *o)
 {
     json_dumpf(o, stdout, LIST_JSON_FLAGS);
     putchar('\n');
+}
+
+enum err cli_print_reply(const struct net_reply *r, struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *o = NULL;
+    enum err e = r->body.len ? cli_json(r, &o, f) : CE_OK;
+    if (!e && o)
+        cli_print_json(o);
+    else if (!e)
+        puts("{}");
+    return e;
 }
 
 void query_add(struct buf *q, const char *key, const char *value)

@@ -1,0 +1,20 @@
+/* device.h: what the device verbs share. */
+#ifndef CRADLE_CLI_DEVICE_H
+#define CRADLE_CLI_DEVICE_H
+
+#include "base/name.h"
+#include "cli/cli.h"
+
+struct device_row { struct span uid, serial, model, batch, country; }; /* borrowed */
+
+/* Appends "/api/v1/devices/UID" and tail. CE_BAD_UID. */
+MUST_USE enum err device_path(const char *uid, const char *tail, struct buf *out, struct fault *f);
+MUST_USE enum err device_post(struct cli *c, const struct device_row *d, struct net_reply *r, struct fault *f);
+MUST_USE enum err device_add_csv(struct cli *c, const char *file, struct fault *f);
+
+#define CSV_FIELDS 5
+/* Splits one line (without its newline) in place at commas; a field in quotes may hold commas and "" for a quote. Fields point
+ * into line. CE_BAD_INPUT: a quote is not closed, text after a closing quote, or more than max fields. Pure. */
+MUST_USE enum err csv_split(char *line, struct span *fields, int max, int *n, struct fault *f);
+
+#endif

@@ -1,0 +1,175 @@
+/* event.c: `cradle event list|follow`: the evidence as it is written. */
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+
+#define FOLLOW_POLL_MS 200
+#define FOLLOW_RETRY_MS 1000
+
+const struct column event_columns[] = {
+    { "AT", "at", 24, NULL }, { "SLOT", "slot", 0, NULL }, { "NR", "nseq", 0, NULL }, { "EVENT", "kind", 16, NULL },
+    { "DEVICE", "device", 0, NULL }, { "REV", "rev", 0, NULL }, { "BY", "payload.by", 0, NULL }, { "WHAT", "payload.what", 0, NULL },
+};
+const size_t event_ncolumns = ARRAY_LEN(event_columns);
+
+static void filters(const struct cli *c, struct buf *q)
+{
+    query_add(q, "device", cli_opt(c, "--device"));
+    query_add(q, "kind", cli_opt(c, "--kind"));
+    query_add(q, "line", cli_opt(c, "--line"));
+}
+
+static enum err list_run(struct cli *c, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf q = BUF_INIT(4096);
+    filters(c, &q);
+    struct list l = { "/api/v1/events", q, event_columns, event_ncolumns, "No event matches." };
+    return cli_list(c, &l, f);
+}
+
+#define FILTER_OPTS                                                              \
+    { "--device", "UID", "of this device", false },                              \
+    { "--kind", "KIND", "of this kind: device-state, cert-issued, refused …", false }, \
+    { "--line", "LINE", "of this product line's devices", false }
+#define AFTER_OPT { "--after", "VECTOR", "after this vector: SLOT:NSEQ,…", false }
+static const struct verb_opt list_opts[] = { FILTER_OPTS, { "--limit", "ROWS", "stop after so many rows (default 1000)", false }, AFTER_OPT };
+const struct verb verb_event_list = {
+    .name = "event list", .args = "", .help = "list events, oldest first", .example = "cradle event list --device pump-0001\ncradle event list --kind refused --json | jq .items[].payload",
+    VERB_OPTS(list_opts), .run = list_run,
+};
+
+/* -- follow ---------------------------------------------------------------------------------------------------------------- */
+static volatile sig_atomic_t stop;
+static void on_stop(int sig)
+{
+    (void)sig;
+    stop = 1;
+}
+
+/* The members of the payload that the head of the line does not show already. */
+static void print_payload(const json_t *ev)
+{
+    static const char *const shown[] = { "at", "kind", "device", "rev" };
+    const char *key;
+    json_t *v;
+    struct json_text t;
+    json_object_foreach(json_object_get((json_t *)ev, "payload"), key, v) {
+        bool skip = json_is_object(v) || json_is_array(v) || json_is_null(v);
+        for (size_t i = 0; i < ARRAY_LEN(shown); i++)
+            skip |= strcmp(shown[i], key) == 0;
+        const char *text = skip ? "" : json_path_text(json_object_get((json_t *)ev, "payload"), key, &t);
+        if (!skip && strcmp(text, "-") != 0)
+            printf(" %s=%.80s", key, text);
+    }
+}
+
+static void print_event(const struct cli *c, const json_t *ev)
+{
+    if (c->json) {
+        cli_print_json(ev);
+        return;
+    }
+    const char *kind = json_path_str(ev, "kind", "-");
+    static const char *const bad[] = { "refused", "clone-suspected", "cert-orphan", "stale" };
+    enum cli_tint t = strcmp(kind, "cert-revoked") == 0 ? TINT_WARN : TINT_BOLD;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        t = strcmp(kind, bad[i]) == 0 ? TINT_BAD : t;
+    printf("%s %s%-16s%s %s", json_path_str(ev, "at", "-"), cli_tint(c, t), kind, cli_tint(c, TINT_NONE), json_path_str(ev, "device", ""));
+    print_payload(ev);
+    putchar('\n');
+}
+
+/* One page; *after moves on. *count: events printed (or skipped). */
+static enum err follow_page(struct cli *c, struct buf *after, bool print, int64_t *count, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf q = BUF_INIT(8192);
+    CLEANUP(buf_free) struct buf path = BUF_INIT(16384);
+    CLEANUP(net_reply_free) struct net_reply r = { 0 };
+    CLEANUP(json_decref_p) json_t *o = NULL;
+    filters(c, &q);
+    query_add(&q, "limit", "500");
+    query_add(&q, "after", after->len ? buf_cstr(after) : NULL);
+    buf_printf(&path, "/api/v1/events?%s", buf_cstr(&q));
+    enum err e = cli_call(c, "GET", buf_cstr(&path), (struct span){ 0 }, &r, f);
+    if (e || (e = cli_json(&r, &o, f)))
+        return e;
+    size_t i;
+    json_t *ev, *items = json_object_get(o, "items");
+    json_array_foreach(items, i, ev) {
+        if (print)
+            print_event(c, ev);
+    }
+    *count = (int64_t)json_array_size(items);
+    const char *next = json_path_str(o, "next", NULL);
+    const json_t *last = json_array_get(items, json_array_size(items) - 1);
+    if (next || last) {
+        buf_reset(after);
+        if (next)
+            buf_put_str(after, next);
+        else
+            buf_printf(after, "%lld:%lld", (long long)json_path_int(last, "slot", 1), (long long)json_path_int(last, "nseq", 0));
+    }
+    return CE_OK;
+}
+
+/* Without --after: from now on. The present vector is in the status. */
+static enum err follow_begin(struct cli *c, struct buf *after, struct fault *f)
+{
+    CLEANUP(net_reply_free) struct net_reply r = { 0 };
+    CLEANUP(json_decref_p) json_t *o = NULL;
+    if (cli_opt(c, "--after")) {
+        buf_put_str(after, cli_opt(c, "--after"));
+        return CE_OK;
+    }
+    if (cli_flag(c, "--from-start"))
+        return CE_OK;
+    enum err e = cli_call(c, "GET", "/api/v1/status", (struct span){ 0 }, &r, f);
+    if (e || (e = cli_json(&r, &o, f)))
+        return e;
+    const char *vector = json_path_str(o, "vector", NULL);
+    if (!vector)
+        return fault_set(f, CE_INTERNAL, "the status holds no vector; give --after or --from-start");
+    buf_put_str(after, vector);
+    return CE_OK;
+}
+
+static enum err follow_run(struct cli *c, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf after = BUF_INIT(2048);
+    int64_t limit, seen = 0, n = 0;
+    enum err e = cli_opt_int(c, "--limit", INT64_MAX, 1, INT64_MAX, &limit, f);
+    struct sigaction sa = { .sa_handler = on_stop };
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    if (e || (e = follow_begin(c, &after, f)))
+        return e;
+    bool told = false;
+    while (!stop && seen < limit) {
+        e = follow_page(c, &after, true, &n, f);
+        bool away = err_class(e) == ERRC_BUSY || e == CE_IO;
+        if (e && !away)
+            return e;
+        if (away && !told && !c->quiet)
+            fprintf(stderr, "cradle event follow: %s; trying again\n", f->text);
+        told = away;
+        seen += e ? 0 : n;
+        fflush(stdout);
+        if (ferror(stdout))
+            return fault_set(f, CE_IO, "nobody reads the output any more");
+        if (e || n == 0)
+            poll(NULL, 0, e ? FOLLOW_RETRY_MS : FOLLOW_POLL_MS);
+    }
+    return CE_OK;
+}
+static const struct verb_opt follow_opts[] = {
+    FILTER_OPTS, AFTER_OPT, { "--from-start", NULL, "from the first event on", false }, { "--limit", "EVENTS", "stop after so many", false },
+};
+const struct verb verb_event_follow = {
+    .name = "event follow", .args = "", .help = "print events as they happen, until interrupted", .example = "cradle event follow --kind refused",
+    VERB_OPTS(follow_opts), .run = follow_run,
+};

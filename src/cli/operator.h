@@ -1,0 +1,17 @@
+/* operator.h: making an infrastructure identity: key here, certificate from the service. */
+#ifndef CRADLE_CLI_OPERATOR_H
+#define CRADLE_CLI_OPERATOR_H
+
+#include "cli/verb.h"
+
+struct operator_new {
+    const char *name, *role;
+    const char *lines;  /* NULL: all */
+    const char *out;    /* folder; NULL: --out, else the site's operators */
+    const char *file;   /* base name of the files; NULL: name */
+};
+/* key_path and pem_path have PATH_MAX_LEN bytes and are filled before anything is made. Can be called again after a failure that
+ * left the outcome open: the same key is used. */
+MUST_USE enum err operator_make(struct cli *c, const struct operator_new *n, char *key_path, char *pem_path, struct fault *f);
+
+#endif

@@ -1,0 +1,196 @@
+/* registry.c: `cradle line add|list`, `cradle model add|list`, `cradle cert list|show|revoke`. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/name.h"
+#include "cli/cli.h"
+
+/* POST of the given members (NULL values are left out). */
+struct member { const char *key, *value; };
+static enum err post_members(struct cli *c, const char *path, json_t *o, const struct member *m, size_t n, struct net_reply *r, struct fault *f)
+{
+    for (size_t i = 0; i < n; i++) {
+        json_t *v = m[i].value ? json_string(m[i].value) : NULL;
+        if (m[i].value && !v)
+            return fault_set(f, CE_BAD_NAME, "%s must be UTF-8", m[i].key);
+        if (v)
+            json_object_set_new(o, m[i].key, v);
+    }
+    CLEANUP(mem_free_p) char *body = json_dumps(o, JSON_COMPACT);
+    return cli_call(c, "POST", path, span_str(body), r, f);
+}
+
+/* -- product lines ---------------------------------------------------------------------------------------------------------- */
+static enum err line_add_run(struct cli *c, struct fault *f)
+{
+    const struct member m[] = { { "name", c->args[0] }, { "title", cli_opt(c, "--title") }, { "clone_policy", cli_opt(c, "--clone-policy") } };
+    CLEANUP(json_decref_p) json_t *o = json_object();
+    CLEANUP(net_reply_free) struct net_reply r = { 0 };
+    int64_t validity;
+    enum err e = name_check_label("line", span_str(c->args[0]), f);
+    if (e || (e = cli_opt_span_s(c, "--validity", 0, &validity, f)))
+        return e;
+    if (validity)
+        json_object_set_new(o, "validity_s", json_integer(validity));
+    if ((e = post_members(c, "/api/v1/lines", o, m, ARRAY_LEN(m), &r, f)))
+        return e;
+    cli_say(c, "added line %s; next: cradle model add MODEL --line %s", c->args[0], c->args[0]);
+    return c->json ? cli_print_reply(&r, f) : CE_OK;
+}
+
+static const struct verb_opt line_add_opts[] = {
+    { "--title", "TEXT", "name for humans", false },
+    { "--validity", "TIME", "life of device certificates (default: the device profile's)", false },
+    { "--clone-policy", "POLICY", "alarm, quarantine or refuse a second holder of one identity (default alarm)", false },
+};
+const struct verb verb_line_add = {
+    .name = "line add", .args = "NAME", .min_args = 1, .max_args = 1, .help = "add a product line",
+    .example = "cradle line add pump --validity 3y", VERB_OPTS(line_add_opts), .run = line_add_run,
+};
+
+static const struct verb_opt page_opts[] = {
+    { "--limit", "ROWS", "stop after so many rows (default 1000)", false },
+    { "--after", "CURSOR", "go on after the cursor that the page before ended with", false },
+};
+
+static enum err line_list_run(struct cli *c, struct fault *f)
+{
+    static const struct column cols[] = {
+        { "LINE", "name", 12, NULL }, { "TITLE", "title", 0, NULL }, { "VALIDITY S", "validity_s", 0, NULL }, { "CLONES", "clone_policy", 0, NULL },
+    };
+    struct list l = { "/api/v1/lines", { 0 }, cols, ARRAY_LEN(cols), "There is no product line yet: cradle line add NAME" };
+    return cli_list(c, &l, f);
+}
+const struct verb verb_line_list = { .name = "line list", .args = "", .help = "list product lines", VERB_OPTS(page_opts), .run = line_list_run };
+
+/* -- models ------------------------------------------------------------------------------------------------------------------ */
+static enum err model_add_run(struct cli *c, struct fault *f)
+{
+    const struct member m[] = { { "name", c->args[0] }, { "line", cli_opt(c, "--line") }, { "title", cli_opt(c, "--title") },
+                                { "hw_rev", cli_opt(c, "--hw-rev") } };
+    CLEANUP(json_decref_p) json_t *o = json_object();
+    CLEANUP(net_reply_free) struct net_reply r = { 0 };
+    enum err e = name_check_label("model", span_str(c->args[0]), f);
+    if (!e && !m[1].value)
+        e = fault_set(f, CE_USAGE, "a model belongs to a product line: give --line");
+    if (e || (e = post_members(c, "/api/v1/models", o, m, ARRAY_LEN(m), &r, f)))
+        return e;
+    cli_say(c, "added model %s of line %s; next: cradle device add UID --model %s", c->args[0], m[1].value, c->args[0]);
+    return c->json ? cli_print_reply(&r, f) : CE_OK;
+}
+
+static const struct verb_opt model_add_opts[] = {
+    { "--line", "LINE", "its product line", false }, { "--title", "TEXT", "name for humans", false },
+    { "--hw-rev", "REV", "hardware revision", false },
+};
+const struct verb verb_model_add = {
+    .name = "model add", .args = "NAME", .min_args = 1, .max_args = 1, .help = "add a model to a product line",
+    .example = "cradle model add P100 --line pump", VERB_OPTS(model_add_opts), .run = model_add_run,
+};
+
+static enum err model_list_run(struct cli *c, struct fault *f)
+{
+    static const struct column cols[] = {
+        { "MODEL", "name", 12, NULL }, { "LINE", "line", 0, NULL }, { "TITLE", "title", 0, NULL }, { "HW REV", "hw_rev", 0, NULL },
+    };
+    CLEANUP(buf_free) struct buf q = BUF_INIT(1024);
+    query_add(&q, "line", cli_opt(c, "--line"));
+    struct list l = { "/api/v1/models", q, cols, ARRAY_LEN(cols), "There is no model yet: cradle model add NAME --line LINE" };
+    return cli_list(c, &l, f);
+}
+static const struct verb_opt model_list_opts[] = {
+    { "--line", "LINE", "of this product line", false },
+    { "--limit", "ROWS", "stop after so many rows (default 1000)", false },
+    { "--after", "CURSOR", "go on after the cursor that the page before ended with", false },
+};
+const struct verb verb_model_list = { .name = "model list", .args = "", .help = "list models", VERB_OPTS(model_list_opts), .run = model_list_run };
+
+/* -- certificates -------------------------------------------------------------------------------------------------------------- */
+static enum err cert_path(const char *serial, const char *tail, struct buf *out, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf bytes = BUF_INIT(20);
+    if (hex_decode(span_str(serial), &bytes) || !bytes.len)
+        return fault_set(f, CE_BAD_FIELD, "'%s' is not a serial number: 2 to 40 hexadecimal digits", serial);
+    buf_printf(out, "/api/v1/certs/%s%s", serial, tail);
+    return CE_OK;
+}
+
+static enum err cert_list_run(struct cli *c, struct fault *f)
+{
+    static const struct column cols[] = {
+        { "SERIAL", "serial", 32, NULL }, { "STATUS", "status", 0, tint_state }, { "HOLDER", "holder", 0, NULL },
+        { "PROFILE", "profile", 0, NULL }, { "UNTIL", "not_after", 0, NULL },
+    };
+    CLEANUP(buf_free) struct buf q = BUF_INIT(4096);
+    query_add(&q, "device", cli_opt(c, "--device"));
+    query_add(&q, "line", cli_opt(c, "--line"));
+    query_add(&q, "state", cli_opt(c, "--state"));
+    query_add(&q, "q", cli_opt(c, "--prefix"));
+    struct list l = { "/api/v1/certs", q, cols, ARRAY_LEN(cols), "No certificate matches." };
+    return cli_list(c, &l, f);
+}
+
+static const struct verb_opt cert_list_opts[] = {
+    { "--device", "UID", "of this device", false },
+    { "--line", "LINE", "of this product line", false },
+    { "--state", "STATUS", "good, revoked, hold, superseded", false },
+    { "--prefix", "HEX", "serial begins with this", false },
+    { "--limit", "ROWS", "stop after so many rows (default 1000)", false },
+    { "--after", "CURSOR", "go on after the cursor that the page before ended with", false },
+};
+const struct verb verb_cert_list = { .name = "cert list", .args = "", .help = "list certificates", VERB_OPTS(cert_list_opts), .run = cert_list_run };
+
+static enum err cert_show_run(struct cli *c, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf path = BUF_INIT(1024);
+    CLEANUP(net_reply_free) struct net_reply r = { 0 };
+    CLEANUP(json_decref_p) json_t *o = NULL;
+    enum err e = cert_path(c->args[0], "", &path, f);
+    if (e || (e = cli_call(c, "GET", buf_cstr(&path), (struct span){ 0 }, &r, f)) || (e = cli_json(&r, &o, f)))
+        return e;
+    const char *key;
+    json_t *v;
+    struct json_text t;
+    const char *pem = json_path_str(o, "pem", json_path_str(o, "certificate", NULL));
+    if (cli_flag(c, "--pem"))
+        return pem ? fputs(pem, stdout), CE_OK : fault_set(f, CE_NOT_FOUND, "the answer holds no certificate text");
+    if (c->json) {
+        cli_print_json(o);
+        return CE_OK;
+    }
+    json_object_foreach(o, key, v) {
+        if (json_is_string(v) && strchr(json_string_value(v), '\n'))
+            continue;
+        const char *text = json_path_text(o, key, &t);
+        enum cli_tint tint = strcmp(key, "status") == 0 ? tint_state(text) : TINT_NONE;
+        printf("%-14s %s%.300s%s\n", key, tint ? cli_tint(c, tint) : "", text, tint ? cli_tint(c, TINT_NONE) : "");
+    }
+    return CE_OK;
+}
+static const struct verb_opt cert_show_opts[] = { { "--pem", NULL, "print the certificate itself", false } };
+const struct verb verb_cert_show = {
+    .name = "cert show", .args = "SERIAL", .min_args = 1, .max_args = 1, .help = "show one certificate",
+    .example = "cradle cert show 3f2a… --pem | openssl x509 -text", VERB_OPTS(cert_show_opts), .run = cert_show_run,
+};
+
+static enum err cert_revoke_run(struct cli *c, struct fault *f)
+{
+    const struct member m[] = { { "reason", cli_opt(c, "--reason") }, { "note", cli_opt(c, "--note") } };
+    CLEANUP(buf_free) struct buf path = BUF_INIT(1024);
+    CLEANUP(json_decref_p) json_t *o = json_object();
+    CLEANUP(net_reply_free) struct net_reply r = { 0 };
+    enum err e = cert_path(c->args[0], "/revoke", &path, f);
+    if (e || (e = post_members(c, buf_cstr(&path), o, m, ARRAY_LEN(m), &r, f)))
+        return e;
+    cli_say(c, "revoked certificate %s; its device may enroll a new one (cradle device revoke UID ends that too)", c->args[0]);
+    return c->json ? cli_print_reply(&r, f) : CE_OK;
+}
+static const struct verb_opt cert_revoke_opts[] = {
+    { "--reason", "REASON", "keyCompromise, cessationOfOperation, superseded, unspecified … (RFC 5280 5.3.1)", false },
+    { "--note", "TEXT", "why, in your words; becomes evidence", false },
+};
+const struct verb verb_cert_revoke = {
+    .name = "cert revoke", .args = "SERIAL", .min_args = 1, .max_args = 1, .help = "revoke one certificate, not its holder",
+    VERB_OPTS(cert_revoke_opts), .run = cert_revoke_run,
+};
