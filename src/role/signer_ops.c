@@ -1,0 +1,139 @@
+/* signer_ops.c: the signer's answers: each builds the bytes to be signed from a typed request. See signer.h. */
+#include "base/clock.h"
+#include "base/mem.h"
+#include "crypt/crl.h"
+#include "crypt/issue.h"
+#include "crypt/ocsp.h"
+#include "role/signer_impl.h"
+#include "wire/snapshot.h"
+
+static struct ca *ca_find(struct signer *s, struct span name)
+{
+    for (size_t i = 0; i < SIGNER_CAS; i++)
+        if (span_eq_str(name, s->cas[i].name))
+            return &s->cas[i];
+    return NULL;
+}
+
+static enum err no_ca(struct fault *f, struct span name)
+{
+    return fault_set(f, CE_NOT_FOUND, "the signer has no CA " SPAN_FMT, SPAN_ARG(name));
+}
+
+static const struct profile *profile_find(const struct signer *s, struct span name)
+{
+    for (size_t i = 0; i < s->n_profiles; i++)
+        if (span_eq_str(name, s->profiles[i].name))
+            return &s->profiles[i];
+    return NULL;
+}
+
+SIGNER_ANSWER(sign_cert)
+{
+    const struct msg_sign_cert *m = &r->sign_cert;
+    const struct profile *p = profile_find(s, m->profile);
+    if (!p)
+        return fault_set(f, CE_NOT_FOUND, "the signer has no profile " SPAN_FMT " (profiles are read at start)", SPAN_ARG(m->profile));
+    struct ca *ca = ca_find(s, span_str(p->ca));
+    if (!ca)
+        return no_ca(f, span_str(p->ca));
+    struct issue_request q = {
+        .serial = m->serial, .spki = m->spki, .not_before = m->not_before, .not_after = m->not_after,
+        .values = { .uid = m->uid, .serial = m->dev_serial, .line = m->line, .role = m->role },
+    };
+    return issue_leaf(ca, p, &q, body, f);
+}
+
+SIGNER_ANSWER(sign_crl)
+{
+    const struct msg_sign_crl *m = &r->sign_crl;
+    struct ca *ca = ca_find(s, m->ca);
+    if (!ca)
+        return no_ca(f, m->ca);
+    if (m->shard < 0 || m->shard >= ca->n_shards || m->number < 1)
+        return fault_set(f, CE_BAD_FIELD, "CRL %s: shard %lld or number %lld is out of range", ca->name, (long long)m->shard, (long long)m->number);
+    struct crl_request q = { .shard = (unsigned)m->shard, .number = (uint64_t)m->number, .this_update = m->this_update,
+                             .next_update = m->next_update, .entries = m->entries };
+    return crl_build(ca, &q, body, f);
+}
+
+SIGNER_ANSWER(sign_ocsp)
+{
+    const struct msg_sign_ocsp *m = &r->sign_ocsp;
+    struct ocsp_single singles[OCSP_IDS_MAX];
+    struct msg_ocsp_item item;
+    size_t n = 0;
+    struct ca *ca = ca_find(s, m->ca);
+    if (!ca)
+        return no_ca(f, m->ca);
+    for (struct span in = m->items; in.n; n++) {
+        if (n == OCSP_IDS_MAX || msg_unpack(&msg_desc_ocsp_item, &in, &item) || item.status < 0 || item.status > OCSP_UNKNOWN ||
+            item.reason < -1 || item.reason > 10)
+            return fault_set(f, CE_BAD_FIELD, "an OCSP item is malformed, or there are more than %d", OCSP_IDS_MAX);
+        singles[n] = (struct ocsp_single){ .certid = item.certid, .status = (enum ocsp_cert_status)item.status,
+                                           .revoked_at = item.revoked_at, .reason = (int)item.reason };
+    }
+    return ocsp_response_build(ca, singles, n, m->this_update, m->next_update, m->nonce, body, f);
+}
+
+/* A log never shrinks and never says two things about one size: whoever asks for that does not get a signature. */
+SIGNER_ANSWER(sign_head)
+{
+    const struct msg_sign_head *m = &r->sign_head;
+    struct merkle_hash root;
+    if (m->size < 0 || m->root.n != sizeof root.b)
+        return fault_set(f, CE_BAD_FIELD, "a tree head needs a size and a root of 32 bytes");
+    memcpy(root.b, m->root.p, sizeof root.b);
+    uint64_t size = (uint64_t)m->size;
+    if (size < s->head_size || (s->head_size && size == s->head_size && memcmp(root.b, s->head_root.b, sizeof root.b) != 0))
+        return fault_set(f, CE_LOG_INCONSISTENT, "a tree head of size %llu was signed already; size %llu does not follow it",
+                         (unsigned long long)s->head_size, (unsigned long long)size);
+    enum err e = checkpoint_sign(&s->log_name, s->log_key, size, &root, body);
+    if (!e)
+        s->head_size = size, s->head_root = root;
+    return e;
+}
+
+SIGNER_ANSWER(sign_frame)
+{
+    const struct msg_sign_frame *m = &r->sign_frame;
+    struct snapshot_frame fr = { .at_ms = m->at_ms, .prev = m->prev, .vector = m->vector, .entries = m->entries };
+    enum err e = snapshot_frame_encode(&fr, s->stream_key, body);
+    return e == CE_BAD_FRAME ? fault_set(f, e, "the stream frame breaks its format, goes back, or is larger than %d bytes", SNAPSHOT_FRAME_MAX) : e;
+}
+
+SIGNER_ANSWER(sign_snapshot)
+{
+    const struct msg_sign_snapshot *m = &r->sign_snapshot;
+    if (m->n_certs < 0 || m->n_certs > UINT32_MAX || m->n_idents < 0 || m->n_idents > UINT32_MAX || m->n_lines < 0 || m->n_lines > UINT32_MAX)
+        return fault_set(f, CE_BAD_FIELD, "a snapshot's counts are out of range");
+    struct snapshot_header h = { .at_ms = m->at_ms, .n_certs = (uint32_t)m->n_certs, .n_idents = (uint32_t)m->n_idents,
+                                 .n_lines = (uint32_t)m->n_lines, .body_sha256 = m->body_sha256, .vector = m->vector };
+    enum err e = snapshot_header_encode(&h, s->stream_key, body);
+    return e == CE_BAD_FRAME ? fault_set(f, e, "the snapshot header breaks its format") : e;
+}
+
+enum err signer_rehearse_profile(struct signer *s, const struct profile *p, struct fault *f)
+{
+    CLEANUP(key_free_p) struct key *key = NULL;
+    CLEANUP(buf_free) struct buf out = BUF_INIT(CERT_MAX);
+    char alg[KEY_NAME_MAX];
+    struct span rest = span_trim(span_str(p->key_algs)), first;
+    uint8_t serial[ISSUE_SERIAL];
+    struct ca *ca = ca_find(s, span_str(p->ca));
+    int64_t now = clock_now_s();
+    if (!ca || !span_cut(&rest, ' ', &first) || span_to_cstr(first, alg, sizeof alg))
+        return fault_set(f, CE_BAD_CONFIG, "profile %s: no CA %s or no key algorithm", p->name, p->ca);
+    enum err e = key_generate(alg, &key, f);
+    if (!e)
+        e = issue_serial(serial);
+    if (e)
+        return e;
+    if (now + 60 > ca->cert.not_after)
+        return fault_set(f, CE_BAD_CONFIG, "CA %s has expired: make a new issuing CA", ca->name);
+    struct issue_request q = {
+        .serial = span_of(serial, sizeof serial), .spki = key_spki(key), .not_before = now, .not_after = now + 60,
+        .values = { .uid = SPAN_LIT("rehearsal"), .serial = SPAN_LIT("1"), .line = SPAN_LIT("line"), .role = SPAN_LIT("role") },
+    };
+    return issue_leaf(ca, p, &q, &out, f);
+}
