@@ -41,12 +41,28 @@ void help_group(FILE *out, const char *group)
             put_verb(out, cli_verbs[i]);
 }
 
+/* Words in lines of at most 78 bytes. */
+static void put_paragraph(FILE *out, const char *s)
+{
+    int col = 0;
+    while (*s) {
+        int n = (int)strcspn(s, " ");
+        if (col && col + 1 + n > 78)
+            col = fprintf(out, "\n") - 1;
+        col += fprintf(out, "%s%.*s", col ? " " : "", n, s);
+        s += n + (s[n] == ' ');
+    }
+    putc('\n', out);
+}
+
 void help_verb(FILE *out, const struct verb *v)
 {
     fprintf(out, "cradle %s: %s\n\nusage: cradle %s%s%s%s\n", v->name, v->help, v->name, v->args[0] ? " " : "", v->args,
             v->nopts ? " [OPTIONS]" : "");
-    if (v->text)
-        fprintf(out, "\n%s\n", v->text);
+    if (v->text) {
+        putc('\n', out);
+        put_paragraph(out, v->text);
+    }
     if (v->nopts)
         fputs("\nOptions:\n", out);
     for (size_t i = 0; i < v->nopts; i++)

@@ -7,24 +7,44 @@
 
 #define MAN_DATE "November 20, 2026"
 
-/* Text for mdoc: backslashes and hyphens escaped, a control character at a line's start defused, a new sentence on a new line. */
+/* One word; a control character at a line's start is defused. Returns its width. */
+static int man_word(FILE *out, const char *s, int n, bool start)
+{
+    if (start && (*s == '.' || *s == '\''))
+        fputs("\\&", out);
+    for (int i = 0; i < n; i++) {
+        if (s[i] == '\\')
+            fputs("\\e", out);
+        else
+            putc(s[i], out);
+    }
+    return n;
+}
+
+/* Text for mdoc: lines of at most 78 bytes, a new sentence on a new line. */
 static void man_text(FILE *out, const char *s)
 {
-    bool start = true;
-    for (; *s; s++) {
-        if (start && (*s == '.' || *s == '\''))
-            fputs("\\&", out);
-        start = false;
-        if (*s == '\\')
-            fputs("\\e", out);
-        else if (*s == '.' && s[1] == ' ' && isupper((unsigned char)s[2])) {
-            fputs(".\n", out);
-            s++;
-            start = true;
-        } else
-            putc(*s, out);
+    int col = 0;
+    while (*s) {
+        int n = (int)strcspn(s, " ");
+        bool sentence = n && s[n - 1] == '.' && s[n] && isupper((unsigned char)s[n + 1]);
+        if (col && col + 1 + n > 78) {
+            putc('\n', out);
+            col = 0;
+        }
+        if (col) {
+            putc(' ', out);
+            col++;
+        }
+        col += man_word(out, s, n, col == 0);
+        s += n + (s[n] == ' ');
+        if (sentence) {
+            putc('\n', out);
+            col = 0;
+        }
     }
-    putc('\n', out);
+    if (col)
+        putc('\n', out);
 }
 
 static void man_opt(FILE *out, const struct verb_opt *o)
@@ -64,7 +84,7 @@ static void man_example(FILE *out, const struct verb *v)
 
 static void man_verb(FILE *out, const struct verb *v)
 {
-    fprintf(out, ".Ss cradle %s %s\n", v->name, v->args);
+    fprintf(out, ".Ss cradle %s\n.D1 Nm cradle %s%s%s\n", v->name, v->name, v->args[0] ? " Ar " : "", v->args);
     char line[256];
     snprintf(line, sizeof line, "%c%s.", toupper((unsigned char)v->help[0]), v->help + 1);
     man_text(out, line);
@@ -90,7 +110,7 @@ static void man_exit(FILE *out)
         { 2, "The command line or the input is wrong." },
         { 3, "Refused: not known, revoked, or not allowed." },
         { 4, "There is no such object." },
-        { 5, "A conflict: it exists already, changed meanwhile, or this change of state is not allowed." },
+        { 5, "A conflict: it exists already, has changed meanwhile, or may not change so." },
         { 6, "The service is busy or restarting, or did not answer in time; try again." },
         { 7, "Trust: a signature, a proof or the server's certificate does not hold." },
     };
@@ -100,12 +120,31 @@ static void man_exit(FILE *out)
     fputs(".El\n", out);
 }
 
+/* One reference a group, in the order of the alphabet. */
+static void man_see_groups(FILE *out)
+{
+    char last[64] = "";
+    for (;;) {
+        char next[64] = "";
+        for (size_t i = 0; i < cli_nverbs; i++) {
+            char group[64];
+            snprintf(group, sizeof group, "%.*s", (int)verb_group_len(cli_verbs[i]), cli_verbs[i]->name);
+            if (strcmp(group, last) > 0 && (!next[0] || strcmp(group, next) < 0))
+                snprintf(next, sizeof next, "%s", group);
+        }
+        if (!next[0])
+            return;
+        fprintf(out, ".Xr cradle-%s 1 ,\n", next);
+        snprintf(last, sizeof last, "%s", next);
+    }
+}
+
 static void man_main(FILE *out)
 {
     man_head(out, "CRADLE", "cradle", "identities of devices, from cradle to grave");
     fputs(".Sh SYNOPSIS\n.Nm\n.Ar command\n.Op Ar arguments\n.Op Ar options\n.Sh DESCRIPTION\nThe operator's command line of\n.Xr cradled 8 .\n"
-          ".Nm cradle init\nmakes a site; all other commands speak to the running service over mutual TLS with the operator's certificate,\n"
-          "or work on files alone.\n.Pp\nThe commands are:\n.Bl -tag -width Ds\n", out);
+          ".Nm cradle init\nmakes a site; all other commands speak to the running service over mutual TLS\n"
+          "with the operator's certificate, or work on files alone.\n.Pp\nThe commands are:\n.Bl -tag -width Ds\n", out);
     for (size_t i = 0; i < cli_nverbs; i++) {
         const struct verb *v = cli_verbs[i];
         fprintf(out, ".It Nm cradle %s%s%s\n", v->name, v->args[0] ? " Ar " : "", v->args);
@@ -123,15 +162,7 @@ static void man_main(FILE *out)
           "The configuration of the site, see\n.Xr cradled.conf 5 .\n.It Pa DIR/operators/NAME.key , NAME.pem\nThe operators' keys and certificates.\n.El\n", out);
     man_exit(out);
     fputs(".Sh SEE ALSO\n", out);
-    const char *last = "";
-    size_t last_n = 0;
-    for (size_t i = 0; i < cli_nverbs; i++) {
-        size_t n = verb_group_len(cli_verbs[i]);
-        if (n != last_n || strncmp(last, cli_verbs[i]->name, n) != 0)
-            fprintf(out, ".Xr cradle-%.*s 1 ,\n", (int)n, cli_verbs[i]->name);
-        last = cli_verbs[i]->name;
-        last_n = n;
-    }
+    man_see_groups(out);
     fputs(".Xr cradled.conf 5 ,\n.Xr cradled 8\n", out);
 }
 
