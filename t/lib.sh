@@ -55,7 +55,7 @@ free_ports() { # prints a base such that base .. base+9 are free on loopback
 site_init() { # makes the site $SITE on free ports; sets SITE BASE HTTPS HTTP ADMIN (curl options of the admin)
     SITE=$T/site
     BASE=$(free_ports)
-    printf 'correct horse battery staple\n' >"$T/pass"
+    (umask 077; printf 'correct horse battery staple\n' >"$T/pass")
     cradle init "$SITE" --name test --org "Example Maker" --port-base "$BASE" --passphrase-file "$T/pass" "$@" >"$T/init.log" 2>&1 || { sed 's/^/# /' "$T/init.log"; return 1; }
     HTTPS=https://localhost:$BASE
     HTTP=http://localhost:$((BASE + 1))
