@@ -63,18 +63,13 @@ enum err store_cert_find(struct db *db, struct arena *a, struct span serial, str
     return row_one(&r, a, out, f);
 }
 
-enum err store_cert_list(struct db *db, struct arena *a, enum cert_holder kind, struct span holder, int64_t now_s, struct cert_row **out,
-                         size_t *n, struct fault *f)
+/* All rows into the arena. */
+static enum err rows_all(struct db_rows *r, struct arena *a, struct cert_row **out, size_t *n, struct fault *f)
 {
-    struct db_rows r;
     size_t cap = 0;
     *out = NULL;
     *n = 0;
-    db_rows(db,
-            "SELECT " CERT_COLUMNS "''" CERT_TABLES
-            "WHERE c.holder = $1 AND c.holder_kind = $2 AND c.not_after >= $3 ORDER BY c.issued_at, c.serial",
-            DB_ARGS(DB_T(holder), DB_I(kind), DB_I(now_s)), &r);
-    while (db_next(&r)) {
+    while (db_next(r)) {
         if (*n == cap) {
             struct cert_row *more = arena_alloc(a, (cap ? cap * 2 : 4) * sizeof *more);
             if (cap)
@@ -82,9 +77,31 @@ enum err store_cert_list(struct db *db, struct arena *a, enum cert_holder kind, 
             cap = cap ? cap * 2 : 4;
             *out = more;
         }
-        row_read(&r, a, &(*out)[(*n)++]);
+        row_read(r, a, &(*out)[(*n)++]);
     }
-    return db_rows_end(&r, f);
+    return db_rows_end(r, f);
+}
+
+enum err store_cert_list(struct db *db, struct arena *a, enum cert_holder kind, struct span holder, int64_t now_s, struct cert_row **out,
+                         size_t *n, struct fault *f)
+{
+    struct db_rows r;
+    db_rows(db,
+            "SELECT " CERT_COLUMNS "''" CERT_TABLES
+            "WHERE c.holder = $1 AND c.holder_kind = $2 AND c.not_after >= $3 ORDER BY c.issued_at, c.serial",
+            DB_ARGS(DB_T(holder), DB_I(kind), DB_I(now_s)), &r);
+    return rows_all(&r, a, out, n, f);
+}
+
+enum err store_cert_list_blocked(struct db *db, struct arena *a, enum cert_holder kind, int64_t now_s, struct cert_row **out, size_t *n,
+                                 struct fault *f)
+{
+    struct db_rows r;
+    db_rows(db,
+            "SELECT " CERT_COLUMNS "'' FROM cert_state s JOIN cert c ON c.kid = s.kid AND c.serial = s.serial "
+            "WHERE s.status > 0 AND s.status < 3 AND s.not_after >= $2 AND c.holder_kind = $1 ORDER BY s.kid, s.serial",
+            DB_ARGS(DB_I(kind), DB_I(now_s)), &r);
+    return rows_all(&r, a, out, n, f);
 }
 
 /* -- cert_state ----------------------------------------------------------------------------------------------------------- */
@@ -150,6 +167,29 @@ enum err store_cert_shard_each(struct db *db, struct span kid, int64_t shard, in
             "AND status < 3 AND not_after >= $3 ORDER BY serial",
             DB_ARGS(DB_B(kid), DB_I(shard), DB_I(ended_after_s)), &r);
     return states_each(&r, fn, ctx, n, f);
+}
+
+/* -- blocked names -------------------------------------------------------------------------------------------------------- */
+static enum err names_each(struct db *db, const char *sql, store_name_fn *fn, void *ctx, struct fault *f)
+{
+    struct db_rows r;
+    db_rows(db, sql, DB_NOARGS, &r);
+    while (db_next(&r) && fn(ctx, db_span(&r, 0)))
+        ;
+    return db_rows_end(&r, f);
+}
+
+enum err store_blocked_idents_each(struct db *db, store_name_fn *fn, void *ctx, struct fault *f)
+{
+    return names_each(db,
+                      "SELECT uid FROM device_state WHERE state IN ('suspended', 'revoked', 'decommissioned') "
+                      "UNION ALL SELECT name FROM operator WHERE state = 'removed'",
+                      fn, ctx, f);
+}
+
+enum err store_blocked_lines_each(struct db *db, store_name_fn *fn, void *ctx, struct fault *f)
+{
+    return names_each(db, "SELECT name FROM line WHERE suspended <> 0", fn, ctx, f);
 }
 
 /* -- key ------------------------------------------------------------------------------------------------------------------ */
