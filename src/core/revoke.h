@@ -32,6 +32,7 @@ struct revoke_change {
     enum cert_status status;
     int reason;
     const char *why;         /* literal */
+    int64_t rev;             /* the device's new rev when this change moved it, else 0 */
     struct span note, by;
 };
 MUST_USE enum err cert_status_change(struct batch *b, const struct cert_row *c, const struct revoke_change *change, struct fault *f);
