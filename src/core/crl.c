@@ -1,0 +1,296 @@
+/* crl.c: the board of CRL shards. See core/crl.h.
+ *
+ * A shard's way: due -> (write batch) number claimed by compare-and-set, entries read, signer asked -> (write batch) parsed, signature
+ * and number checked, file replaced, row and evidence written. A crash in between leaves a claimed number unused and the shard due.
+ */
+#include "core/crl.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "crypt/ca.h"
+#include "crypt/crl.h"
+#include "crypt/hash.h"
+#include "store/cert.h"
+#include "store/crl.h"
+
+struct crl_slot {
+    struct crl_board *board;
+    struct core_ca ca;
+    int64_t shard;
+    bool dirty;           /* a committed change is in no CRL yet */
+    bool at_signer;
+    int64_t due_ms;       /* monotonic */
+    /* the CRL at the signer */
+    int64_t number, this_update, next_update, dirty_seen;
+    size_t entries;
+    bool failed, still_dirty;
+};
+
+struct crl_board {
+    struct core *core;
+    struct crl_slot *slots; /* owned; n_shards of the first CA, then of the next */
+    size_t n, at_signer;
+};
+
+int64_t crl_shard(const struct core *core, struct span serial) { return crl_shard_of(serial, (unsigned)core_config(core)->n_shards); }
+
+static struct crl_slot *slot_find(struct crl_board *c, struct span kid, int64_t shard)
+{
+    for (size_t i = 0; i < c->n; i += (size_t)core_config(c->core)->n_shards)
+        if (span_eq(c->slots[i].ca.kid, kid))
+            return &c->slots[i + (size_t)shard];
+    return NULL;
+}
+
+static void slot_path(const struct crl_slot *s, char *out)
+{
+    path_join(out, "%s/pub/crl/" SPAN_FMT "/%lld.crl", core_config(s->board->core)->site, SPAN_ARG(s->ca.name), (long long)s->shard);
+}
+
+/* -- marks ------------------------------------------------------------------------------------------------------------------------ */
+static void mark_end(void *data, bool committed)
+{
+    struct crl_slot *s = data;
+    if (!committed)
+        return;
+    int64_t due = clock_mono_ms() + CRL_SETTLE_MS;
+    if (!s->dirty && due < s->due_ms)
+        s->due_ms = due;
+    s->dirty = true;
+}
+
+enum err crl_mark(struct batch *b, struct span kid, int64_t shard, struct fault *f)
+{
+    struct crl_board *c = core_part(b->core, CORE_PART_CRL);
+    struct crl_slot *s = slot_find(c, kid, shard);
+    if (!s)
+        return CE_OK; /* a CA that has no CRL here */
+    batch_then(b, mark_end, s);
+    return store_crl_mark(b->db, kid, shard, f);
+}
+
+/* -- what the signer made ------------------------------------------------------------------------------------------------------------- */
+/* The batch that asked, or that stores the answer, is over. */
+static void slot_settle(struct crl_slot *s, bool good)
+{
+    int64_t now = clock_mono_ms(), refresh_ms = core_config(s->board->core)->crl_refresh_s * 1000;
+    s->at_signer = false;
+    s->board->at_signer--;
+    s->dirty |= !good || s->still_dirty;
+    s->due_ms = now + (!good ? CRL_RETRY_MS : s->dirty ? CRL_SETTLE_MS : refresh_ms);
+}
+
+static void ask_drop(void *data) { slot_settle(data, false); }
+
+static void publish_end(void *data, bool committed)
+{
+    struct crl_slot *s = data;
+    slot_settle(s, committed && !s->failed);
+}
+
+static enum err crl_judge(const struct crl_slot *s, struct span der, struct crl *crl, struct fault *f)
+{
+    struct cert issuer;
+    enum err e = cert_parse(s->ca.der, &issuer, f);
+    e = e ? e : crl_parse(der, crl, f);
+    if (e)
+        return e;
+    if (crl->number != (uint64_t)s->number || crl->n_entries != s->entries || crl->next_update != s->next_update)
+        return fault_set(f, CE_SIGNER, "the signer's CRL is not the one that was asked for");
+    e = crl_verify(crl, &issuer);
+    return e ? fault_set(f, e, "the signer's CRL: %s", err_text(e)) : CE_OK;
+}
+
+static void published_event(struct batch *b, const struct crl_slot *s, struct span der)
+{
+    uint8_t digest[SHA256_LEN];
+    sha256(der, digest);
+    struct json_out *j = event_begin(b, EVENT_CRL_PUBLISHED, span_of(NULL, 0), 0);
+    json_hex(j, "kid", s->ca.kid);
+    json_str(j, "ca", s->ca.name);
+    json_int(j, "shard", s->shard);
+    json_int(j, "number", s->number);
+    json_int(j, "this_update", s->this_update);
+    json_int(j, "next_update", s->next_update);
+    json_int(j, "entries", (int64_t)s->entries);
+    json_hex(j, "sha256", span_of(digest, sizeof digest));
+    event_end(b);
+    core_stats(b->core)->crl_published++;
+}
+
+static enum err crl_publish(struct batch *b, struct crl_slot *s, struct span der, struct fault *f)
+{
+    struct crl_shard_row row;
+    struct crl crl;
+    char path[PATH_MAX_LEN];
+    enum err e = crl_judge(s, der, &crl, f);
+    e = e ? e : store_crl_get(b->db, s->ca.kid, s->shard, &row, f);
+    if (!e && row.number != s->number)
+        e = fault_set(f, CE_CRYPTO, "another CRL with a higher number was claimed meanwhile");
+    slot_path(s, path);
+    if (!e && (e = file_write_atomic(path, der, 0644)) != CE_OK)
+        fault_set(f, e, "%s cannot be written", path);
+    if (e)
+        return e;
+    s->still_dirty = row.dirty != s->dirty_seen;
+    row.this_update = s->this_update;
+    row.next_update = s->next_update;
+    e = store_crl_done(b->db, &row, s->dirty_seen, f);
+    if (!e)
+        published_event(b, s, der);
+    return e;
+}
+
+static enum err crl_signed(struct batch *b, void *data, const struct msg_signed *m)
+{
+    struct crl_slot *s = data;
+    struct fault f = { 0 };
+    batch_then(b, publish_end, s);
+    enum err e = m->code ? fault_set(&f, (enum err)m->code, SPAN_FMT, SPAN_ARG(m->text)) : crl_publish(b, s, m->body, &f);
+    s->failed = e != CE_OK;
+    if (e)
+        log_error(0, "CRL shard %lld of CA " SPAN_FMT " is not published: %s; tried again soon", (long long)s->shard, SPAN_ARG(s->ca.name), f.text);
+    return db_err_fatal(e) ? e : CE_OK;
+}
+
+/* -- asking ---------------------------------------------------------------------------------------------------------------------------- */
+static bool entry_put(void *ctx, struct span kid, struct span serial, const struct cert_state *st)
+{
+    (void)kid;
+    crl_entry_put(ctx, serial, st->revoked_at, (unsigned)st->reason);
+    return true;
+}
+
+/* Claims the next number, reads the entries, asks the signer. What ended stays listed for one full period. */
+static enum err shard_ask(struct batch *b, struct crl_slot *s, struct fault *f)
+{
+    const struct core_config *cfg = core_config(b->core);
+    CLEANUP(buf_free) struct buf entries = BUF_INIT(33554432);
+    struct crl_shard_row row;
+    int64_t now_s = b->now_ms / 1000;
+    enum err e = store_crl_get(b->db, s->ca.kid, s->shard, &row, f);
+    e = e ? e : store_crl_claim(b->db, s->ca.kid, s->shard, row.number, row.number + 1, f);
+    e = e ? e : store_cert_shard_each(b->db, s->ca.kid, s->shard, now_s - cfg->crl_validity_s, entry_put, &entries, &s->entries, f);
+    if (!e && entries.err)
+        e = fault_set(f, CE_TOO_LARGE, "CRL shard %lld is too large: more shards are needed", (long long)s->shard);
+    if (e)
+        return e;
+    s->number = row.number + 1;
+    s->dirty_seen = row.dirty;
+    s->this_update = now_s;
+    s->next_update = now_s + cfg->crl_validity_s;
+    struct msg_sign_crl m = { .ca = s->ca.name, .shard = s->shard, .number = s->number, .this_update = s->this_update,
+                              .next_update = s->next_update, .entries = span_of(entries.data, entries.len) };
+    s->at_signer = true;
+    s->still_dirty = false;
+    s->dirty = false;
+    s->board->at_signer++;
+    batch_sign_msg(b, &msg_desc_sign_crl, &m, (struct sign_done){ .fn = crl_signed, .drop = ask_drop, .data = s });
+    return CE_OK;
+}
+
+static bool board_tick(struct batch *b, void *state, int64_t *next_ms)
+{
+    struct crl_board *c = state;
+    bool due = false;
+    *next_ms = b->mono_ms + 60000;
+    for (size_t i = 0; i < c->n; i++) {
+        const struct crl_slot *s = &c->slots[i];
+        if (s->at_signer)
+            continue;
+        due |= s->due_ms <= b->mono_ms;
+        if (s->due_ms < *next_ms)
+            *next_ms = s->due_ms > b->mono_ms ? s->due_ms : b->mono_ms + CRL_SETTLE_MS;
+    }
+    return due && c->at_signer < CRL_AT_SIGNER;
+}
+
+static enum err board_work(struct batch *b, void *state, struct fault *f)
+{
+    struct crl_board *c = state;
+    enum err e = CE_OK;
+    for (size_t i = 0; !e && i < c->n && c->at_signer < CRL_AT_SIGNER; i++) {
+        struct crl_slot *s = &c->slots[i];
+        if (s->at_signer || s->due_ms > b->mono_ms)
+            continue;
+        if (batch_clock_check(b, f))
+            s->due_ms = b->mono_ms + CRL_RETRY_MS;
+        else
+            e = shard_ask(b, s, f);
+        if (e)
+            s->due_ms = b->mono_ms + CRL_RETRY_MS;
+    }
+    return e;
+}
+
+/* -- the part ------------------------------------------------------------------------------------------------------------------------------ */
+static const char *const crl_cas[] = { "device", "infra" };
+
+static void board_close(void *state)
+{
+    struct crl_board *c = state;
+    free(c->slots);
+    free(c);
+}
+
+static enum err folders_make(const struct crl_board *c, struct fault *f)
+{
+    for (size_t i = 0; i < c->n; i += (size_t)core_config(c->core)->n_shards) {
+        char path[PATH_MAX_LEN];
+        path_join(path, "%s/pub/crl/" SPAN_FMT, core_config(c->core)->site, SPAN_ARG(c->slots[i].ca.name));
+        enum err e = file_mkdirs(path, 0755);
+        if (e)
+            return fault_set(f, e, "folder %s cannot be made", path);
+    }
+    return CE_OK;
+}
+
+static enum err board_open(struct core *core, void **state, struct fault *f)
+{
+    struct crl_board *c = mem_calloc(1, sizeof *c);
+    size_t n_shards = (size_t)core_config(core)->n_shards;
+    c->core = core;
+    c->slots = mem_calloc(ARRAY_LEN(crl_cas) * n_shards, sizeof *c->slots);
+    for (size_t i = 0; i < ARRAY_LEN(crl_cas); i++) {
+        struct core_ca ca;
+        for (size_t k = 0; core_ca(core, crl_cas[i], &ca) && k < n_shards; k++)
+            c->slots[c->n++] = (struct crl_slot){ .board = c, .ca = ca, .shard = (int64_t)k };
+    }
+    enum err e = folders_make(c, f);
+    if (e)
+        board_close(c);
+    else
+        *state = c;
+    return e;
+}
+
+/* The rows say what is dirty and how old each CRL is; a file that is not there is made again. */
+static enum err board_start(struct batch *b, void *state, struct fault *f)
+{
+    struct crl_board *c = state;
+    struct crl_shard_row *rows;
+    size_t n;
+    int64_t n_shards = core_config(c->core)->n_shards, refresh_s = core_config(c->core)->crl_refresh_s;
+    enum err e = CE_OK;
+    for (size_t i = 0; !e && i < c->n; i += (size_t)n_shards)
+        e = store_crl_ensure(b->db, c->slots[i].ca.kid, n_shards, f);
+    e = e ? e : store_crl_list(b->db, b->arena, &rows, &n, f);
+    for (size_t i = 0; !e && i < n; i++) {
+        char path[PATH_MAX_LEN];
+        struct crl_slot *s = rows[i].shard < n_shards ? slot_find(c, rows[i].kid, rows[i].shard) : NULL;
+        if (!s)
+            continue;
+        slot_path(s, path);
+        int64_t age_s = b->now_ms / 1000 - rows[i].this_update;
+        s->dirty = rows[i].dirty || !file_exists(path);
+        s->due_ms = s->dirty || age_s >= refresh_s ? b->mono_ms : b->mono_ms + (refresh_s - age_s) * 1000;
+    }
+    return e;
+}
+
+const struct core_part crl_part = {
+    .name = "crl", .open = board_open, .close = board_close, .start = board_start, .tick = board_tick, .work = board_work,
+};
