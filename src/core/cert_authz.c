@@ -1,0 +1,210 @@
+/* cert_authz.c: may this caller have this certificate? The rules of enrollment and renewal, in the order in which they are judged;
+ * reads only. See cert_path.h.
+ *
+ * First enrollment (simpleenroll): a station, for a registered device of its lines. A device in state registered or provisioned may
+ * be enrolled again with another key (it was reset on the line, or the answer was lost; the older certificate is superseded when
+ * the newer one is used). An active device that still holds a live certificate is not: it renews, or an operator revokes the lost
+ * certificate first.
+ * Renewal (simplereenroll): the holder itself, within the renewal window; names are never taken from the CSR, they must only not
+ * contradict the register (RFC 7030 4.2.2).
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/cert_path.h"
+#include "crypt/cert.h"
+#include "wire/route.h"
+
+/* -- the key ---------------------------------------------------------------------------------------------------------------------- */
+/* Is alg in the profile's list? An entry "rsa:3072" takes every RSA size from 3072 on. */
+static bool key_alg_allowed(const char *list, struct span alg)
+{
+    struct span rest = span_str(list), word;
+    while (span_cut(&rest, ' ', &word)) {
+        int64_t least, bits;
+        if (span_eq(word, alg))
+            return true;
+        if (span_starts(word, "rsa:") && span_starts(alg, "rsa:") && span_to_i64(span_of(word.p + 4, word.n - 4), &least) &&
+            span_to_i64(span_of(alg.p + 4, alg.n - 4), &bits) && bits >= least)
+            return true;
+    }
+    return false;
+}
+
+enum err cert_judge_key(struct batch *b, struct cert_plan *plan, struct span key_alg, struct fault *f)
+{
+    struct key_row key;
+    sha256(plan->key_der, plan->spki);
+    if (key_alg.n && !key_alg_allowed(plan->issuer->profile.key_algs, key_alg))
+        return fault_set(f, CE_KEY_ALG, "keys of type " SPAN_FMT " are not allowed by profile %s: use one of %s", SPAN_ARG(key_alg),
+                         plan->issuer->profile.name, plan->issuer->profile.key_algs);
+    enum err e = store_key_get(b->db, b->arena, span_of(plan->spki, SHA256_LEN), &key, f);
+    if (e == CE_NOT_FOUND)
+        return CE_OK;
+    if (e)
+        return e;
+    if (key.holder_kind != plan->kind || !span_eq(key.holder, plan->holder)) {
+        plan->key_of = key.holder;
+        plan->key_of_kind = key.holder_kind;
+        return fault_set(f, CE_KEY_OF_OTHER, "the key in the CSR belongs to another identity already; each device makes a key of its own");
+    }
+    char text[CLOCK_TEXT_MAX];
+    clock_text_s(key.revoked_at, text);
+    if (key.revoked_at)
+        return fault_set(f, CE_KEY_REVOKED, "the key in the CSR was in a certificate that was revoked at %s; make a new key", text);
+    return CE_OK;
+}
+
+/* -- dates -------------------------------------------------------------------------------------------------------------------------- */
+void cert_plan_dates(struct batch *b, struct cert_plan *plan, int64_t validity_s)
+{
+    const struct profile *p = &plan->issuer->profile;
+    int64_t now_s = b->now_ms / 1000;
+    plan->not_before = now_s - p->backdate_s;
+    plan->not_after = now_s + profile_validity(p, validity_s);
+    if (plan->not_after - plan->not_before > p->validity_max_s)
+        plan->not_after = plan->not_before + p->validity_max_s;
+    if (plan->not_after > plan->issuer->ca_not_after)
+        plan->not_after = plan->issuer->ca_not_after;
+}
+
+/* -- certificates that are there already ----------------------------------------------------------------------------------------------- */
+static bool is_live(const struct cert_row *c) { return c->state.status == CERT_GOOD || c->state.status == CERT_SUPERSEDED; }
+
+/* Finds the newest live certificate of the same key and profile that is not due for renewal yet: the answer to a repeated request.
+ * others: does it hold a live one with another key? */
+static enum err certs_held(struct batch *b, struct cert_plan *plan, bool *others, struct fault *f)
+{
+    struct cert_row *rows;
+    size_t n;
+    const struct profile *p = &plan->issuer->profile;
+    enum err e = store_cert_list(b->db, b->arena, plan->kind, plan->holder, b->now_ms / 1000, &rows, &n, f);
+    *others = false;
+    for (size_t i = n; !e && i-- > 0;) {
+        bool same_key = span_eq(rows[i].spki, span_of(plan->spki, SHA256_LEN));
+        if (!is_live(&rows[i]))
+            continue;
+        *others |= !same_key;
+        if (!same_key || plan->has_same || !span_eq_str(rows[i].profile, p->name) || rows[i].state.status != CERT_GOOD ||
+            b->now_ms / 1000 >= profile_renew_at(p, rows[i].not_before, rows[i].not_after))
+            continue;
+        plan->has_same = true;
+        e = store_cert_get(b->db, b->arena, rows[i].kid, rows[i].serial, &plan->same, f);
+    }
+    return e;
+}
+
+/* -- first enrollment -------------------------------------------------------------------------------------------------------------------- */
+/* The device, its line and whether it may have certificates at all. Sets the validity that the line asks for. */
+static enum err device_judge(struct batch *b, struct cert_plan *plan, struct span label, int64_t *validity_s, struct fault *f)
+{
+    struct line_row line;
+    struct device *d = &plan->device;
+    if (label.n && !span_eq(label, d->line))
+        return fault_set(f, CE_LINE_FORBIDDEN, "the device belongs to product line " SPAN_FMT ", not to " SPAN_FMT, SPAN_ARG(d->line), SPAN_ARG(label));
+    enum err e = device_usable(d, f);
+    e = e ? e : store_line_get(b->db, b->arena, d->line, &line, f);
+    if (e)
+        return e;
+    if (line.suspended)
+        return fault_set(f, CE_DEVICE_SUSPENDED, "product line " SPAN_FMT " is suspended", SPAN_ARG(d->line));
+    *validity_s = line.validity_s;
+    plan->line = d->line;
+    plan->dev_serial = d->serial;
+    return CE_OK;
+}
+
+static enum err judge_first(struct batch *b, const struct caller *c, const struct msg_enroll *m, struct cert_plan *plan, struct fault *f)
+{
+    int64_t validity_s = 0;
+    bool others = false;
+    enum err e = authz_roles(c, R_STATION, f);
+    e = e ? e : device_get(b, m->uid, &plan->device, f);
+    e = e ? e : authz_line(c, plan->device.line, f);
+    e = e ? e : device_judge(b, plan, m->label, &validity_s, f);
+    if (e)
+        return e;
+    if (m->subject_serial.n && !span_eq(m->subject_serial, plan->device.serial))
+        return fault_set(f, CE_NAME_MISMATCH, "serialNumber in the CSR is not the one that is registered for this UID");
+    e = cert_judge_key(b, plan, m->key_alg, f);
+    e = e ? e : certs_held(b, plan, &others, f);
+    if (!e && others && !plan->has_same && plan->device.state == DEVICE_ACTIVE)
+        return fault_set(f, CE_ALREADY_ENROLLED,
+                         "the device is active and holds a live certificate with another key: it renews by simplereenroll; if its key is "
+                         "lost, revoke that certificate first");
+    cert_plan_dates(b, plan, validity_s);
+    return e;
+}
+
+/* -- renewal -------------------------------------------------------------------------------------------------------------------------------- */
+static enum err judge_names(const struct caller *c, const struct msg_enroll *m, const struct cert_row *own, struct fault *f)
+{
+    struct cert x;
+    if (!span_eq(m->uid, c->name))
+        return fault_set(f, CE_NAME_MISMATCH, "the subject in the CSR is not that of the certificate in use (RFC 7030 4.2.2)");
+    if (!m->subject_serial.n && !m->san_uri.n)
+        return CE_OK;
+    enum err e = cert_parse(own->der, &x, f);
+    if (e)
+        return e;
+    if (m->subject_serial.n && !span_eq(m->subject_serial, x.serial_number))
+        return fault_set(f, CE_NAME_MISMATCH, "serialNumber in the CSR is not that of the certificate in use (RFC 7030 4.2.2)");
+    if (m->san_uri.n && !span_eq(m->san_uri, x.san_uri))
+        return fault_set(f, CE_NAME_MISMATCH, "subjectAltName in the CSR is not that of the certificate in use (RFC 7030 4.2.2)");
+    return CE_OK;
+}
+
+static enum err judge_window(struct batch *b, struct cert_plan *plan, const struct cert_row *own, struct fault *f)
+{
+    char text[CLOCK_TEXT_MAX];
+    int64_t now_s = b->now_ms / 1000, from = profile_renew_at(&plan->issuer->profile, own->not_before, own->not_after);
+    if (own->state.status == CERT_SUPERSEDED)
+        return fault_set(f, CE_ALREADY_ENROLLED, "a newer certificate of this identity is in use already: renew with that one");
+    if (now_s >= from)
+        return CE_OK;
+    plan->retry_s = from - now_s;
+    clock_text_s(from, text);
+    return fault_set(f, CE_TOO_EARLY, "this certificate may be renewed from %s on", text);
+}
+
+static enum err judge_renew(struct batch *b, const struct caller *c, const struct msg_enroll *m, struct cert_plan *plan, struct fault *f)
+{
+    struct cert_row own;
+    int64_t validity_s = 0;
+    bool others;
+    enum err e = store_cert_get(b->db, b->arena, c->m->kid, c->m->serial, &own, f);
+    e = e ? e : judge_names(c, m, &own, f);
+    if (!e && plan->kind == CERT_HOLDER_DEVICE) {
+        e = device_get(b, c->name, &plan->device, f);
+        e = e ? e : device_judge(b, plan, m->label, &validity_s, f);
+    }
+    e = e ? e : cert_judge_key(b, plan, m->key_alg, f);
+    e = e ? e : certs_held(b, plan, &others, f);
+    if (!e && !plan->has_same)
+        e = judge_window(b, plan, &own, f);
+    cert_plan_dates(b, plan, validity_s);
+    return e;
+}
+
+enum err cert_judge_enroll(struct batch *b, const struct cert_path *p, const struct caller *c, const struct msg_enroll *m,
+                           struct cert_plan *plan, struct fault *f)
+{
+    bool infra = m->renew && c->kind == CALLER_INFRA;
+    *plan = (struct cert_plan){
+        .kind = infra ? CERT_HOLDER_OPERATOR : CERT_HOLDER_DEVICE,
+        .holder = m->uid,
+        .issuer = infra ? &p->infra : &p->device,
+        .key_der = m->spki,
+        .renew = m->renew != 0,
+        .by = c->name,
+    };
+    if (!m->renew)
+        return judge_first(b, c, m, plan, f);
+    struct operator_row op;
+    if (infra) {
+        enum err e = store_operator_get(b->db, b->arena, c->name, &op, f);
+        if (e)
+            return e;
+        plan->role = op.role;
+    }
+    return judge_renew(b, c, m, plan, f);
+}

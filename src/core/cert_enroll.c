@@ -1,0 +1,439 @@
+/* cert_enroll.c: the front half of the certificate path: the operations, intents, and the table of enrollments that wait for the
+ * signer. Who may have what is cert_authz.c; what happens to the signer's answer is cert_finish.c.
+ */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/cert_path.h"
+#include "crypt/cert.h"
+#include "store/intent.h"
+#include "wire/route.h"
+
+/* -- the table --------------------------------------------------------------------------------------------------------------- */
+static size_t bucket_of(enum cert_holder kind, struct span holder)
+{
+    uint64_t h = 1469598103934665603u ^ (uint64_t)kind; /* FNV-1a; names are ours, not a stranger's choice */
+    for (size_t i = 0; i < holder.n; i++)
+        h = (h ^ holder.p[i]) * 1099511628211u;
+    return (size_t)((h ^ h >> 32) % CERT_BUCKETS);
+}
+
+struct enrollment *enrollment_find(struct cert_path *p, enum cert_holder kind, struct span holder)
+{
+    for (struct enrollment *e = p->bucket[bucket_of(kind, holder)]; e; e = e->next)
+        if (e->kind == kind && e->state != ENROLLMENT_DONE && span_eq_str(holder, e->holder))
+            return e;
+    return NULL;
+}
+
+void enrollment_free(struct enrollment *e)
+{
+    if (e->path) {
+        struct enrollment **at = &e->path->bucket[bucket_of(e->kind, span_str(e->holder))];
+        while (*at != e)
+            at = &(*at)->next;
+        *at = e->next;
+        e->path->n--;
+    }
+    while (e->waiters) {
+        struct cert_waiter *w = e->waiters;
+        e->waiters = w->next;
+        free(w);
+    }
+    buf_free(&e->key_der);
+    buf_free(&e->der);
+    free(e);
+}
+
+/* A batch that asked the signer did not commit, or the core closes. */
+static void ask_drop(void *data)
+{
+    struct enrollment *e = data;
+    if (!e->firm || !e->path) {
+        enrollment_free(e);
+        return;
+    }
+    e->state = ENROLLMENT_FAILED;
+    e->path->n_open++;
+    enrollment_later(e);
+}
+
+void enrollment_later(struct enrollment *e)
+{
+    e->retry_ms = clock_mono_ms() + ((int64_t)CERT_RETRY_MS << (e->undone < 7 ? e->undone : 7));
+    e->undone++;
+}
+
+static void ask_firm(void *data, bool committed)
+{
+    struct enrollment *e = data;
+    if (committed)
+        e->firm = true;
+}
+
+void enrollment_ask(struct batch *b, struct enrollment *e)
+{
+    struct msg_sign_cert m = {
+        .profile = span_str(e->profile),
+        .serial = span_of(e->serial, sizeof e->serial),
+        .spki = span_of(e->key_der.data, e->key_der.len),
+        .uid = span_str(e->holder),
+        .dev_serial = span_str(e->dev_serial),
+        .line = span_str(e->line),
+        .role = span_str(e->role),
+        .not_before = e->not_before,
+        .not_after = e->not_after,
+    };
+    e->state = ENROLLMENT_AT_SIGNER;
+    e->asked++;
+    if (!e->firm)
+        batch_then(b, ask_firm, e);
+    batch_sign_msg(b, &msg_desc_sign_cert, &m, (struct sign_done){ .fn = cert_signed, .drop = ask_drop, .data = e });
+}
+
+/* The request that joined is undone: the engine answers it. */
+static void join_end(void *data, bool committed)
+{
+    struct cert_waiter *w = data;
+    w->fresh = false;
+    if (committed)
+        return;
+    struct cert_waiter **at = &w->of->waiters;
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+    w->of->n_waiters--;
+    free(w);
+}
+
+enum err enrollment_join(struct batch *b, struct enrollment *e, struct fault *f)
+{
+    if (e->n_waiters >= CERT_WAITERS_MAX)
+        return fault_set(f, CE_BUSY_UID, "%d callers wait for this certificate already", CERT_WAITERS_MAX);
+    struct cert_waiter *w = mem_calloc(1, sizeof *w);
+    w->of = e;
+    batch_defer(b, &w->to);
+    struct cert_waiter **at = &e->waiters;
+    while (*at)
+        at = &(*at)->next;
+    *at = w;
+    e->n_waiters++;
+    w->fresh = e->firm;
+    if (w->fresh)
+        batch_then(b, join_end, w);
+    return CE_OK;
+}
+
+/* -- intent ------------------------------------------------------------------------------------------------------------------------ */
+static struct enrollment *enrollment_new(struct cert_path *p, const struct cert_plan *plan)
+{
+    struct enrollment *e = mem_calloc(1, sizeof *e);
+    struct span text[] = { plan->holder, span_str(plan->issuer->profile.name), plan->dev_serial, plan->line, plan->role };
+    char *to[] = { e->holder, e->profile, e->dev_serial, e->line, e->role };
+    size_t cap[] = { sizeof e->holder, sizeof e->profile, sizeof e->dev_serial, sizeof e->line, sizeof e->role };
+    for (size_t i = 0; i < ARRAY_LEN(text); i++)
+        INVARIANT(span_to_cstr(text[i], to[i], cap[i]) == CE_OK); /* the registry has checked all of them */
+    INVARIANT(plan->issuer->ca.kid.n == sizeof e->kid);
+    memcpy(e->kid, plan->issuer->ca.kid.p, sizeof e->kid);
+    memcpy(e->spki, plan->spki, sizeof e->spki);
+    e->key_der = BUF_INIT(KEY_SPKI_MAX);
+    buf_put_span(&e->key_der, plan->key_der);
+    e->der = BUF_INIT(CERT_MAX);
+    e->kind = plan->kind;
+    e->renew = plan->renew;
+    e->not_before = plan->not_before;
+    e->not_after = plan->not_after;
+    size_t at = bucket_of(e->kind, plan->holder);
+    e->path = p;
+    e->next = p->bucket[at];
+    p->bucket[at] = e;
+    p->n++;
+    return e;
+}
+
+static void intent_event(struct batch *b, const struct cert_plan *plan, const struct intent_row *i)
+{
+    struct json_out *j = event_begin(b, EVENT_CERT_INTENT, plan->kind == CERT_HOLDER_DEVICE ? plan->holder : span_of(NULL, 0), 0);
+    json_hex(j, "kid", i->kid);
+    json_hex(j, "serial", i->serial);
+    json_int(j, "holder_kind", i->holder_kind);
+    json_str(j, "holder", i->holder);
+    json_hex(j, "spki", i->spki);
+    json_str(j, "profile", i->profile);
+    json_int(j, "not_before", i->not_before);
+    json_int(j, "not_after", i->not_after);
+    json_str(j, "by", plan->by);
+    event_end(b);
+}
+
+/* Writes the intent and its evidence, binds the key to its holder, and asks the signer when all of it is durable. */
+static enum err intent_write(struct batch *b, struct cert_path *p, const struct cert_plan *plan, struct fault *f)
+{
+    uint8_t serial[ISSUE_SERIAL];
+    enum err e = batch_clock_check(b, f);
+    if (!e && p->n >= CERT_PENDING_MAX)
+        e = fault_set(f, CE_BUSY, "%d certificates wait for the signer already", CERT_PENDING_MAX);
+    e = e ? e : issue_serial(serial);
+    struct intent_row i = {
+        .kid = plan->issuer->ca.kid, .serial = span_of(serial, sizeof serial), .holder_kind = plan->kind, .holder = plan->holder,
+        .profile = span_str(plan->issuer->profile.name), .spki = span_of(plan->spki, SHA256_LEN), .key_der = plan->key_der,
+        .not_before = plan->not_before, .not_after = plan->not_after, .at = b->now_ms,
+    };
+    e = e ? e : store_intent_add(b->db, &i, f);
+    e = e ? e : store_key_add(b->db, i.spki, plan->kind, plan->holder, b->now_ms, f);
+    if (e)
+        return e;
+    intent_event(b, plan, &i);
+    struct enrollment *en = enrollment_new(p, plan);
+    memcpy(en->serial, serial, sizeof serial);
+    e = enrollment_join(b, en, f);
+    enrollment_ask(b, en);
+    return e;
+}
+
+/* One enrollment of an identity at a time: the same key joins it, another key is refused. */
+static enum err enroll_run(struct batch *b, struct cert_path *p, const struct cert_plan *plan, struct fault *f)
+{
+    struct enrollment *en = enrollment_find(p, plan->kind, plan->holder);
+    if (!en)
+        return intent_write(b, p, plan, f);
+    if (memcmp(en->spki, plan->spki, SHA256_LEN) != 0)
+        return fault_set(f, CE_BUSY_UID, "another enrollment of this identity, with another key, waits for the signer");
+    return enrollment_join(b, en, f);
+}
+
+/* -- operations ------------------------------------------------------------------------------------------------------------------------ */
+/* A key in two hands is an alarm, at most once a minute for each key. */
+static void clone_alarm(struct batch *b, struct cert_path *p, const struct caller *c, const struct cert_plan *plan)
+{
+    for (size_t i = 0; i < CERT_CLONES; i++)
+        if (p->clones[i].until_ms > b->mono_ms && memcmp(p->clones[i].spki, plan->spki, SHA256_LEN) == 0)
+            return;
+    memcpy(p->clones[p->clone_next].spki, plan->spki, SHA256_LEN);
+    p->clones[p->clone_next].until_ms = b->mono_ms + CERT_CLONE_QUIET_MS;
+    p->clone_next = (p->clone_next + 1) % CERT_CLONES;
+    struct span device = plan->key_of_kind == CERT_HOLDER_DEVICE ? plan->key_of : span_of(NULL, 0);
+    struct json_out *j = event_begin(b, EVENT_CLONE_SUSPECTED, device, 0);
+    json_cstr(j, "edge", "");
+    json_hex(j, "serial", span_of(NULL, 0));
+    json_cstr(j, "reason", err_reason(CE_KEY_OF_OTHER));
+    json_str(j, "addr", c->m->addr);
+    json_time_ms(j, "seen_at", b->now_ms);
+    json_int(j, "count", 1);
+    json_cstr(j, "text", arena_printf(b->arena, "the key of " SPAN_FMT " was presented for a certificate of " SPAN_FMT, SPAN_ARG(plan->key_of),
+                                      SPAN_ARG(plan->holder)));
+    event_end(b);
+}
+
+/* The alarm must outlive the refusal, so the refusal is an answer of its own and the operation succeeds. */
+static enum err clone_refuse(struct batch *b, struct cert_path *p, const struct caller *c, const struct cert_plan *plan, const struct fault *f)
+{
+    struct reply_to to;
+    clone_alarm(b, p, c, plan);
+    batch_defer(b, &to);
+    batch_refuse(b, &to, f, plan->holder);
+    return CE_OK;
+}
+
+enum err cert_op_enroll(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
+{
+    const struct msg_enroll *m = msg;
+    struct cert_path *p = core_part(b->core, CORE_PART_CERT);
+    struct cert_plan plan;
+    enum err e = CE_OK;
+    if (m->renew)
+        e = cert_seen(b, c->name, c->m->kid, c->m->serial, f);
+    e = e ? e : cert_judge_enroll(b, p, c, m, &plan, f);
+    if (e == CE_KEY_OF_OTHER)
+        return clone_refuse(b, p, c, &plan, f);
+    if (e == CE_TOO_EARLY)
+        out->retry_s = plan.retry_s;
+    if (e)
+        return e;
+    if (plan.has_same) {
+        out->body_kind = BODY_CERT;
+        out->body = plan.same.der;
+        return CE_OK;
+    }
+    return enroll_run(b, p, &plan, f);
+}
+
+/* An operator that is there already may be given a certificate once more when it has none that lives (the first was never made, is
+ * revoked or has expired) and nothing else about it changes. */
+static enum err operator_again(struct batch *b, const struct msg_operator_add *m, const struct operator_row *op, struct fault *f)
+{
+    struct cert_row *rows;
+    size_t n;
+    enum err e = store_cert_list(b->db, b->arena, CERT_HOLDER_OPERATOR, m->name, b->now_ms / 1000, &rows, &n, f);
+    if (e)
+        return e;
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].state.status != CERT_REVOKED)
+            return fault_set(f, CE_EXISTS, "there is an operator " SPAN_FMT " with a live certificate", SPAN_ARG(m->name));
+    if (!span_eq_str(op->state, "active") || !span_eq(op->role, m->role) || !span_eq(op->lines, m->lines))
+        return fault_set(f, CE_EXISTS, "there is or was an operator " SPAN_FMT " with another role or other lines; names are not used twice",
+                         SPAN_ARG(m->name));
+    return CE_OK;
+}
+
+static enum err operator_judge(struct batch *b, const struct msg_operator_add *m, bool *again, struct fault *f)
+{
+    struct operator_row op;
+    struct device d;
+    struct fault ignored;
+    struct span rest = m->lines, line;
+    struct line_row row;
+    enum err e = name_check_label("name", m->name, f);
+    if (!e && !(route_role_bit(m->role) & (R_ADMIN | R_OPERATOR | R_STATION | R_AUDITOR | R_EDGE)))
+        e = fault_set(f, CE_BAD_FIELD, "role: one of admin, operator, station, auditor, edge");
+    while (!e && span_cut(&rest, ',', &line)) {
+        e = store_line_get(b->db, b->arena, line, &row, f);
+        if (e == CE_NOT_FOUND)
+            e = fault_set(f, CE_LINE_UNKNOWN, "lines: there is no product line " SPAN_FMT, SPAN_ARG(line));
+    }
+    if (e)
+        return e;
+    e = store_operator_get(b->db, b->arena, m->name, &op, f);
+    *again = !e;
+    if (e != CE_NOT_FOUND)
+        return e ? e : operator_again(b, m, &op, f);
+    /* one name space with the devices: the revocation stream blocks by name */
+    e = device_get(b, m->name, &d, &ignored);
+    if (!e)
+        return fault_set(f, CE_EXISTS, "there is a device " SPAN_FMT "; an operator needs another name", SPAN_ARG(m->name));
+    return e == CE_UID_UNKNOWN ? CE_OK : e;
+}
+
+static enum err operator_write(struct batch *b, const struct caller *c, const struct msg_operator_add *m, struct fault *f)
+{
+    struct operator_row op = { .name = m->name, .role = m->role, .lines = m->lines, .state = SPAN_LIT("active"), .rev = 1,
+                               .added_at = b->now_ms, .changed_at = b->now_ms };
+    enum err e = store_operator_add(b->db, &op, f);
+    if (e)
+        return e;
+    struct json_out *j = event_begin(b, EVENT_OPERATOR_ADDED, span_of(NULL, 0), 0);
+    json_str(j, "name", m->name);
+    json_str(j, "role", m->role);
+    json_str(j, "lines", m->lines);
+    json_str(j, "by", c->name);
+    event_end(b);
+    struct msg_push_ident push = { .name = m->name, .role = m->role, .lines = m->lines };
+    batch_push_msg(b, -1, &msg_desc_push_ident, &push);
+    return CE_OK;
+}
+
+enum err cert_op_operator_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
+{
+    const struct msg_operator_add *m = msg;
+    struct cert_path *p = core_part(b->core, CORE_PART_CERT);
+    struct cert_plan plan = { .kind = CERT_HOLDER_OPERATOR, .holder = m->name, .issuer = &p->infra, .role = m->role, .key_der = m->spki,
+                              .by = c->name };
+    bool again = false;
+    (void)out;
+    enum err e = operator_judge(b, m, &again, f);
+    e = e ? e : cert_judge_key(b, &plan, span_of(NULL, 0), f);
+    if (e == CE_KEY_OF_OTHER)
+        return clone_refuse(b, p, c, &plan, f);
+    cert_plan_dates(b, &plan, 0);
+    if (!e && !again)
+        e = operator_write(b, c, m, f);
+    return e ? e : enroll_run(b, p, &plan, f);
+}
+
+/* -- the part -------------------------------------------------------------------------------------------------------------------------------- */
+static enum err issuer_load(struct core *core, const char *profile, struct cert_issuer *out, struct fault *f)
+{
+    struct cert ca;
+    enum err e = profile_load(core_config(core)->site, profile, &out->profile, f);
+    if (e)
+        return e;
+    if (!core_ca(core, out->profile.ca, &out->ca))
+        return fault_set(f, CE_BAD_CONFIG, "profile %s names CA '%s', which this site does not have", profile, out->profile.ca);
+    e = cert_parse(out->ca.der, &ca, f);
+    out->ca_not_after = ca.not_after;
+    return e;
+}
+
+static enum err path_open(struct core *core, void **state, struct fault *f)
+{
+    struct cert_path *p = mem_calloc(1, sizeof *p);
+    p->core = core;
+    enum err e = issuer_load(core, "device", &p->device, f);
+    e = e ? e : issuer_load(core, "operator", &p->infra, f);
+    if (e)
+        free(p);
+    else
+        *state = p;
+    return e;
+}
+
+static void path_close(void *state)
+{
+    struct cert_path *p = state;
+    for (size_t i = 0; i < CERT_BUCKETS; i++)
+        while (p->bucket[i]) {
+            struct enrollment *e = p->bucket[i];
+            p->bucket[i] = e->next;
+            e->path = NULL;
+            if (e->state != ENROLLMENT_AT_SIGNER) /* else ask_drop frees it */
+                enrollment_free(e);
+        }
+    free(p);
+}
+
+static enum err path_start(struct batch *b, void *state, struct fault *f)
+{
+    (void)state;
+    return cert_repair(b, f);
+}
+
+/* Only what went wrong needs time: enrollments whose commit failed, or that the signer did not sign. */
+static bool path_tick(struct batch *b, void *state, int64_t *next_ms)
+{
+    const struct cert_path *p = state;
+    *next_ms = b->mono_ms + (p->n_open ? CERT_RETRY_MS : 60000);
+    for (size_t i = 0; p->n_open && i < CERT_BUCKETS; i++)
+        for (const struct enrollment *e = p->bucket[i]; e; e = e->next)
+            if ((e->state == ENROLLMENT_SIGNED || e->state == ENROLLMENT_FAILED) && e->retry_ms <= b->mono_ms)
+                return true;
+    return false;
+}
+
+static enum err path_work(struct batch *b, void *state, struct fault *f)
+{
+    struct cert_path *p = state;
+    enum err err = CE_OK;
+    for (size_t i = 0; !err && i < CERT_BUCKETS; i++)
+        for (struct enrollment *e = p->bucket[i], *next; !err && e; e = next) {
+            next = e->next;
+            if ((e->state == ENROLLMENT_SIGNED || e->state == ENROLLMENT_FAILED) && e->retry_ms <= b->mono_ms)
+                err = cert_finish(b, e, f);
+        }
+    return err;
+}
+
+/* A front starts knowing nothing: infrastructure certificates that are not to be served. */
+static void blocked_push(struct batch *b, int peer, const struct cert_row *c)
+{
+    struct msg_push_cert m = { .kid = c->kid, .serial = c->serial, .uid = c->holder, .reason = SPAN_LIT("certificate-revoked") };
+    batch_push_msg(b, peer, &msg_desc_push_cert, &m);
+}
+
+static void path_peer(struct batch *b, void *state, int peer)
+{
+    struct cert_row *rows;
+    size_t n;
+    struct fault f;
+    (void)state;
+    if (store_cert_list_blocked(b->db, b->arena, CERT_HOLDER_OPERATOR, b->now_ms / 1000, &rows, &n, &f)) {
+        log_error(0, "revoked infrastructure certificates cannot be read for a front: %s; core refuses them by itself", f.text);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        blocked_push(b, peer, &rows[i]);
+}
+
+const struct core_part cert_part = {
+    .name = "cert", .open = path_open, .close = path_close, .start = path_start, .tick = path_tick, .work = path_work, .peer = path_peer,
+};
