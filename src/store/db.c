@@ -186,6 +186,8 @@ enum err db_rows_end(struct db_rows *r, struct fault *f)
 {
     if (r->err)
         fault_set(f, r->err, "%s: %.120s", err_text(r->err), r->stmt ? r->stmt->text : "statement not prepared");
+    else
+        r->db->touched += (uint64_t)r->db->drv->changes(r->db->conn, r->stmt->handle);
     if (r->stmt)
         stmt_give(r->db, r->stmt);
     r->stmt = NULL;

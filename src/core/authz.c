@@ -1,0 +1,88 @@
+/* authz.c: who asks, judged from the register: the certificate's row, its state, its holder. See batch.h. */
+#include "core/batch.h"
+#include "core/device.h"
+#include "store/cert.h"
+#include "store/registry.h"
+#include "wire/route.h"
+
+#define SKEW_S 300 /* a certificate that begins this far ahead is valid: clocks of stations differ */
+
+static enum err cert_usable(const struct holder_row *h, const struct msg_caller *m, int64_t now_s, struct fault *f)
+{
+    if (m->spki.n && !span_eq(m->spki, h->spki))
+        return fault_set(f, CE_CERT_UNKNOWN, "the client certificate has the serial but not the key of the one in the register");
+    if (h->status == CERT_REVOKED)
+        return fault_set(f, CE_CERT_REVOKED, "the client certificate of '" SPAN_FMT "' is revoked", SPAN_ARG(h->holder));
+    if (h->not_after < now_s)
+        return fault_set(f, CE_CERT_EXPIRED, "the client certificate of '" SPAN_FMT "' has expired", SPAN_ARG(h->holder));
+    if (h->not_before > now_s + SKEW_S)
+        return fault_set(f, CE_CERT_NOT_YET, "the client certificate of '" SPAN_FMT "' is not valid yet", SPAN_ARG(h->holder));
+    return CE_OK;
+}
+
+static enum err infra_caller(const struct holder_row *h, struct caller *out, struct fault *f)
+{
+    if (!h->has_operator || !span_eq_str(h->op_state, "active"))
+        return fault_set(f, CE_OPERATOR_REMOVED, "'" SPAN_FMT "' has been removed", SPAN_ARG(h->holder));
+    out->kind = CALLER_INFRA;
+    out->role = route_role_bit(h->op_role);
+    out->lines = h->op_lines;
+    return out->role ? CE_OK : fault_set(f, CE_ROLE_FORBIDDEN, "'" SPAN_FMT "' has a role that is not known here", SPAN_ARG(h->holder));
+}
+
+static enum err device_caller(const struct holder_row *h, struct caller *out, struct fault *f)
+{
+    struct device d = { .uid = h->holder };
+    if (!h->has_device || !device_state_parse(h->dev_state, &d.state))
+        return fault_set(f, CE_UID_UNKNOWN, "device '" SPAN_FMT "' is not registered", SPAN_ARG(h->holder));
+    out->kind = CALLER_DEVICE;
+    out->role = R_DEVICE;
+    out->lines = h->dev_line;
+    return device_usable(&d, f);
+}
+
+enum err authz_caller(struct batch *b, const struct msg_caller *m, struct caller *out, struct fault *f)
+{
+    *out = (struct caller){ .m = m, .kind = CALLER_NONE };
+    if (m->kind == CALLER_NONE)
+        return fault_set(f, CE_NO_CERT, "no client certificate was presented");
+    struct holder_row h;
+    enum err e = m->kid.n && m->serial.n ? store_holder_get(b->db, b->arena, m->kid, m->serial, &h, f) : CE_NOT_FOUND;
+    if (e == CE_NOT_FOUND) {
+        struct core_ca ca;
+        out->kind = CALLER_FOREIGN;
+        if (!core_ca_by_kid(b->core, m->kid, &ca))
+            return fault_set(f, CE_CERT_FOREIGN, "the client certificate was not issued by a CA of this site");
+        return fault_set(f, CE_CERT_UNKNOWN, "the client certificate is not in the register");
+    }
+    if (e)
+        return e;
+    out->name = h.holder;
+    out->not_before = h.not_before;
+    out->not_after = h.not_after;
+    /* the holder first: "the device is revoked" says more than "the certificate is" */
+    e = h.holder_kind == CERT_HOLDER_OPERATOR ? infra_caller(&h, out, f) : device_caller(&h, out, f);
+    e = e ? e : cert_usable(&h, m, b->now_ms / 1000, f);
+    if (e)
+        out->role = 0;
+    return e;
+}
+
+enum err authz_roles(const struct caller *c, unsigned roles, struct fault *f)
+{
+    if (c->role & roles)
+        return CE_OK;
+    return fault_set(f, CE_ROLE_FORBIDDEN, "the role of '" SPAN_FMT "' may not do this", SPAN_ARG(c->name));
+}
+
+enum err authz_line(const struct caller *c, struct span line, struct fault *f)
+{
+    struct span rest = c->lines, one;
+    if (!rest.n)
+        return CE_OK;
+    while (span_cut(&rest, ',', &one))
+        if (span_eq(span_trim(one), line))
+            return CE_OK;
+    return fault_set(f, CE_LINE_FORBIDDEN, "'" SPAN_FMT "' is not allowed on line '" SPAN_FMT "', only on: " SPAN_FMT, SPAN_ARG(c->name),
+                     SPAN_ARG(line), SPAN_ARG(c->lines));
+}

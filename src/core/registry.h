@@ -1,0 +1,24 @@
+/* registry.h: the operations on product lines, models, devices, operators and what edges report. Rows of core/ops.def; batch.h says
+ * what an operation is. Rules of names: base/name.h. */
+#ifndef CRADLE_CORE_REGISTRY_H
+#define CRADLE_CORE_REGISTRY_H
+
+#include "core/batch.h"
+
+/* CE_EXISTS, CE_BAD_NAME, CE_BAD_FIELD (clone_policy). */
+MUST_USE enum err registry_op_line_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+/* CE_LINE_UNKNOWN, CE_EXISTS, CE_BAD_NAME. */
+MUST_USE enum err registry_op_model_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+/* CE_MODEL_UNKNOWN, CE_LINE_FORBIDDEN (a station beyond its lines), CE_EXISTS, CE_BAD_UID, CE_BAD_NAME, CE_BAD_FIELD (country). */
+MUST_USE enum err registry_op_device_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+/* CE_UID_UNKNOWN, CE_REV_MISMATCH (If-Match), CE_STATE_CHANGE, CE_BAD_FIELD. Certificates follow: cert_block_device. */
+MUST_USE enum err registry_op_device_state(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+/* CE_NOT_FOUND, CE_OPERATOR_REMOVED, CE_SELF_REMOVE, CE_STATE_CHANGE (the last administrator). */
+MUST_USE enum err operator_op_remove(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+/* What front refused by itself becomes evidence. */
+MUST_USE enum err refusal_op(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+/* Reports of an edge: each id is taken once. CE_BAD_FIELD. */
+MUST_USE enum err edge_report_op(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+MUST_USE enum err metrics_op(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+
+#endif

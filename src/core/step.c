@@ -1,0 +1,465 @@
+/* step.c: the running of batches: fence, requests in savepoints, events, commit, effects. See core.h and batch.h. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/answers.h"
+#include "core/engine.h"
+
+#define RETRY_MS 1000          /* pause of our own work after the database failed */
+#define TIDY_MS 600000         /* old answers and reports are removed this often */
+#define TIDY_REPORTS_MS (7 * 86400000LL)
+
+static struct item *list_pop(struct item_list *l)
+{
+    struct item *it = l->head;
+    if (!it)
+        return NULL;
+    l->head = it->next;
+    if (!l->head)
+        l->tail = &l->head;
+    l->n--;
+    it->next = NULL;
+    return it;
+}
+
+/* -- one request ----------------------------------------------------------------------------------------------------------- */
+struct request {
+    const struct op *op;
+    struct msg_caller from;
+    struct caller caller;
+    uint64_t message[64];      /* the unpacked message; checked to be large enough */
+    struct msg_reply reply;
+    struct fault fault;
+};
+
+static enum err request_decode(const struct item *it, struct request *r)
+{
+    struct span in = it->body;
+    r->op = op_find(it->type);
+    INVARIANT(r->op && r->op->desc->size <= sizeof r->message);
+    enum err e = msg_unpack(&msg_desc_caller, &in, &r->from);
+    e = e ? e : msg_unpack_all(r->op->desc, in, r->message);
+    return e ? fault_set(&r->fault, e, "the request between our own processes is malformed (message %s)", r->op->desc->name) : CE_OK;
+}
+
+/* Who asks, may it, was it answered before: then the operation itself. */
+static enum err request_decide(struct batch *b, struct request *r)
+{
+    const struct op *op = r->op;
+    struct fault *f = &r->fault;
+    enum err e = CE_OK;
+    r->caller = (struct caller){ .m = &r->from, .kind = CALLER_NONE };
+    if (!(op->flags & OP_ANYBODY)) {
+        e = authz_caller(b, &r->from, &r->caller, f);
+        e = e ? e : authz_roles(&r->caller, op->roles, f);
+    }
+    if (!e && (op->flags & OP_DATED))
+        e = batch_clock_check(b, f);
+    if (e)
+        return e;
+    b->work->caller = &r->caller;
+    bool answered = false;
+    if ((op->flags & OP_IDEM) && r->from.idem.n && b->writing) {
+        e = answer_find(b, &r->caller, &r->reply, &answered, f);
+        if (e || answered)
+            return e;
+    }
+    e = op->fn(b, &r->caller, r->message, &r->reply, f);
+    if (!e && !b->work->deferred && (op->flags & OP_IDEM) && r->from.idem.n && b->writing)
+        e = answer_keep(b, r->caller.name, r->from.idem, r->from.digest, &r->reply, f);
+    return e;
+}
+
+static struct span refused_uid(const struct request *r)
+{
+    switch (r->op->type) {
+    case MSG_DEVICE_ADD: return ((const struct msg_device_add *)r->message)->uid;
+    case MSG_DEVICE_STATE: return ((const struct msg_device_state *)r->message)->uid;
+    case MSG_ENROLL: return ((const struct msg_enroll *)r->message)->uid;
+    default: return (struct span){ 0 };
+    }
+}
+
+static void request_reply(struct batch *b, const struct item *it, struct request *r, enum err e)
+{
+    if (e) {
+        refusal_note(b, e, r->fault.text, r->caller.name.n ? r->caller.name : r->from.cn, r->from.addr, refused_uid(r), r->op->desc->name);
+        r->reply = (struct msg_reply){ .code = e, .text = arena_copy(b->arena, span_str(r->fault.text)),
+                                       .retry_s = err_class(e) == ERRC_BUSY ? 5 : 0 };
+    }
+    stats_observe(&b->core->stats.request, clock_mono_us() - it->queued_us);
+    if ((r->op->flags & OP_SILENT) || b->work->deferred)
+        return;
+    const struct reply_to to = { .peer = it->peer, .generation = it->generation, .rid = it->rid };
+    batch_reply(b, &to, &r->reply);
+    b->work->effects[b->work->neffects - 1].of_item = true;
+}
+
+/* In a write batch: a savepoint around it. Returns only errors that end the batch. */
+static enum err request_run(struct batch *b, const struct item *it, struct fault *f)
+{
+    struct request r = { 0 };
+    struct batch_mark mark = batch_mark(b);
+    struct batch_work *w = b->work;
+    w->item = it;
+    w->from = &r.from;
+    w->caller = NULL;
+    w->deferred = false;
+    enum err e = request_decode(it, &r);
+    if (!e && b->writing)
+        e = db_save(b->db, &r.fault);
+    if (!e) {
+        e = request_decide(b, &r);
+        if (e && r.fault.code != e)
+            fault_set(&r.fault, e, "%s", err_text(e));
+        if (e) {
+            batch_undo(b, mark);
+            w->deferred = false;
+        }
+        if (b->writing && !(e && db_err_fatal(e))) {
+            struct fault undo = { 0 };
+            enum err s = e ? db_save_undo(b->db, &undo) : db_save_keep(b->db, &undo);
+            if (s) {
+                e = s;
+                r.fault = undo;
+            }
+        }
+    }
+    if (e && db_err_fatal(e) && b->writing)
+        *f = r.fault;
+    else
+        request_reply(b, it, &r, e);
+    w->item = NULL;
+    w->caller = NULL;
+    w->from = NULL;
+    return e && db_err_fatal(e) && b->writing ? e : CE_OK;
+}
+
+static enum err answer_run(struct batch *b, const struct item *it, struct fault *f)
+{
+    enum err e = it->done.fn(b, it->done.data, &it->answer);
+    if (!e)
+        return CE_OK;
+    if (db_err_fatal(e) && b->writing)
+        return fault_set(f, e, "%s, while storing what the signer made", err_text(e));
+    log_error(0, "signer's answer could not be used: %s", err_text(e));
+    return CE_OK;
+}
+
+static enum err item_run(struct batch *b, const struct item *it, struct fault *f)
+{
+    return it->is_signed ? answer_run(b, it, f) : request_run(b, it, f);
+}
+
+/* -- reads ------------------------------------------------------------------------------------------------------------------- */
+static void core_read(struct core *core)
+{
+    struct batch b;
+    struct batch_work w;
+    struct item *it;
+    batch_open(core, &b, &w, false);
+    struct item *done = NULL;
+    for (int64_t i = 0; i < core->cfg.batch_max && (it = list_pop(&core->reads)); i++) {
+        struct fault f;
+        (void)item_run(&b, it, &f); /* a read batch has no error that ends it */
+        it->next = done;
+        done = it;
+    }
+    batch_leave(&b);
+    while (done) {
+        it = done;
+        done = it->next;
+        free(it);
+    }
+    batch_close(&b);
+}
+
+/* -- parts --------------------------------------------------------------------------------------------------------------------- */
+static const struct {
+    enum core_part_id id;
+    const struct core_part *part;
+} part_rows[] = {
+#define PART(ID, variable) { CORE_PART_##ID, &variable },
+#include "core/parts.def"
+#undef PART
+    { CORE_PARTS, NULL },
+};
+
+const struct core_part *part_find(enum core_part_id id)
+{
+    for (size_t i = 0; i + 1 < ARRAY_LEN(part_rows); i++)
+        if (part_rows[i].id == id)
+            return part_rows[i].part;
+    return NULL;
+}
+
+static bool parts_due(const struct core *core, int64_t mono_ms)
+{
+    for (int i = 0; i < CORE_PARTS; i++)
+        if (core->parts[i] && core->part_next_ms[i] <= mono_ms)
+            return true;
+    return false;
+}
+
+static void parts_tick(struct core *core)
+{
+    struct batch b;
+    struct batch_work w;
+    core->wake = false;
+    batch_open(core, &b, &w, false);
+    for (int i = 0; i < CORE_PARTS; i++) {
+        const struct core_part *p = core->parts[i] ? part_find((enum core_part_id)i) : NULL;
+        if (!p || !p->tick)
+            continue;
+        core->part_next_ms[i] = b.mono_ms + 60000;
+        if (p->tick(&b, core->parts[i], &core->part_next_ms[i]))
+            core->part_wants[i] = true;
+    }
+    batch_leave(&b);
+    batch_close(&b);
+}
+
+static enum err parts_work(struct batch *b, struct fault *f)
+{
+    struct core *core = b->core;
+    for (int i = 0; i < CORE_PARTS; i++) {
+        if (!core->part_wants[i])
+            continue;
+        core->part_wants[i] = false;
+        core->wake = true;
+        struct batch_mark mark = batch_mark(b);
+        enum err e = db_save(b->db, f);
+        if (e)
+            return e;
+        e = part_find((enum core_part_id)i)->work(b, core->parts[i], f);
+        if (e && db_err_fatal(e))
+            return e;
+        if (e) {
+            log_error(0, "%s: %s", part_find((enum core_part_id)i)->name, f->text);
+            batch_undo(b, mark);
+        }
+        e = e ? db_save_undo(b->db, f) : db_save_keep(b->db, f);
+        if (e)
+            return e;
+    }
+    return CE_OK;
+}
+
+/* -- writes ---------------------------------------------------------------------------------------------------------------------- */
+bool core_wants_write(const struct core *core, int64_t mono_ms)
+{
+    if (core->retry_ms > mono_ms)
+        return false;
+    for (int i = 0; i < CORE_PARTS; i++)
+        if (core->part_wants[i])
+            return true;
+    return refusals_due(core->refusals, mono_ms) || core->tidy_ms <= mono_ms;
+}
+
+/* Our own work at the end of a batch of requests, or alone. */
+static enum err batch_house_work(struct batch *b, struct fault *f)
+{
+    struct core *core = b->core;
+    if (!core_wants_write(core, b->mono_ms))
+        return CE_OK;
+    enum err e = parts_work(b, f);
+    if (!e && core->tidy_ms <= b->mono_ms) {
+        e = answers_forget(b, f);
+        e = e ? e : store_report_forget(b->db, b->now_ms - TIDY_REPORTS_MS, f);
+        core->tidy_ms = b->mono_ms + TIDY_MS;
+    }
+    if (!e)
+        refusals_write(b);
+    return e;
+}
+
+static enum err batch_fence(struct core *core, struct fault *f)
+{
+    enum err e = node_fence(core->db, &core->node, f);
+    if (e != CE_EPOCH)
+        return e;
+    bool committed = false;
+    e = node_judge(core->db, &core->node, core->unknown_events, &committed, f);
+    if (e)
+        return e;
+    if (!committed)
+        return fault_set(f, CE_STORE, "the node's row could not be updated");
+    log_warn(0, "the last batch (%lld events) had been committed although the database reported an error", (long long)core->unknown_events);
+    core->node.nseq += core->unknown_events;
+    core->unknown_events = 0;
+    return node_fence(core->db, &core->node, f);
+}
+
+static enum err batch_body(struct batch *b, struct item_list *items, struct item **done, enum err (*fn)(struct batch *, void *, struct fault *),
+                           void *ctx, struct fault *f)
+{
+    struct core *core = b->core;
+    enum err e = fn ? fn(b, ctx, f) : CE_OK;
+    struct item *it;
+    for (int64_t i = 0; !e && items && i < core->cfg.batch_max && (it = list_pop(items)); i++) {
+        it->next = *done;
+        *done = it;
+        e = item_run(b, it, f);
+    }
+    e = e ? e : batch_house_work(b, f);
+    return e ? e : batch_write_events(b, f);
+}
+
+/* COMMIT failed: it may be durable all the same. */
+static enum err commit_judge(struct core *core, int64_t events, struct fault *f)
+{
+    struct fault why = *f;
+    bool committed = false;
+    db_rollback(core->db);
+    enum err e = node_judge(core->db, &core->node, events, &committed, f);
+    if (!e && committed)
+        return CE_OK;
+    if (e && db_err_fatal(e) && e != CE_EPOCH)
+        core->unknown_events = events;
+    if (e == CE_EPOCH || e == CE_ROLLBACK)
+        return e;
+    *f = why;
+    return why.code;
+}
+
+static void batch_committed(struct batch *b)
+{
+    struct core *core = b->core;
+    struct batch_work *w = b->work;
+    core->node.nseq += (int64_t)w->nevents;
+    core->unknown_events = 0;
+    core->stats.events += w->nevents;
+    core->stats.batches++;
+    if (w->nevents && b->now_ms > core->last_at)
+        core->last_at = b->now_ms;
+    for (int i = 0; i < DEVICE_STATES; i++)
+        core->devices[i] += w->states[i];
+    core->wake = true;
+    batch_leave(b);
+}
+
+static void items_end(struct core *core, struct item *done, struct item_list *rest, const struct fault *f)
+{
+    struct item *it;
+    if (f && rest) /* nobody in the queue waits for a database that fails; what the signer made stays for the next batch */
+        for (size_t n = rest->n; n && (it = list_pop(rest)); n--) {
+            if (it->is_signed) {
+                *rest->tail = it;
+                rest->tail = &it->next;
+                rest->n++;
+                continue;
+            }
+            it->next = done;
+            done = it;
+        }
+    while (done) {
+        it = done;
+        done = it->next;
+        if (f && !it->is_signed && !(op_find(it->type)->flags & OP_SILENT))
+            batch_reply_error(core, it->peer, it->generation, it->rid, f);
+        free(it);
+    }
+}
+
+enum err core_write(struct core *core, struct item_list *items, enum err (*fn)(struct batch *b, void *ctx, struct fault *f), void *ctx,
+                    struct fault *f)
+{
+    struct batch b;
+    struct batch_work w;
+    struct item *done = NULL;
+    batch_open(core, &b, &w, true);
+    enum err e = db_begin(core->db, f);
+    e = e ? e : batch_fence(core, f);
+    uint64_t touched = db_touched(core->db);
+    e = e ? e : batch_body(&b, items, &done, fn, ctx, f);
+    if (!e && (w.nevents || db_touched(core->db) != touched)) {
+        int64_t from_us = clock_mono_us();
+        e = db_commit(core->db, f);
+        if (e)
+            e = commit_judge(core, (int64_t)w.nevents, f);
+        stats_observe(&core->stats.commit, clock_mono_us() - from_us);
+    } else
+        db_rollback(core->db); /* only refusals: nothing to make durable */
+    if (!e)
+        batch_committed(&b);
+    else {
+        core->stats.batches_failed++;
+        core->retry_ms = b.mono_ms + RETRY_MS;
+        log_error(0, "a batch was undone: %s", f->text);
+        if (e == CE_EPOCH || e == CE_ROLLBACK || e == CE_STORE_DAMAGED)
+            core->dead = *f;
+        batch_fail(&b, f);
+    }
+    items_end(core, done, items, e ? f : NULL);
+    batch_close(&b);
+    return e;
+}
+
+/* -- what the process around calls ---------------------------------------------------------------------------------------------- */
+static void signs_expire(struct core *core, int64_t mono_ms)
+{
+    for (uint64_t t = core->token_first; t < core->token_next; t++) {
+        const struct sign_slot *s = &core->slots[t & (core->nslots - 1)];
+        if (s->open && s->due_ms > mono_ms)
+            break;
+        if (s->open) {
+            log_warn(0, "the signer did not answer request %llu in time", (unsigned long long)t);
+            core_signed(core, t, &(struct msg_signed){ .code = CE_SIGNER, .text = SPAN_LIT("the signer did not answer in time") });
+        }
+    }
+}
+
+bool core_has_work(const struct core *core)
+{
+    return core->reads.head || core->writes.head || core->wake || (!core->dead.code && core_wants_write(core, clock_mono_ms()));
+}
+
+enum err core_step(struct core *core, struct fault *f)
+{
+    if (core->reads.head)
+        core_read(core);
+    if (!core->dead.code && (core->writes.head || core_wants_write(core, clock_mono_ms())))
+        (void)core_write(core, &core->writes, NULL, NULL, f); /* its requests have the answer; what ends the process is in dead */
+    if (core->wake)
+        parts_tick(core);
+    core->stats.queue_depth = (int64_t)(core->reads.n + core->writes.n);
+    if (core->dead.code)
+        *f = core->dead;
+    return core->dead.code;
+}
+
+enum err core_tick(struct core *core, int64_t mono_ms, struct fault *f)
+{
+    signs_expire(core, mono_ms);
+    if (core->wake || parts_due(core, mono_ms))
+        parts_tick(core);
+    if (core->dead.code)
+        *f = core->dead;
+    return core->dead.code;
+}
+
+int64_t core_next_wake_ms(const struct core *core, int64_t mono_ms)
+{
+    if (core_has_work(core))
+        return mono_ms;
+    int64_t next = mono_ms + 60000;
+    for (int i = 0; i < CORE_PARTS; i++)
+        if (core->parts[i] && core->part_next_ms[i] < next)
+            next = core->part_next_ms[i];
+    for (uint64_t t = core->token_first; t < core->token_next; t++) {
+        const struct sign_slot *s = &core->slots[t & (core->nslots - 1)];
+        if (s->open && s->due_ms < next)
+            next = s->due_ms;
+        if (s->open)
+            break;
+    }
+    int64_t own = refusals_next_ms(core->refusals);
+    if (core->tidy_ms < own)
+        own = core->tidy_ms;
+    if (own < core->retry_ms)
+        own = core->retry_ms;
+    if (own < next)
+        next = own;
+    return next < mono_ms ? mono_ms : next;
+}
