@@ -67,6 +67,7 @@ struct core {
     struct core_ports ports;
     struct db *db;             /* owned */
     struct node node;
+    int64_t block_nseq;        /* number of the last event that cut somebody off; 0: none since the start */
     int64_t unknown_events;    /* events of a commit whose outcome is not known; 0: none */
     struct core_stats stats;
     int64_t devices[DEVICE_STATES];

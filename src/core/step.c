@@ -323,10 +323,18 @@ static enum err commit_judge(struct core *core, int64_t events, struct fault *f)
     return why.code;
 }
 
+static bool event_cuts(enum event_kind k)
+{
+    return k == EVENT_DEVICE_STATE || k == EVENT_CERT_REVOKED || k == EVENT_CERT_ORPHAN || k == EVENT_OPERATOR_REMOVED;
+}
+
 static void batch_committed(struct batch *b)
 {
     struct core *core = b->core;
     struct batch_work *w = b->work;
+    for (size_t i = 0; i < w->nevents; i++)
+        if (event_cuts(w->events[i].kind))
+            core->block_nseq = core->node.nseq + 1 + (int64_t)i;
     core->node.nseq += (int64_t)w->nevents;
     core->unknown_events = 0;
     core->stats.events += w->nevents;

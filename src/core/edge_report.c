@@ -1,0 +1,199 @@
+/* edge_report.c: what edges report becomes evidence and presence. Each id is taken once, so an edge may send again what it is not sure
+ * of. The edge is a caller of its own; its words are recorded as its words (field edge). */
+#include "base/name.h"
+#include "core/cert.h"
+#include "core/device.h"
+#include "core/engine.h"
+#include "core/registry.h"
+#include "core/revoke.h"
+#include "store/edge.h"
+#include "store/registry.h"
+#include "wire/report.h"
+
+struct report_kind {
+    const char *name;
+    enum err (*take)(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f);
+};
+
+static enum err take_cut(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)
+{
+    (void)f;
+    struct json_out *j = event_begin(b, EVENT_CUT, r->uid, 0);
+    json_str(j, "edge", c->name);
+    json_hex(j, "serial", r->serial);
+    json_str(j, "reason", r->reason);
+    json_str(j, "addr", r->addr);
+    json_time_ms(j, "cut_at", r->at);
+    json_int(j, "latency_us", r->latency_us);
+    event_end(b);
+    return CE_OK;
+}
+
+static int64_t vector_component(struct span vector, int64_t slot)
+{
+    struct span one, name;
+    int64_t s = 0, n = 0;
+    while (span_cut(&vector, ',', &one))
+        if (span_cut(&one, ':', &name) && span_to_i64(name, &s) && s == slot && span_to_i64(one, &n))
+            return n;
+    return 0;
+}
+
+/* An acknowledgement is evidence when it covers something that had to be cut; one of mere heartbeats would make an event, which
+ * moves the vector, which is acknowledged … */
+static enum err take_ack(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)
+{
+    struct core *core = b->core;
+    struct edge_row *rows;
+    size_t n;
+    int64_t before = 0, now = vector_component(r->vector, core->node.slot);
+    enum err e = store_edge_list(b->db, b->arena, &rows, &n, f);
+    for (size_t i = 0; !e && i < n; i++)
+        if (span_eq(rows[i].name, c->name))
+            before = vector_component(rows[i].vector, core->node.slot);
+    e = e ? e : store_edge_put(b->db, c->name, r->vector, -1, b->now_ms, f);
+    if (e || now < core->block_nseq || before >= core->block_nseq)
+        return e;
+    struct json_out *j = event_begin(b, EVENT_EDGE_ACK, (struct span){ 0 }, 0);
+    json_str(j, "edge", c->name);
+    json_str(j, "vector", r->vector);
+    json_time_ms(j, "ack_at", r->at);
+    event_end(b);
+    return CE_OK;
+}
+
+static enum err take_refused(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)
+{
+    (void)f;
+    b->core->stats.refused[err_from_reason(arena_str(b->arena, r->reason))] += (uint64_t)(r->count > 0 ? r->count : 1);
+    struct json_out *j = event_begin(b, EVENT_REFUSED, r->uid, 0);
+    json_str(j, "reason", r->reason);
+    json_str(j, "text", r->text);
+    json_str(j, "caller", r->uid);
+    json_str(j, "addr", r->addr);
+    json_str(j, "uid", r->uid);
+    json_cstr(j, "op", arena_printf(b->arena, "broker:" SPAN_FMT, SPAN_ARG(c->name)));
+    json_int(j, "count", r->count > 0 ? r->count : 1);
+    json_time_ms(j, "first_at", r->at);
+    event_end(b);
+    return CE_OK;
+}
+
+/* A line's policy quarantine suspends the device: both copies lose the service until somebody looks. */
+static enum err clone_quarantine(struct batch *b, const struct msg_report *r, struct fault *f)
+{
+    struct device d;
+    struct line_row line;
+    enum err e = device_get(b, r->uid, &d, f);
+    e = e ? e : store_line_get(b->db, b->arena, d.line, &line, f);
+    if (e == CE_UID_UNKNOWN || e == CE_NOT_FOUND)
+        return CE_OK;
+    if (e || !span_eq_str(line.clone_policy, "quarantine") || device_state_blocked(d.state))
+        return e;
+    struct span note = SPAN_LIT("clone suspected: quarantine by the line's policy"), by = SPAN_LIT("policy");
+    e = device_move(b, &d, DEVICE_SUSPENDED, (struct span){ 0 }, note, by, f);
+    return e ? e : cert_block_device(b, &d, REVOKE_HOLD, note, by, f);
+}
+
+static enum err take_clone(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)
+{
+    struct json_out *j = event_begin(b, EVENT_CLONE_SUSPECTED, r->uid, 0);
+    json_str(j, "edge", c->name);
+    json_hex(j, "serial", r->serial);
+    json_str(j, "reason", r->reason);
+    json_str(j, "addr", r->addr);
+    json_time_ms(j, "seen_at", r->at);
+    json_int(j, "count", r->count);
+    json_str(j, "text", r->text);
+    event_end(b);
+    return clone_quarantine(b, r, f);
+}
+
+static enum err take_presence(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)
+{
+    bool online = span_eq_str(r->kind, "connected");
+    enum err e = store_presence_put(b->db, r->uid, c->name, r->addr, online, r->at, f);
+    e = e ? e : store_device_seen(b->db, r->uid, r->at, f);
+    if (!e && online && r->serial.n)
+        e = cert_seen(b, r->uid, (struct span){ 0 }, r->serial, f);
+    if (e)
+        return e;
+    struct json_out *j = event_begin(b, EVENT_PRESENCE, r->uid, 0);
+    json_str(j, "edge", c->name);
+    json_bool(j, "online", online);
+    json_hex(j, "serial", r->serial);
+    json_str(j, "addr", r->addr);
+    json_time_ms(j, "seen_at", r->at);
+    event_end(b);
+    return CE_OK;
+}
+
+static enum err take_stale(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)
+{
+    bool stale = span_eq_str(r->kind, "stale");
+    enum err e = store_edge_put(b->db, c->name, (struct span){ 0 }, stale, b->now_ms, f);
+    if (e)
+        return e;
+    struct json_out *j = event_begin(b, EVENT_STALE, (struct span){ 0 }, 0);
+    json_str(j, "edge", c->name);
+    json_bool(j, "stale", stale);
+    json_time_ms(j, "seen_at", r->at);
+    json_str(j, "text", r->text);
+    event_end(b);
+    return CE_OK;
+}
+
+static const struct report_kind kinds[] = {
+    { "cut", take_cut },
+    { "ack", take_ack },
+    { "refused", take_refused },
+    { "clone-suspected", take_clone },
+    { "connected", take_presence },
+    { "disconnected", take_presence },
+    { "stale", take_stale },
+    { "fresh", take_stale },
+};
+
+static enum err report_take(struct batch *b, const struct caller *c, const struct msg_report *r, bool *fresh, struct fault *f)
+{
+    struct fault ignored;
+    struct msg_report one = *r;
+    const struct report_kind *k = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (span_eq_str(r->kind, kinds[i].name))
+            k = &kinds[i];
+    if (!k)
+        return fault_set(f, CE_BAD_FIELD, "kind '" SPAN_FMT "' is not known", SPAN_ARG(r->kind));
+    if (!r->id.n)
+        return fault_set(f, CE_BAD_FIELD, "a report needs an id");
+    enum err e = store_report_take(b->db, c->name, r->id, b->now_ms, fresh, f);
+    if (e || !*fresh)
+        return e;
+    if (name_check_uid(one.uid, &ignored)) {
+        one.uid.n = 0; /* what is not a UID belongs to no device */
+        if (k->take == take_presence || k->take == take_clone)
+            return CE_OK;
+    }
+    return k->take(b, c, &one, f);
+}
+
+enum err edge_report_op(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
+{
+    const struct msg_edge_report *m = msg;
+    struct span in = m->items;
+    int64_t taken = 0, known = 0;
+    for (size_t i = 0; in.n; i++) {
+        struct msg_report r;
+        bool fresh = false;
+        enum err e = i < REPORT_BATCH_MAX ? msg_unpack(&msg_desc_report, &in, &r) : CE_TOO_LARGE;
+        if (e)
+            return fault_set(f, e, "report %zu cannot be read; at most %d in one request", i + 1, REPORT_BATCH_MAX);
+        e = report_take(b, c, &r, &fresh, f);
+        if (e)
+            return e;
+        *(fresh ? &taken : &known) += 1;
+    }
+    out->body_kind = BODY_JSON;
+    out->body = span_str(arena_printf(b->arena, "{\"taken\":%lld,\"known\":%lld}", (long long)taken, (long long)known));
+    return CE_OK;
+}

@@ -1,0 +1,213 @@
+/* registry.c: product lines, models and devices: see registry.h. Decide first, then write. */
+#include "core/registry.h"
+
+#include "base/name.h"
+#include "core/device.h"
+#include "core/engine.h"
+#include "core/revoke.h"
+#include "store/registry.h"
+
+#define HTTP_CREATED 201
+
+/* An answer's body: an object made with json_*, copied into the arena. */
+static void reply_json(struct batch *b, struct buf *out, struct msg_reply *reply)
+{
+    INVARIANT(!buf_err(out));
+    reply->body_kind = BODY_JSON;
+    reply->body = arena_copy(b->arena, buf_span(out));
+}
+
+/* -- lines --------------------------------------------------------------------------------------------------------------------- */
+static enum err line_check(const struct msg_line_add *m, struct span policy, struct fault *f)
+{
+    enum err e = name_check_label("name", m->name, f);
+    e = e ? e : name_check_text("title", m->title, TEXT_MAX, f);
+    if (e)
+        return e;
+    if (!span_eq_str(policy, "alarm") && !span_eq_str(policy, "quarantine") && !span_eq_str(policy, "refuse"))
+        return fault_set(f, CE_BAD_FIELD, "clone_policy is alarm, quarantine or refuse, not '" SPAN_FMT "'", SPAN_ARG(policy));
+    return CE_OK;
+}
+
+enum err registry_op_line_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
+{
+    const struct msg_line_add *m = msg;
+    CLEANUP(buf_free) struct buf body = BUF_INIT(0);
+    struct span policy = m->clone_policy.n ? m->clone_policy : SPAN_LIT("alarm");
+    enum err e = line_check(m, policy, f);
+    const struct line_row row = { .name = m->name, .title = m->title, .validity_s = m->validity_s, .clone_policy = policy, .added_at = b->now_ms };
+    e = e ? e : store_line_add(b->db, &row, f);
+    if (e)
+        return e;
+    struct json_out *j = event_begin(b, EVENT_LINE_ADDED, (struct span){ 0 }, 0);
+    json_str(j, "name", m->name);
+    json_str(j, "title", m->title);
+    json_int(j, "validity_s", m->validity_s);
+    json_str(j, "clone_policy", policy);
+    json_str(j, "by", c->name);
+    event_end(b);
+    struct json_out o = JSON_OUT(&body);
+    json_obj(&o, NULL);
+    json_str(&o, "name", m->name);
+    json_str(&o, "title", m->title);
+    json_int(&o, "validity_s", m->validity_s);
+    json_str(&o, "clone_policy", policy);
+    json_time_ms(&o, "added_at", b->now_ms);
+    json_obj_end(&o);
+    out->http = HTTP_CREATED;
+    reply_json(b, &body, out);
+    return CE_OK;
+}
+
+/* -- models ---------------------------------------------------------------------------------------------------------------------- */
+static enum err model_check(struct batch *b, const struct caller *c, const struct msg_model_add *m, struct fault *f)
+{
+    struct line_row line;
+    enum err e = name_check_label("name", m->name, f);
+    e = e ? e : name_check_label("line", m->line, f);
+    e = e ? e : name_check_text("title", m->title, TEXT_MAX, f);
+    e = e ? e : name_check_text("hw_rev", m->hw_rev, LABEL_MAX, f);
+    e = e ? e : authz_line(c, m->line, f);
+    e = e ? e : store_line_get(b->db, b->arena, m->line, &line, f);
+    return e == CE_NOT_FOUND ? fault_set(f, CE_LINE_UNKNOWN, "there is no product line '" SPAN_FMT "'", SPAN_ARG(m->line)) : e;
+}
+
+enum err registry_op_model_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
+{
+    const struct msg_model_add *m = msg;
+    CLEANUP(buf_free) struct buf body = BUF_INIT(0);
+    enum err e = model_check(b, c, m, f);
+    const struct model_row row = { .name = m->name, .line = m->line, .title = m->title, .hw_rev = m->hw_rev, .added_at = b->now_ms };
+    e = e ? e : store_model_add(b->db, &row, f);
+    if (e)
+        return e;
+    struct json_out *j = event_begin(b, EVENT_MODEL_ADDED, (struct span){ 0 }, 0);
+    json_str(j, "name", m->name);
+    json_str(j, "line", m->line);
+    json_str(j, "title", m->title);
+    json_str(j, "hw_rev", m->hw_rev);
+    json_str(j, "by", c->name);
+    event_end(b);
+    struct json_out o = JSON_OUT(&body);
+    json_obj(&o, NULL);
+    json_str(&o, "name", m->name);
+    json_str(&o, "line", m->line);
+    json_str(&o, "title", m->title);
+    json_str(&o, "hw_rev", m->hw_rev);
+    json_time_ms(&o, "added_at", b->now_ms);
+    json_obj_end(&o);
+    out->http = HTTP_CREATED;
+    reply_json(b, &body, out);
+    return CE_OK;
+}
+
+/* -- devices ------------------------------------------------------------------------------------------------------------------------ */
+static void device_json(const struct device *d, struct buf *out)
+{
+    struct json_out o = JSON_OUT(out);
+    json_obj(&o, NULL);
+    json_str(&o, "uid", d->uid);
+    json_str(&o, "serial", d->serial);
+    json_str(&o, "model", d->model);
+    json_str(&o, "line", d->line);
+    json_str(&o, "batch", d->batch);
+    json_str(&o, "country", d->country);
+    json_cstr(&o, "state", device_state_name(d->state));
+    json_int(&o, "rev", d->rev);
+    json_time_ms(&o, "created_at", d->created_at);
+    json_time_ms(&o, "changed_at", d->changed_at);
+    json_obj_end(&o);
+}
+
+static bool country_is(struct span s)
+{
+    return s.n == 0 || (s.n == 2 && s.p[0] >= 'A' && s.p[0] <= 'Z' && s.p[1] >= 'A' && s.p[1] <= 'Z');
+}
+
+static enum err device_check(const struct msg_device_add *m, struct fault *f)
+{
+    enum err e = name_check_uid(m->uid, f);
+    e = e ? e : name_check_text("serial", m->serial, 64, f);
+    e = e ? e : name_check_label("model", m->model, f);
+    if (!e && m->batch.n)
+        e = name_check_label("batch", m->batch, f);
+    if (!e && !country_is(m->country))
+        e = fault_set(f, CE_BAD_FIELD, "country is two capital letters (ISO 3166-1 alpha-2), not '" SPAN_FMT "'", SPAN_ARG(m->country));
+    return e;
+}
+
+enum err registry_op_device_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
+{
+    const struct msg_device_add *m = msg;
+    CLEANUP(buf_free) struct buf body = BUF_INIT(0);
+    struct model_row model;
+    enum err e = device_check(m, f);
+    e = e ? e : store_model_get(b->db, b->arena, m->model, &model, f);
+    if (e == CE_NOT_FOUND)
+        return fault_set(f, CE_MODEL_UNKNOWN, "there is no model '" SPAN_FMT "'; add it first", SPAN_ARG(m->model));
+    e = e ? e : authz_line(c, model.line, f);
+    if (e)
+        return e;
+    const struct device_row row = { .uid = m->uid, .serial = m->serial, .model = m->model, .line = model.line, .batch = m->batch,
+                                    .country = m->country, .created_by = c->name, .created_at = b->now_ms, .state = SPAN_LIT("registered") };
+    e = store_device_add(b->db, &row, f);
+    if (e)
+        return e;
+    b->work->states[DEVICE_REGISTERED]++;
+    struct json_out *j = event_begin(b, EVENT_DEVICE_ADDED, m->uid, 1);
+    json_str(j, "serial", m->serial);
+    json_str(j, "model", m->model);
+    json_str(j, "line", model.line);
+    json_str(j, "batch", m->batch);
+    json_str(j, "country", m->country);
+    json_str(j, "by", c->name);
+    event_end(b);
+    const struct device d = { .uid = m->uid, .serial = m->serial, .model = m->model, .line = model.line, .batch = m->batch, .country = m->country,
+                              .state = DEVICE_REGISTERED, .rev = 1, .created_at = b->now_ms, .changed_at = b->now_ms };
+    device_json(&d, &body);
+    out->http = HTTP_CREATED;
+    out->rev = 1;
+    reply_json(b, &body, out);
+    return CE_OK;
+}
+
+/* The states that an operator may ask for; the others follow from certificates. */
+static bool state_may_be_asked(enum device_state s) { return s == DEVICE_ACTIVE || device_state_blocked(s); }
+
+static enum err state_check(struct batch *b, const struct caller *c, const struct msg_device_state *m, struct device *d, enum device_state *to,
+                            int *reason, struct fault *f)
+{
+    if (!device_state_parse(m->state, to) || !state_may_be_asked(*to))
+        return fault_set(f, CE_BAD_FIELD, "state is active (resume), suspended, revoked or decommissioned, not '" SPAN_FMT "'", SPAN_ARG(m->state));
+    enum err e = revoke_reason_parse(m->reason, reason, f);
+    e = e ? e : name_check_text("note", m->note, TEXT_MAX, f);
+    e = e ? e : device_get(b, m->uid, d, f);
+    e = e ? e : authz_line(c, d->line, f);
+    if (e)
+        return e;
+    if (c->m->if_match >= 0 && c->m->if_match != d->rev)
+        return fault_set(f, CE_REV_MISMATCH, "device '" SPAN_FMT "' is at rev %lld, If-Match asked for %lld: read it again", SPAN_ARG(d->uid),
+                         (long long)d->rev, (long long)c->m->if_match);
+    if (*to == DEVICE_ACTIVE && d->state != DEVICE_SUSPENDED)
+        return fault_set(f, CE_STATE_CHANGE, "device '" SPAN_FMT "' is %s; only a suspended device can be resumed", SPAN_ARG(d->uid),
+                         device_state_name(d->state));
+    return CE_OK;
+}
+
+enum err registry_op_device_state(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
+{
+    const struct msg_device_state *m = msg;
+    CLEANUP(buf_free) struct buf body = BUF_INIT(0);
+    struct device d;
+    enum device_state to;
+    int reason = 0;
+    enum err e = state_check(b, c, m, &d, &to, &reason, f);
+    e = e ? e : device_move(b, &d, to, m->reason, m->note, c->name, f);
+    e = e ? e : cert_block_device(b, &d, reason, m->note, c->name, f);
+    if (e)
+        return e;
+    device_json(&d, &body);
+    out->rev = d.rev;
+    reply_json(b, &body, out);
+    return CE_OK;
+}
