@@ -121,7 +121,5 @@ bool refusals_due(const struct refusals *r, int64_t mono_ms);
 int64_t refusals_next_ms(const struct refusals *r);      /* INT64_MAX: none */
 void refusals_write(struct batch *b);
 
-/* metrics.c */
-void metrics_write(struct core *core, bool json, struct buf *out);
 
 #endif

@@ -1,6 +1,7 @@
 /* registry.c: product lines, models and devices: see registry.h. Decide first, then write. */
 #include "core/registry.h"
 
+#include "base/log.h"
 #include "base/name.h"
 #include "core/device.h"
 #include "core/engine.h"

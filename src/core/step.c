@@ -4,7 +4,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/answers.h"
+#include "core/cert.h"
+#include "core/crl.h"
 #include "core/engine.h"
+#include "core/evlog.h"
+#include "core/stream.h"
 
 #define RETRY_MS 1000          /* pause of our own work after the database failed */
 #define TIDY_MS 600000         /* old answers and reports are removed this often */

@@ -1,0 +1,22 @@
+/* ops.c: the table of operations, made from ops.def. */
+#include "core/cert.h"
+#include "core/ocsp.h"
+#include "core/registry.h"
+#include "core/revoke.h"
+#include "core/stream.h"
+#include "wire/route.h"
+
+static const struct op rows[] = {
+#define OP(MESSAGE, message, flags_, roles_, function) \
+    { .type = MSG_##MESSAGE, .desc = &msg_desc_##message, .flags = (flags_), .roles = (roles_), .fn = function },
+#include "core/ops.def"
+#undef OP
+};
+
+const struct op *op_find(uint16_t type)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].type == type)
+            return &rows[i];
+    return NULL;
+}
