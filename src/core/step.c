@@ -166,7 +166,8 @@ static void core_read(struct core *core)
     struct item *done = NULL;
     for (int64_t i = 0; i < core->cfg.batch_max && (it = list_pop(&core->reads)); i++) {
         struct fault f;
-        (void)item_run(&b, it, &f); /* a read batch has no error that ends it */
+        if (item_run(&b, it, &f)) /* a read batch has no error that ends it */
+            log_invariant("a read ended its batch", __FILE__, __LINE__);
         it->next = done;
         done = it;
     }
@@ -432,7 +433,8 @@ enum err core_step(struct core *core, struct fault *f)
     if (core->reads.head)
         core_read(core);
     if (!core->dead.code && (core->writes.head || core_wants_write(core, clock_mono_ms())))
-        (void)core_write(core, &core->writes, NULL, NULL, f); /* its requests have the answer; what ends the process is in dead */
+        if (core_write(core, &core->writes, NULL, NULL, f))
+            core->wake = true; /* its requests have the answer; what ends the process is in dead */
     if (core->wake)
         parts_tick(core);
     core->stats.queue_depth = (int64_t)(core->reads.n + core->writes.n);
