@@ -1,0 +1,66 @@
+/* report.c: the report line as JSON and as a datagram. */
+#include "wire/report.h"
+
+static const struct {
+    const char *kind;
+    bool vital;
+} kinds[] = {
+    { "cut", true },        { "ack", true },           { "refused", false }, { "clone-suspected", true },
+    { "connected", false }, { "disconnected", false }, { "stale", true },    { "fresh", true },
+};
+
+static int kind_find(struct span kind)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (span_eq_str(kind, kinds[i].kind))
+            return (int)i;
+    return -1;
+}
+
+bool report_kind_known(struct span kind) { return kind_find(kind) >= 0; }
+
+bool report_kind_vital(struct span kind)
+{
+    int i = kind_find(kind);
+    return i >= 0 && kinds[i].vital;
+}
+
+static void put_str(struct json_out *j, const char *key, struct span v)
+{
+    if (v.n)
+        json_str(j, key, v);
+}
+
+void report_json(struct json_out *j, const struct msg_report *r)
+{
+    json_obj(j, NULL);
+    json_str(j, "id", r->id);
+    json_str(j, "kind", r->kind);
+    put_str(j, "uid", r->uid);
+    if (r->serial.n)
+        json_hex(j, "serial", r->serial);
+    put_str(j, "reason", r->reason);
+    put_str(j, "addr", r->addr);
+    json_time_ms(j, "at", r->at);
+    if (r->count)
+        json_int(j, "count", r->count);
+    if (r->latency_us)
+        json_int(j, "latency_us", r->latency_us);
+    put_str(j, "vector", r->vector);
+    put_str(j, "text", r->text);
+    json_obj_end(j);
+}
+
+enum err report_unpack(struct span in, struct msg_report *r)
+{
+    enum err e = msg_unpack_all(&msg_desc_report, in, r);
+    if (e)
+        return e;
+    const struct span texts[] = { r->id, r->uid, r->reason, r->addr, r->vector, r->text };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (!span_is_utf8(texts[i]))
+            return CE_BAD_FIELD;
+    if (!report_kind_known(r->kind) || r->at < 0 || r->count < 0 || r->latency_us < 0)
+        return CE_BAD_FIELD;
+    return CE_OK;
+}
