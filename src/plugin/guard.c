@@ -1,0 +1,206 @@
+/* guard.c: admitting, refusing, judging again, and reporting it. */
+#include "plugin/guard.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "wire/snapshot.h"
+
+enum err guard_open(struct guard *g, struct fault *f)
+{
+    enum err e = opts_load(&g->opts, f);
+    if (!e)
+        e = snap_open(g->opts.cfg.snapshot_dir, g->opts.pub, &g->snap, f);
+    if (e)
+        return e;
+    g->sessions = session_table_new();
+    g->clones = clone_new();
+    g->outbox = outbox_new(g->opts.cfg.report_socket);
+    g->loaded_ms = clock_mono_ms();
+    return CE_OK;
+}
+
+void guard_close(struct guard *g)
+{
+    watch_stop(g->watch);
+    outbox_free(g->outbox);
+    clone_free(g->clones);
+    session_table_free(g->sessions);
+    snap_close(g->snap);
+}
+
+enum err guard_watch(struct guard *g, struct fault *f)
+{
+    if (g->watch)
+        return CE_OK;
+    struct watch_config cfg = { .dir = g->opts.cfg.snapshot_dir, .snap = g->snap, .outbox = g->outbox, .main = pthread_self(),
+                                .alarm_ms = g->opts.cfg.alarm_after * 1000, .refuse_ms = g->opts.cfg.refuse_after * 1000 };
+    return watch_start(&cfg, &g->watch, f);
+}
+
+static void facts_of(struct guard *g, const struct peer *p, bool live, struct judge_facts *out)
+{
+    *out = (struct judge_facts){
+        .now_s = clock_now_s(),
+        .age_ms = snap_age_ms(g->snap),
+        .refuse_ms = g->opts.cfg.refuse_after * 1000,
+        .cert_revoked = snap_has(g->snap, SNAPSHOT_SET_CERT, p->cert_key),
+        .ident_blocked = snap_has(g->snap, SNAPSHOT_SET_IDENT, p->ident_key),
+        .line_suspended = p->line[0] && snap_has(g->snap, SNAPSHOT_SET_LINE, p->line_key),
+        .live = live,
+    };
+}
+
+static void report_fill(struct outbox_report *r, const char *kind, const char *reason, const struct peer *p, const char *addr)
+{
+    *r = (struct outbox_report){ .kind = kind, .reason = reason, .serial_n = p->serial_n, .at_ms = clock_now_ms() };
+    memcpy(r->uid, p->cn, sizeof r->uid);
+    memcpy(r->serial, p->serial, sizeof r->serial);
+    snprintf(r->addr, sizeof r->addr, "%.*s", (int)sizeof r->addr - 1, addr);
+}
+
+static void report_put(struct guard *g, const struct outbox_report *r)
+{
+    outbox_put(g->outbox, r);
+    if (g->watch)
+        watch_nudge(g->watch);
+}
+
+static void report_refused(struct guard *g, const struct peer *p, const char *addr, const struct fault *f)
+{
+    struct outbox_report r;
+    report_fill(&r, "refused", err_reason(f->code), p, addr);
+    snprintf(r.text, sizeof r.text, "%.*s", (int)sizeof r.text - 1, f->text);
+    outbox_refused(g->outbox, &r);
+    if (g->watch)
+        watch_nudge(g->watch);
+}
+
+static bool ident_elsewhere(struct guard *g, const struct peer *p, const void *client)
+{
+    for (struct session *s = session_by_ident(g->sessions, p->ident_key); s; s = session_ident_next(s))
+        if (s->client != client)
+            return true;
+    return false;
+}
+
+static void clone_judge(struct guard *g, const struct session *s, bool took_over)
+{
+    int returns;
+    enum clone_sign sign = clone_login(g->clones, s->peer.ident_key, s->addr, took_over, clock_mono_ms(), &returns);
+    if (sign == CLONE_NONE)
+        return;
+    struct outbox_report r;
+    report_fill(&r, "clone-suspected", sign == CLONE_SECOND_ADDRESS ? "second-address" : "returns", &s->peer, s->addr);
+    r.count = returns;
+    snprintf(r.text, sizeof r.text, "%s is in use at two places: it came back %d times within %d s of being displaced%s", s->peer.cn, returns,
+             CLONE_WINDOW_MS / 1000, sign == CLONE_SECOND_ADDRESS ? ", from a second address" : "");
+    report_put(g, &r);
+}
+
+/* The certificate's own faults come first, then what the broker's set-up makes impossible to keep. */
+static enum err login_judge(struct guard *g, const struct guard_client *c, struct peer *p, bool live, struct fault *f)
+{
+    struct judge_facts facts;
+    *p = (struct peer){ 0 };
+    if (!c->der.n)
+        return fault_set(f, CE_NO_CERT, "no client certificate (the listener needs require_certificate true; websockets show none)");
+    enum err e = peer_read(c->der, &g->opts.trust, p, f);
+    if (e)
+        return e;
+    facts_of(g, p, live, &facts);
+    e = judge_peer(p, &g->opts.trust, c->id, &facts, f);
+    if (!e && !g->ticked && clock_mono_ms() - g->loaded_ms > 5000)
+        e = fault_set(f, CE_UNSUPPORTED, "the broker sends the plugin no ticks (per_listener_settings true?): a revocation could not be cut");
+    return e;
+}
+
+enum err guard_login(struct guard *g, const struct guard_client *c, const char **cn, struct fault *f)
+{
+    struct peer p;
+    struct session *s = session_find(g->sessions, c->client);
+    enum err e = login_judge(g, c, &p, s != NULL, f);
+    if (e) {
+        if (s)
+            s->kicked = true; /* judged again and refused: its will dies with it */
+        report_refused(g, &p, c->addr, f);
+        return e;
+    }
+    if (s && !memcmp(s->peer.cert_key, p.cert_key, SNAPSHOT_KEY)) { /* judged again by a reload */
+        *cn = s->peer.cn;
+        return CE_OK;
+    }
+    bool took_over = ident_elsewhere(g, &p, c->client);
+    s = session_add(g->sessions, c->client, &p, c->addr);
+    *cn = s->peer.cn;
+    if (g->watch)
+        watch_next_end(g->watch, session_first_end(g->sessions)->peer.not_after);
+    clone_judge(g, s, took_over);
+    struct outbox_report r;
+    report_fill(&r, "connected", NULL, &p, c->addr);
+    report_put(g, &r);
+    return CE_OK;
+}
+
+/* Offline sessions and the wills of ended ones come without certificate: judged by the user name that was set at login. */
+static bool acl_by_name(struct guard *g, const struct guard_client *c, const char *topic, unsigned access)
+{
+    uint8_t key[SNAPSHOT_KEY];
+    if (!c->username || !c->id || strcmp(c->username, c->id) != 0 || name_check_uid(span_str(c->id), NULL))
+        return false;
+    if (access != ACL_READ && access != ACL_WRITE)
+        return false;
+    snapshot_key_ident(span_str(c->id), key);
+    if (snap_has(g->snap, SNAPSHOT_SET_IDENT, key))
+        return false;
+    enum peer_kind kind = session_gone_kind(g->sessions, key);
+    if (kind == PEER_FOREIGN) {
+        if (access == ACL_WRITE)
+            return false; /* a will of somebody who was never let in here, or was put out */
+        kind = PEER_DEVICE;
+        for (int i = 0; i < g->opts.trust.n_backends; i++)
+            if (!strcmp(g->opts.trust.backends[i], c->id))
+                kind = PEER_BACKEND;
+    }
+    return acl_allows(kind == PEER_BACKEND ? &g->opts.backend : &g->opts.device, c->id, topic, access);
+}
+
+bool guard_acl(struct guard *g, const struct guard_client *c, bool has_cert, const char *topic, unsigned access)
+{
+    const struct session *s = session_find(g->sessions, c->client);
+    if (s)
+        return !s->kicked && acl_allows(s->peer.kind == PEER_BACKEND ? &g->opts.backend : &g->opts.device, s->peer.cn, topic, access);
+    return !has_cert && acl_by_name(g, c, topic, access);
+}
+
+void guard_gone(struct guard *g, const struct mosquitto *client)
+{
+    struct session *s = session_find(g->sessions, client);
+    if (!s)
+        return;
+    struct outbox_report r;
+    report_fill(&r, "disconnected", s->kicked ? "cut" : ident_elsewhere(g, &s->peer, client) ? "taken-over" : NULL, &s->peer, s->addr);
+    session_remove(g->sessions, s);
+    if (g->watch) {
+        struct session *first = session_first_end(g->sessions);
+        watch_next_end(g->watch, first ? first->peer.not_after : INT64_MAX);
+    }
+    report_put(g, &r);
+}
+
+enum err guard_judge_live(struct guard *g, const struct session *s, struct fault *f)
+{
+    struct judge_facts facts;
+    facts_of(g, &s->peer, true, &facts);
+    return judge_peer(&s->peer, &g->opts.trust, s->peer.cn, &facts, f);
+}
+
+void guard_report_cut(struct guard *g, const struct session *s, enum err why, int64_t at_ms, int64_t seen_us)
+{
+    struct outbox_report r;
+    report_fill(&r, "cut", err_reason(why), &s->peer, s->addr);
+    r.latency_us = seen_us ? clock_mono_us() - seen_us : 0;
+    if (at_ms)
+        snprintf(r.text, sizeof r.text, "%lld ms after the signed frame", (long long)(r.at_ms - at_ms));
+    report_put(g, &r);
+}

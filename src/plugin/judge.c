@@ -1,0 +1,128 @@
+/* judge.c: the verdict on a connection. */
+#include "plugin/judge.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "crypt/cert.h"
+#include "wire/snapshot.h"
+
+enum err judge_trust_ca(const char *path, uint8_t (*list)[JUDGE_KID], int *n, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
+    struct cert c;
+    enum err e = cert_load(path, &der, &c, f);
+    if (e)
+        return e;
+    if (!c.is_ca || c.ski.n != JUDGE_KID)
+        return fault_set(f, CE_BAD_CONFIG, "%s: is no CA certificate with a 20-byte subject key identifier", path);
+    if (*n == JUDGE_CAS)
+        return fault_set(f, CE_BAD_CONFIG, "%s: more than %d CAs of one kind", path, JUDGE_CAS);
+    memcpy(list[(*n)++], c.ski.p, JUDGE_KID);
+    return CE_OK;
+}
+
+static bool kid_listed(struct span aki, const uint8_t (*list)[JUDGE_KID], int n)
+{
+    for (int i = 0; i < n; i++)
+        if (span_eq(aki, span_of(list[i], JUDGE_KID)))
+            return true;
+    return false;
+}
+
+/* "urn:cradle:LINE:UID" with UID = CN; a URI of another shape names no line. */
+static void line_read(struct span uri, struct peer *p)
+{
+    static const char prefix[] = "urn:cradle:";
+    struct span line;
+    p->line[0] = 0;
+    if (!span_starts(uri, prefix))
+        return;
+    uri = span_of(uri.p + sizeof prefix - 1, uri.n - (sizeof prefix - 1));
+    if (!span_cut(&uri, ':', &line) || !span_eq_str(uri, p->cn) || name_check_label("line", line, NULL) ||
+        span_to_cstr(line, p->line, sizeof p->line))
+        p->line[0] = 0;
+}
+
+enum err peer_read(struct span der, const struct judge_trust *trust, struct peer *out, struct fault *f)
+{
+    struct cert c;
+    *out = (struct peer){ 0 };
+    enum err e = cert_parse(der, &c, f);
+    if (!e)
+        e = name_check_uid(c.cn, f);
+    if (!e)
+        e = span_to_cstr(c.cn, out->cn, sizeof out->cn);
+    if (!e && (!c.serial.n || c.serial.n > JUDGE_SERIAL))
+        e = fault_set(f, CE_BAD_CERT, "the serial number has %zu bytes (RFC 5280 4.1.2.2 allows 1 to 20)", c.serial.n);
+    if (e)
+        return e;
+    memcpy(out->serial, c.serial.p, c.serial.n);
+    out->serial_n = (uint8_t)c.serial.n;
+    out->not_before = c.not_before;
+    out->not_after = c.not_after;
+    out->client_auth = (c.eku & EKU_CLIENT_AUTH) != 0 && !c.is_ca;
+    if (kid_listed(c.aki, (const uint8_t(*)[JUDGE_KID])trust->device_ca, trust->n_device_ca))
+        out->kind = PEER_DEVICE;
+    else if (kid_listed(c.aki, (const uint8_t(*)[JUDGE_KID])trust->backend_ca, trust->n_backend_ca))
+        out->kind = PEER_BACKEND;
+    line_read(c.san_uri, out);
+    snapshot_key_cert(c.aki, c.serial, out->cert_key);
+    snapshot_key_ident(span_str(out->cn), out->ident_key);
+    snapshot_key_line(span_str(out->line), out->line_key);
+    return CE_OK;
+}
+
+static bool backend_listed(const struct judge_trust *trust, const char *cn)
+{
+    for (int i = 0; i < trust->n_backends; i++)
+        if (!strcmp(trust->backends[i], cn))
+            return true;
+    return false;
+}
+
+static enum err judge_dates(const struct peer *p, int64_t now_s, struct fault *f)
+{
+    char text[CLOCK_TEXT_MAX];
+    if (now_s < p->not_before) {
+        clock_text_s(p->not_before, text);
+        return fault_set(f, CE_CERT_NOT_YET, "the certificate of %s begins at %s (RFC 5280 4.1.2.5); is a clock wrong?", p->cn, text);
+    }
+    if (now_s > p->not_after) {
+        clock_text_s(p->not_after, text);
+        return fault_set(f, CE_CERT_EXPIRED, "the certificate of %s ended at %s (RFC 5280 4.1.2.5); renew it by EST", p->cn, text);
+    }
+    return CE_OK;
+}
+
+static enum err judge_state(const struct peer *p, const struct judge_facts *facts, struct fault *f)
+{
+    if (facts->ident_blocked)
+        return p->kind == PEER_BACKEND
+                   ? fault_set(f, CE_OPERATOR_REMOVED, "%s has been removed", p->cn)
+                   : fault_set(f, CE_DEVICE_REVOKED, "%s is blocked (revoked, suspended or decommissioned): cradle device show %s", p->cn, p->cn);
+    if (facts->cert_revoked)
+        return fault_set(f, CE_CERT_REVOKED, "the certificate of %s is revoked", p->cn);
+    if (facts->line_suspended)
+        return fault_set(f, CE_LINE_FORBIDDEN, "the product line %s of %s is suspended", p->line, p->cn);
+    if (!facts->live && facts->age_ms > facts->refuse_ms)
+        return fault_set(f, CE_STALE, "the revocation snapshot is %lld s old, more than %lld s: new logins are refused (cradle-edge -s)",
+                         (long long)facts->age_ms / 1000, (long long)facts->refuse_ms / 1000);
+    return CE_OK;
+}
+
+enum err judge_peer(const struct peer *p, const struct judge_trust *trust, const char *client_id, const struct judge_facts *facts,
+                    struct fault *f)
+{
+    if (p->kind == PEER_FOREIGN)
+        return fault_set(f, CE_CERT_FOREIGN, "the certificate of %s was issued by none of this site's issuing CAs", p->cn);
+    if (!p->client_auth)
+        return fault_set(f, CE_CERT_FOREIGN, "the certificate of %s is not for clients (RFC 5280 4.2.1.12: no clientAuth)", p->cn);
+    if (p->kind == PEER_BACKEND && !backend_listed(trust, p->cn))
+        return fault_set(f, CE_ROLE_FORBIDDEN, "%s is no backend client of this broker (plugin_opt_backend_names)", p->cn);
+    enum err e = judge_dates(p, facts->now_s, f);
+    if (!e)
+        e = judge_state(p, facts, f);
+    if (!e && (!client_id || strcmp(client_id, p->cn) != 0))
+        e = fault_set(f, CE_NAME_MISMATCH, "the client id is not the certificate's common name %s", p->cn);
+    return e;
+}

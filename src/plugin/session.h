@@ -1,0 +1,48 @@
+/* session.h: the table of connections that the plugin has admitted, found by the broker's client pointer, by identity and by
+ * certificate, with the time at which each certificate ends. Sized by the connected clients. Main thread only; calls no broker.
+ *
+ * An ended session leaves a small memory of its identity, so that its will (checked by the broker when the TLS object is
+ * gone) and its offline queue can be judged by name.
+ */
+#ifndef CRADLE_PLUGIN_SESSION_H
+#define CRADLE_PLUGIN_SESSION_H
+
+#include "plugin/judge.h"
+
+struct session {
+    const void *client;       /* the broker's pointer, compared and never followed here */
+    struct peer peer;
+    char addr[64];
+    bool kicked;              /* its end is ours: no take-over, no will */
+    uint32_t sweep;           /* number of the last sweep that met it */
+    size_t heap_at;           /* place in the heap of ends */
+    struct session *by_client, *by_ident, *by_cert; /* chains */
+};
+
+struct session_table; /* opaque */
+
+struct session_table *session_table_new(void);  /* never NULL */
+void session_table_free(struct session_table *t);
+size_t session_count(const struct session_table *t);
+
+/* A new login; an older entry for the same pointer is dropped. */
+struct session *session_add(struct session_table *t, const void *client, const struct peer *p, const char *addr);
+struct session *session_find(struct session_table *t, const void *client);                       /* NULL: not admitted */
+struct session *session_by_ident(struct session_table *t, const uint8_t key[SNAPSHOT_KEY]);     /* any of the identity's */
+struct session *session_ident_next(struct session *s);                                          /* another one, NULL at the end */
+struct session *session_by_cert(struct session_table *t, const uint8_t key[SNAPSHOT_KEY]);
+struct session *session_cert_next(struct session *s);
+void session_remove(struct session_table *t, struct session *s);
+
+/* The session whose certificate ends first; NULL when there is none. */
+struct session *session_first_end(struct session_table *t);
+
+/* Walks all sessions in pieces: returns the next that this sweep has not met, NULL at the end. begin starts a new sweep; sessions
+ * may come and go in between (those that come later were judged at their login). */
+void session_sweep_begin(struct session_table *t);
+struct session *session_sweep_next(struct session_table *t);
+
+/* Memory of ended, honest sessions (not of kicked ones): kind of the identity that ended last, PEER_FOREIGN: not known. */
+enum peer_kind session_gone_kind(struct session_table *t, const uint8_t ident_key[SNAPSHOT_KEY]);
+
+#endif
