@@ -1,0 +1,38 @@
+/* hold.h: the state folder's snapshot and tail, written by cradle-edge alone: what is verified is kept, what is not never replaces what
+ * was. The consumer's side is snap/snapfile.h. One thread.
+ */
+#ifndef CRADLE_EDGE_HOLD_H
+#define CRADLE_EDGE_HOLD_H
+
+#include "base/file.h"
+#include "crypt/hash.h"
+#include "snap/snapfile.h"
+#include "wire/snapshot.h"
+
+struct hold {
+    char dir[PATH_MAX_LEN];
+    uint8_t pub[SNAP_PUB];
+    char vector[SNAPSHOT_VECTOR_MAX + 1]; /* "" : nothing is held yet */
+    int64_t at_ms, seen_mono_ms;          /* of the newest verified word */
+    int64_t made_ms;
+    uint32_t n_certs, n_idents, n_lines;
+    int tail_fd;
+    int64_t tail_len;                     /* bytes */
+    int new_fd;                           /* snapshot that is arriving, -1 none */
+};
+
+/* Takes up what the folder holds: a valid snapshot and its tail, cut after the last frame that verifies. A folder without a valid
+ * snapshot is CE_OK with an empty vector (f->text says why, when there was a bad one). CE_IO. */
+MUST_USE enum err hold_open(struct hold *h, const char *dir, const uint8_t pub[SNAP_PUB], struct fault *f);
+void hold_close(struct hold *h);
+
+/* A snapshot arrives: header (CE_BAD_SIGNATURE, CE_VECTOR_LOWER), body in pieces; with the last one it is verified whole and put in
+ * force by rename, with a new tail. On any error it is dropped and the old one stays. */
+MUST_USE enum err hold_snapshot(struct hold *h, const struct snapshot_header *head, struct fault *f);
+MUST_USE enum err hold_body(struct hold *h, struct span bytes, bool last, struct fault *f);
+void hold_abandon(struct hold *h); /* the connection broke inside a snapshot */
+/* Verifies and appends one frame. CE_BAD_SIGNATURE, CE_VECTOR_LOWER, CE_BAD_FRAME (does not follow), CE_IO, CE_DISK_FULL. */
+MUST_USE enum err hold_frame(struct hold *h, const struct snapshot_frame *fr, struct fault *f);
+int64_t hold_age_ms(const struct hold *h); /* INT64_MAX: nothing held; otherwise as snap_age_ms */
+
+#endif
