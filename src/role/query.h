@@ -15,6 +15,7 @@ MUST_USE enum err query_open(const char *db_path, const char *log_dir, struct qu
 void query_close(struct query *q); /* NULL is fine */
 /* Asked about every 10 ms inside a long statement; true ends it with CE_TIMEOUT (the client has gone). May be NULL. */
 void query_set_gone(struct query *q, bool (*gone)(void *ctx, uint64_t rid), void *ctx);
+void query_set_budget(struct query *q, int64_t budget_ms); /* instead of QUERY_BUDGET_MS */
 /* f: MSG_QUERY, body = msg_caller then msg_query. Appends one whole MSG_REPLY frame with the same rid to out, always.
  * CE_BAD_FRAME: the frame is not one of ours (stop the role). */
 MUST_USE enum err query_handle(struct query *q, const struct ipc_frame *f, struct buf *out);

@@ -1,0 +1,160 @@
+/* query_device.c: devices: the list with its filters and prefix search, and one device. */
+#include "role/query_priv.h"
+
+#define CERTS_SHOWN 20 /* of one device, oldest first */
+
+static enum err put_certs(struct query_job *job, struct json_out *j, struct span uid, struct fault *f)
+{
+    struct db_rows r;
+    struct cert_item c;
+    int64_t now_s = clock_now_s();
+    json_arr(j, "certs");
+    query_budget(job->q);
+    query_certs_of(job->q->db, 2, uid, 0, CERTS_SHOWN, &r);
+    while (db_next(&r)) {
+        query_cert_item(&r, &c);
+        json_obj(j, NULL);
+        json_hex(j, "serial", c.serial);
+        json_time_s(j, "not_before", c.not_before);
+        json_time_s(j, "not_after", c.not_after);
+        json_cstr(j, "status", cert_status_text(&c, now_s));
+        json_obj_end(j);
+    }
+    json_arr_end(j);
+    return db_rows_end(&r, f);
+}
+
+static enum err put_device(struct query_job *job, struct json_out *j, const struct device_item *d, struct fault *f)
+{
+    json_obj(j, NULL);
+    json_str(j, "uid", d->uid);
+    json_str(j, "serial", d->serial);
+    json_str(j, "model", d->model);
+    json_str(j, "line", d->line);
+    json_str(j, "batch", d->batch);
+    json_str(j, "country", d->country);
+    json_str(j, "state", d->state);
+    json_int(j, "rev", d->rev);
+    put_time_ms(j, "created_at", d->created_at);
+    put_time_ms(j, "changed_at", d->changed_at);
+    put_time_ms(j, "last_seen", d->last_seen);
+    enum err e = put_certs(job, j, d->uid, f);
+    json_obj_end(j);
+    return e;
+}
+
+static bool wanted(const struct query_job *job, const struct device_item *d)
+{
+    const struct msg_query *m = job->m;
+    return pass(m->line, d->line) && pass(m->model, d->model) && pass(m->batch, d->batch) && pass(m->state, d->state) &&
+           in_scope(job, d->line);
+}
+
+/* Where one page stands: the driving order and the last key seen in it. */
+struct place {
+    enum device_order order;
+    struct span value, from, below;
+    struct span serial, uid; /* last row looked at */
+};
+
+/* A page of one order. *full: the page or its scan is at its end, place says where. */
+static enum err scan(struct query_job *job, struct query_page *p, struct place *at, int64_t *scanned, bool *full, struct fault *f)
+{
+    struct db_rows r;
+    struct device_item d;
+    enum err e = CE_OK;
+    int64_t rows = 0, most = QUERY_SCAN - *scanned;
+    struct span skip_serial = at->serial, skip_uid = at->uid;
+    query_budget(job->q);
+    query_devices(job->q->db, at->order, at->value, at->from, at->below, most, &r);
+    *full = false;
+    while (!e && !*full && db_next(&r)) {
+        rows++;
+        query_device_item(&r, &d);
+        if (at->order == DEVICE_BY_SERIAL && span_eq(d.serial, skip_serial) && span_cmp(d.uid, skip_uid) <= 0)
+            continue;
+        at->uid = arena_copy(&job->arena, d.uid);
+        at->serial = arena_copy(&job->arena, d.serial);
+        bool twice = at->order == DEVICE_BY_SERIAL && d.uid.n >= job->m->q.n && memcmp(d.uid.p, job->m->q.p, job->m->q.n) == 0;
+        if (!twice && wanted(job, &d)) {
+            e = put_device(job, &p->j, &d, f);
+            p->n++;
+        }
+        *full = p->n == job->limit;
+    }
+    enum err end = db_rows_end(&r, f);
+    *full |= rows == most;
+    *scanned += rows;
+    return e ? e : end;
+}
+
+/* The index that selects best; what it does not select is filtered row by row. */
+static void choose(const struct query_job *job, struct place *at)
+{
+    const struct msg_query *m = job->m;
+    const struct { struct span value; enum device_order order; } ways[] = {
+        { m->batch, DEVICE_BY_BATCH }, { m->model, DEVICE_BY_MODEL }, { m->state, DEVICE_BY_STATE }, { m->line, DEVICE_BY_LINE },
+    };
+    at->order = DEVICE_BY_UID;
+    for (size_t i = 0; !m->q.n && i < ARRAY_LEN(ways); i++)
+        if (ways[i].value.n) {
+            at->order = ways[i].order;
+            at->value = ways[i].value;
+            return;
+        }
+    if (!m->q.n && m->scope.n && !memchr(m->scope.p, ',', m->scope.n)) {
+        at->order = DEVICE_BY_LINE;
+        at->value = span_trim(m->scope);
+    }
+}
+
+enum err query_do_devices(struct query_job *job, struct fault *f)
+{
+    struct query_page p;
+    struct place at = { 0 };
+    struct span parts[CURSOR_PARTS];
+    bool there, full;
+    int64_t scanned = 0;
+    enum err e = cursor_get(job, parts, CURSOR_PARTS, &there, f);
+    if (e)
+        return e;
+    choose(job, &at);
+    bool by_serial = there && span_eq_str(parts[0], "s");
+    at.from = there && !by_serial ? text_after(&job->arena, parts[2]) : job->m->q;
+    at.below = job->m->q.n ? text_below(&job->arena, job->m->q) : (struct span){ 0 };
+    page_begin(job, &p);
+    full = false;
+    if (!by_serial)
+        e = scan(job, &p, &at, &scanned, &full, f);
+    if (!e && !full && job->m->q.n) { /* the UIDs are through: now the serial numbers that begin so */
+        at.order = DEVICE_BY_SERIAL;
+        at.serial = by_serial ? parts[1] : (struct span){ 0 };
+        at.uid = by_serial ? parts[2] : (struct span){ 0 };
+        at.from = by_serial ? parts[1] : job->m->q;
+        e = scan(job, &p, &at, &scanned, &full, f);
+    }
+    if (e)
+        return e;
+    struct span end[CURSOR_PARTS] = { span_str(at.order == DEVICE_BY_SERIAL ? "s" : "u"),
+                                      at.order == DEVICE_BY_SERIAL ? at.serial : (struct span){ 0 }, at.uid };
+    struct span next = full ? cursor_put(job, end, CURSOR_PARTS) : (struct span){ 0 };
+    page_end(job, &p, full ? &next : NULL);
+    return CE_OK;
+}
+
+enum err query_do_device(struct query_job *job, struct fault *f)
+{
+    struct db_rows r;
+    struct device_item d;
+    struct json_out j = JSON_OUT(&job->body);
+    enum err e = fault_set(f, CE_UID_UNKNOWN, "no device with UID '" SPAN_FMT "' is registered", SPAN_ARG(job->m->key));
+    query_device(job->q->db, job->m->key, &r);
+    if (db_next(&r)) {
+        query_device_item(&r, &d);
+        job->rev = d.rev;
+        e = in_scope(job, d.line) ? put_device(job, &j, &d, f)
+                                  : fault_set(f, CE_LINE_FORBIDDEN, "the device is of line '" SPAN_FMT "', which is not one of yours", SPAN_ARG(d.line));
+    }
+    enum err end = db_rows_end(&r, f);
+    return end ? end : e;
+}
