@@ -90,7 +90,7 @@ static void request_reply(struct batch *b, const struct item *it, struct request
     if (e) {
         refusal_note(b, e, r->fault.text, r->caller.name.n ? r->caller.name : r->from.cn, r->from.addr, refused_uid(r), r->op->desc->name);
         r->reply = (struct msg_reply){ .code = e, .text = arena_copy(b->arena, span_str(r->fault.text)),
-                                       .retry_s = err_class(e) == ERRC_BUSY ? 5 : 0 };
+                                       .retry_s = r->reply.retry_s ? r->reply.retry_s : err_class(e) == ERRC_BUSY ? 5 : 0 };
     }
     stats_observe(&b->core->stats.request, clock_mono_us() - it->queued_us);
     if ((r->op->flags & OP_SILENT) || b->work->deferred)
