@@ -48,10 +48,10 @@ static void finish_end(void *data, bool committed)
     enrollment_later(e);
 }
 
-static void finish_begin(struct batch *b, struct enrollment *e)
+/* Comes last: the answers, which point into e, leave before finish_end frees it. */
+static void finish_decided(struct batch *b, struct enrollment *e)
 {
-    if (e->state == ENROLLMENT_SIGNED || e->state == ENROLLMENT_FAILED)
-        e->path->n_open--;
+    e->path->n_open--;
     e->state = ENROLLMENT_DONE;
     batch_then(b, finish_end, e);
 }
@@ -116,10 +116,10 @@ static enum err finish_failed(struct batch *b, struct enrollment *e, struct faul
 {
     struct intent_row i = { .kid = span_of(e->kid, sizeof e->kid), .serial = span_of(e->serial, sizeof e->serial), .holder_kind = e->kind,
                             .holder = span_str(e->holder), .spki = span_of(e->spki, SHA256_LEN), .not_after = e->not_after };
-    finish_begin(b, e);
     enum err err = intent_close(b, &i, f);
     if (!err)
         answer_refused(b, e, &e->fault);
+    finish_decided(b, e);
     return err;
 }
 
@@ -217,17 +217,15 @@ static enum err finish_signed(struct batch *b, struct enrollment *e, struct faul
 {
     struct fault refusal;
     struct core_stats *stats = core_stats(b->core);
-    finish_begin(b, e);
     enum err err = cert_write(b, e, &refusal, f);
-    if (err)
-        return err;
-    if (refusal.code)
+    if (!err && refusal.code)
         answer_refused(b, e, &refusal);
-    else
+    else if (!err)
         answer_cert(b, e);
-    *(e->kind == CERT_HOLDER_DEVICE ? &stats->issued_device : &stats->issued_infra) += 1;
-    stats->renewed += e->renew;
-    return CE_OK;
+    finish_decided(b, e);
+    *(e->kind == CERT_HOLDER_DEVICE ? &stats->issued_device : &stats->issued_infra) += !err;
+    stats->renewed += !err && e->renew;
+    return err;
 }
 
 /* -- the signer's answer ------------------------------------------------------------------------------------------------------------------- */
