@@ -177,7 +177,7 @@ enum err front_new(const struct front_config *config, struct front **out, struct
     struct front *fr = mem_calloc(1, sizeof *fr);
     fr->config = *config;
     fr->requests = FRONT_MAP(struct front_req *);
-    fr->conns = FRONT_MAP(struct front_conn *);
+    fr->conns = front_conns_map();
     fr->idents = FRONT_MAP(struct front_ident);
     fr->blocked = FRONT_MAP(struct front_blocked);
     fr->certs = front_cert_cache_new();
@@ -206,7 +206,7 @@ void front_free(struct front *fr)
         query_lost(fr, i);
     if (fr->http)
         evhttp_free(fr->http);
-    front_conns_free(fr);
+    front_map_free(&fr->conns);
     if (fr->sweep)
         event_free(fr->sweep);
     for (size_t i = 0; i < FRONT_CAS; i++)

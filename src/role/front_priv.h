@@ -111,7 +111,7 @@ struct front {
     size_t next_query;
     uint64_t next_rid;
     struct front_map requests;       /* rid -> struct front_req * */
-    struct front_map conns;          /* bufferevent -> struct front_conn * */
+    struct front_map conns;          /* input buffer -> struct front_conn */
     struct front_map idents;         /* name -> struct front_ident */
     struct front_map blocked;        /* kid || serial -> struct front_blocked */
     uint64_t blocked_changes;        /* PUSH_CERTs seen: an OCSP answer asked for before one is not cached */
@@ -144,8 +144,8 @@ enum err front_blocked(const struct front *fr, const struct front_who *w);
 /* front_conn.c: connections whose request has not arrived in time */
 struct bufferevent *front_conn_new(struct event_base *base, void *fr);
 void front_conn_arrived(struct front *fr, struct evhttp_request *http);
+struct front_map front_conns_map(void);
 void front_conns_sweep(struct front *fr, int64_t now_ms);
-void front_conns_free(struct front *fr);
 
 /* front_rest.c, front_query.c */
 /* The path parameter, judged by what it names (handler->param): a UID, a name, or a serial (hex in, bytes out). */
