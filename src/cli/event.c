@@ -117,7 +117,7 @@ static enum err follow_page(struct cli *c, struct buf *after, bool print, int64_
     return CE_OK;
 }
 
-/* Without --after: from now on. The present vector is in the status. */
+/* Without --after: from now on. Where the stream stands now is in the status. */
 static enum err follow_begin(struct cli *c, struct buf *after, struct fault *f)
 {
     CLEANUP(net_reply_free) struct net_reply r = { 0 };
@@ -131,10 +131,7 @@ static enum err follow_begin(struct cli *c, struct buf *after, struct fault *f)
     enum err e = cli_call(c, "GET", "/api/v1/status", (struct span){ 0 }, &r, f);
     if (e || (e = cli_json(&r, &o, f)))
         return e;
-    const char *vector = json_path_str(o, "vector", NULL);
-    if (!vector)
-        return fault_set(f, CE_INTERNAL, "the status holds no vector; give --after or --from-start");
-    buf_put_str(after, vector);
+    buf_printf(after, "%lld:%lld", (long long)json_path_int(o, "slot", 1), (long long)json_path_int(o, "nseq", 0));
     return CE_OK;
 }
 

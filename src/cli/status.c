@@ -1,0 +1,253 @@
+/* status.c: `cradle status` for a tired person: what is wrong comes first, then what is there. And `cradle metrics`. */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "crypt/cert.h"
+#include "crypt/crl.h"
+
+#define SOON_S (30 * 86400)
+#define FINDINGS_MAX 64
+
+struct status {
+    struct cli *c;
+    json_t *o;                 /* the service's own words; owned */
+    int64_t now_ms;
+    struct { bool alarm; char text[200]; } found[FINDINGS_MAX];
+    int nfound, nalarms;
+};
+
+static void find(struct status *s, bool alarm, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static void find(struct status *s, bool alarm, const char *fmt, ...)
+{
+    va_list ap;
+    if (s->nfound == FINDINGS_MAX)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(s->found[s->nfound].text, sizeof s->found[0].text, fmt, ap);
+    va_end(ap);
+    s->found[s->nfound++].alarm = alarm;
+    s->nalarms += alarm;
+}
+
+/* "3 s", "12 min", "5 h", "40 days" */
+static const char *span_text(int64_t ms, char *out, size_t cap)
+{
+    int64_t s = ms < 0 ? 0 : ms / 1000;
+    if (s < 120)
+        snprintf(out, cap, "%lld s", (long long)s);
+    else if (s < 7200)
+        snprintf(out, cap, "%lld min", (long long)(s / 60));
+    else if (s < 2 * 86400)
+        snprintf(out, cap, "%lld h", (long long)(s / 3600));
+    else
+        snprintf(out, cap, "%lld days", (long long)(s / 86400));
+    return out;
+}
+
+static int64_t ago_ms(const struct status *s, const json_t *o, const char *key)
+{
+    int64_t at;
+    return clock_parse_ms(span_str(json_path_str(o, key, "")), &at) == CE_OK ? s->now_ms - at : -1;
+}
+
+/* -- what may be wrong ------------------------------------------------------------------------------------------------------ */
+static void check_counters(struct status *s)
+{
+    static const struct { const char *key; int64_t above; bool alarm; const char *text; } rows[] = {
+        { "counters.clock_behind_ms", 0, true, "the clock is behind the last event by %lld ms: nothing is issued; set the clock" },
+        { "counters.batches_failed_total", 0, true, "the database did not take %lld batches since the start; look at cradled's log" },
+        { "counters.signer_failures_total", 0, false, "the signer failed %lld requests since the start; look at cradled's log" },
+        { "counters.queue_depth", 1000, false, "%lld requests wait for the core" },
+        { "counters.cert_orphans_total", 0, false, "%lld certificates were never finished and are closed (a crash while signing)" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int64_t v = json_path_int(s->o, rows[i].key, 0);
+        char text[200];
+        if (v <= rows[i].above)
+            continue;
+        const char *at = strstr(rows[i].text, "%lld");
+        snprintf(text, sizeof text, "%.*s%lld%s", (int)(at - rows[i].text), rows[i].text, (long long)v, at + 4);
+        find(s, rows[i].alarm, "%s", text);
+    }
+    int64_t behind = json_path_int(s->o, "counters.log_size", 0) - json_path_int(s->o, "counters.log_published_size", 0);
+    if (behind > 100000)
+        find(s, false, "the published checkpoint is %lld leaves behind", (long long)behind);
+}
+
+static void check_edges(struct status *s)
+{
+    size_t i;
+    json_t *e;
+    char t[32];
+    json_array_foreach(json_object_get(s->o, "edges"), i, e) {
+        if (json_is_true(json_object_get(e, "stale")))
+            find(s, true, "edge %s: its snapshot is stale (heard of %s ago); it will refuse new logins", json_path_str(e, "name", "?"),
+                 span_text(ago_ms(s, e, "seen_at"), t, sizeof t));
+    }
+}
+
+static void check_end(struct status *s, const char *what, int64_t end_s, const char *then)
+{
+    int64_t left = end_s - s->now_ms / 1000;
+    char t[32];
+    if (left < 0)
+        find(s, true, "%s ended %s ago; %s", what, span_text(-left * 1000, t, sizeof t), then);
+    else if (left < SOON_S)
+        find(s, false, "%s ends in %s; %s", what, span_text(left * 1000, t, sizeof t), then);
+}
+
+/* The site's own certificates, where its folder is at hand and may be read. */
+static void check_certificates(struct status *s)
+{
+    static const struct { const char *file, *then; } rows[] = {
+        { "ca/root.pem", "the site must be founded anew before that" },
+        { "ca/device.pem", "a new issuing CA is needed" },
+        { "ca/infra.pem", "a new issuing CA is needed" },
+        { "ca/device-ocsp.pem", "a new OCSP responder is needed" },
+        { "ca/infra-ocsp.pem", "a new OCSP responder is needed" },
+        { "tls/server.pem", "a new TLS server certificate is needed" },
+    };
+    char path[PATH_MAX_LEN];
+    for (size_t i = 0; s->c->site[0] && i < ARRAY_LEN(rows); i++) {
+        CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
+        struct cert cert;
+        path_join(path, "%s/%s", s->c->site, rows[i].file);
+        if (cert_load(path, &der, &cert, NULL) == CE_OK)
+            check_end(s, rows[i].file, cert.not_after, rows[i].then);
+    }
+    CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
+    CLEANUP(buf_free) struct buf list = BUF_INIT(1u << 20);
+    struct cert cert;
+    struct crl crl;
+    if (cert_load(s->c->net_cfg.cert, &der, &cert, NULL) == CE_OK)
+        check_end(s, "your own certificate", cert.not_after, "renew it: cradle operator renew");
+    path_join(path, "%s/pub/crl/root/0.crl", s->c->site);
+    if (s->c->site[0] && file_read(path, &list) == CE_OK && crl_parse(buf_span(&list), &crl, NULL) == CE_OK)
+        check_end(s, "the root's CRL", crl.next_update, "make a new one: cradle root crl");
+}
+
+/* -- the page --------------------------------------------------------------------------------------------------------------- */
+static void print_devices(const struct status *s)
+{
+    const char *state;
+    json_t *v;
+    int64_t all = 0;
+    bool any = false;
+    json_object_foreach(json_object_get(s->o, "devices"), state, v)
+        all += (int64_t)json_integer_value(v);
+    printf("Devices    %lld", (long long)all);
+    json_object_foreach(json_object_get(s->o, "devices"), state, v) {
+        if (!json_integer_value(v))
+            continue;
+        enum cli_tint t = tint_state(state);
+        printf("%s %lld %s%s%s", any ? "," : ":", (long long)json_integer_value(v), t ? cli_tint(s->c, t) : "", state, t ? cli_tint(s->c, TINT_NONE) : "");
+        any = true;
+    }
+    putchar('\n');
+}
+
+static void print_edges(const struct status *s)
+{
+    size_t i;
+    json_t *e;
+    char a[32], b[32];
+    json_array_foreach(json_object_get(s->o, "edges"), i, e) {
+        int64_t seen = ago_ms(s, e, "seen_at"), acked = ago_ms(s, e, "acked_at");
+        bool stale = json_is_true(json_object_get(e, "stale"));
+        printf("%-10s %s: %s%s%s, heard of %s ago, last acknowledged a change %s ago\n", i ? "" : "Edges", json_path_str(e, "name", "?"),
+               cli_tint(s->c, stale ? TINT_BAD : TINT_GOOD), stale ? "stale" : "fresh", cli_tint(s->c, TINT_NONE),
+               seen < 0 ? "never" : span_text(seen, a, sizeof a), acked < 0 ? "never" : span_text(acked, b, sizeof b));
+    }
+    if (!json_array_size(json_object_get(s->o, "edges")))
+        puts("Edges      none has reported yet");
+}
+
+static void print_refusals(const struct status *s)
+{
+    const char *reason;
+    json_t *v;
+    const char *sep = "Refused    ";
+    json_object_foreach(json_object_get(s->o, "refused"), reason, v) {
+        printf("%s%s %lld", sep, reason, (long long)json_integer_value(v));
+        sep = ", ";
+    }
+    puts(sep[0] == ',' ? " (since the start)" : "Refused    nothing since the start");
+}
+
+static void print_page(const struct status *s)
+{
+    char t[32];
+    const struct cli *c = s->c;
+    bool bad = s->nalarms > 0;
+    printf("%s%s%s  %s\n", cli_tint(c, bad ? TINT_BAD : TINT_GOOD), bad ? "ALARM" : s->nfound ? "WARNING" : "OK", cli_tint(c, TINT_NONE), c->net_cfg.base);
+    for (int pass = 1; pass >= 0; pass--)
+        for (int i = 0; i < s->nfound; i++)
+            if (s->found[i].alarm == (pass == 1))
+                printf("  %s%s%s %s\n", cli_tint(c, pass ? TINT_BAD : TINT_WARN), pass ? "alarm:" : "warning:", cli_tint(c, TINT_NONE), s->found[i].text);
+    printf("Service    version %s, up for %s, %lld requests waiting\n", json_path_str(s->o, "version", "?"),
+           span_text(json_path_int(s->o, "uptime_s", 0) * 1000, t, sizeof t), (long long)json_path_int(s->o, "counters.queue_depth", 0));
+    print_devices(s);
+    printf("Issued     %lld device certificates (%lld renewals), %lld revoked or held, since the start\n",
+           (long long)json_path_int(s->o, "counters.certs_issued_device_total", 0), (long long)json_path_int(s->o, "counters.certs_renewed_total", 0),
+           (long long)json_path_int(s->o, "counters.certs_revoked_total", 0));
+    printf("Cut off    %lld certificates and %lld identities in the revocation snapshot\n", (long long)json_path_int(s->o, "counters.stream_certs", 0),
+           (long long)json_path_int(s->o, "counters.stream_identities", 0));
+    printf("Evidence   %lld leaves, the published checkpoint covers %lld\n", (long long)json_path_int(s->o, "counters.log_size", 0),
+           (long long)json_path_int(s->o, "counters.log_published_size", 0));
+    print_edges(s);
+    print_refusals(s);
+}
+
+static void print_json(const struct status *s)
+{
+    CLEANUP(json_decref_p) json_t *found = json_array();
+    for (int i = 0; i < s->nfound; i++)
+        json_array_append_new(found, json_pack("{s:b,s:s}", "alarm", s->found[i].alarm, "text", s->found[i].text));
+    json_object_set(s->o, "findings", found);
+    cli_print_json(s->o);
+}
+
+static enum err status_run(struct cli *c, struct fault *f)
+{
+    struct status s = { .c = c, .now_ms = clock_now_ms() };
+    CLEANUP(net_reply_free) struct net_reply r = { 0 };
+    CLEANUP(json_decref_p) json_t *o = NULL;
+    enum err e = cli_call(c, "GET", "/api/v1/status", (struct span){ 0 }, &r, f);
+    if (e || (e = cli_json(&r, &o, f)))
+        return e;
+    s.o = o;
+    check_counters(&s);
+    check_edges(&s);
+    check_certificates(&s);
+    if (c->json)
+        print_json(&s);
+    else if (!c->quiet)
+        print_page(&s);
+    if (cli_flag(c, "--check") && s.nalarms)
+        return fault_set(f, CE_STALE, "%d alarm%s: %s", s.nalarms, s.nalarms > 1 ? "s" : "", s.found[0].text);
+    return CE_OK;
+}
+static const struct verb_opt status_opts[] = { { "--check", NULL, "exit code 7 when there is an alarm, for monitoring", false } };
+const struct verb verb_status = {
+    .name = "status", .args = "", .help = "is everything well? alarms first", .example = "cradle status\ncradle status --check --quiet || mail -s cradle ops < /dev/null",
+    VERB_OPTS(status_opts), .run = status_run,
+};
+
+static enum err metrics_run(struct cli *c, struct fault *f)
+{
+    CLEANUP(net_reply_free) struct net_reply r = { 0 };
+    enum err e = cli_call(c, "GET", "/metrics", (struct span){ 0 }, &r, f);
+    if (!e && c->json) {
+        CLEANUP(json_decref_p) json_t *o = json_pack("{s:s%}", "metrics", (const char *)r.body.data, r.body.len);
+        cli_print_json(o);
+    } else if (!e)
+        fwrite(r.body.data, 1, r.body.len, stdout);
+    return e;
+}
+const struct verb verb_metrics = { .name = "metrics", .args = "", .help = "print the counters for Prometheus", .run = metrics_run };
