@@ -169,11 +169,8 @@ static void link_peer(struct role_link *l, const struct msg_role_peer *m, int fd
 
 static void link_lost(struct role_link *l, const struct msg_role_lost *m)
 {
-    char name[17];
-    if (span_to_cstr(m->role, name, sizeof name))
-        link_bad(MSG_ROLE_LOST);
     if (l->ev.lost)
-        l->ev.lost(l->ev.ctx, role_find(name), (unsigned)m->index, m->why);
+        l->ev.lost(l->ev.ctx, m->role, (unsigned)m->index, m->why);
 }
 
 static void link_dispatch(struct role_link *l, const struct ipc_frame *f, int passed)

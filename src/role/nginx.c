@@ -37,6 +37,16 @@ static const struct problem {
     { 504, 503, CE_TIMEOUT, "the answer took longer than allowed" },
 };
 
+/* Inside nginx' single quotes. */
+static void put_quoted(struct buf *b, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '\'' || *text == '\\')
+            buf_put_u8(b, '\\');
+        buf_put_u8(b, (uint8_t)*text);
+    }
+}
+
 static void put_problems(struct buf *b)
 {
     for (size_t i = 0; i < ARRAY_LEN(problems); i++) {
@@ -47,10 +57,13 @@ static void put_problems(struct buf *b)
                    "    location @problem_%d {\n"
                    "      internal;\n      default_type application/problem+json;\n"
                    "      add_header X-Cradle-Reason %s always;\n%s"
-                   "      return %d '{\"type\":\"urn:cradle:problem:%s\",\"title\":\"%s\",\"status\":%d,\"detail\":\"%s\","
-                   "\"reason\":\"%s\",\"instance\":\"$request_id\"}\\n';\n    }\n",
+                   "      return %d '{\"type\":\"urn:cradle:problem:%s\",\"title\":\"",
                    p->status, reason, p->answer == 503 || p->answer == 429 ? "      add_header Retry-After 1 always;\n" : "",
-                   p->answer, reason, err_text(p->code), p->answer, p->detail, reason);
+                   p->answer, reason);
+        put_quoted(b, err_text(p->code));
+        buf_printf(b, "\",\"status\":%d,\"detail\":\"", p->answer);
+        put_quoted(b, p->detail);
+        buf_printf(b, "\",\"reason\":\"%s\",\"instance\":\"urn:cradle:request:$request_id\"}\n';\n    }\n", reason);
     }
 }
 

@@ -41,8 +41,8 @@ struct role_events {
     void (*drain)(void *ctx, int64_t deadline_ms);
     /* The link is closed: exit from the loop now (event_base_loopbreak is called already). */
     void (*stop)(void *ctx);
-    /* core only: a role died and is being restarted. */
-    void (*lost)(void *ctx, enum role role, unsigned index, struct span why);
+    /* core only: a role ("front", "tls" …) died and is being restarted. */
+    void (*lost)(void *ctx, struct span role, unsigned index, struct span why);
 };
 
 struct role_link;

@@ -85,10 +85,10 @@ bool settings_own_tls(const struct settings *s) { return strcmp(s->tls, "nginx")
 
 static void base_url(const char *scheme, const char *host, int64_t port, int64_t usual, char *out)
 {
-    if (port == usual)
-        snprintf(out, SETTINGS_URL_MAX, "%s://%s", scheme, host);
-    else
-        snprintf(out, SETTINGS_URL_MAX, "%s://%s:%d", scheme, host, (int)port);
+    bool bare_v6 = strchr(host, ':') && host[0] != '[';
+    int n = snprintf(out, SETTINGS_URL_MAX, "%s://%s%s%s", scheme, bare_v6 ? "[" : "", host, bare_v6 ? "]" : "");
+    if (port != usual)
+        snprintf(out + n, SETTINGS_URL_MAX - (size_t)n, ":%d", (int)port);
 }
 
 void settings_http_url(const struct settings *s, char *out)
