@@ -1,0 +1,40 @@
+#!/bin/sh
+# install.sh: make install puts everything where a distribution expects it; units verify and are confined; manual pages lint.
+cd "$(dirname "$0")/../.." || exit 1
+T=$(mktemp -d /tmp/cradle-install-XXXXXX)
+trap 'rm -rf "$T"' EXIT
+n=0 bad=0
+ok() { n=$((n + 1)); if [ "$1" = 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; bad=1; sed 's/^/# /' "$T/out" 2>/dev/null | tail -n 20; fi; }
+
+make -s install DESTDIR="$T/root" PREFIX=/usr >"$T/out" 2>&1; ok $? "make install with DESTDIR"
+for f in bin/cradled bin/cradle bin/cradle-agent bin/cradle-edge lib/cradle/cradle_mosquitto.so lib/libcradle-dev.a include/cradle/dev.h \
+    include/cradle/snapshot.h lib/pkgconfig/cradle-dev.pc lib/systemd/system/cradled.service lib/systemd/system/cradle-edge.service \
+    lib/systemd/system/cradle-agent.service lib/sysusers.d/cradle.conf lib/tmpfiles.d/cradle.conf share/man/man8/cradled.8 \
+    share/man/man5/cradled.conf.5 share/man/man1/cradle.1 share/man/man1/cradle-device.1 share/doc/cradle/LICENSE; do
+    [ -s "$T/root/usr/$f" ]; ok $? "/usr/$f"
+done
+! grep -rlE '@[A-Z]+@' "$T/root/usr/lib/systemd" "$T/root/usr/lib/pkgconfig" >"$T/out"; ok $? "no unfilled names in units and pkg-config files"
+PKG_CONFIG_PATH=$T/root/usr/lib/pkgconfig pkg-config --define-variable=prefix="$T/root/usr" --cflags --libs cradle-dev >"$T/out"; ok $? "pkg-config finds cradle-dev"
+printf '#include <cradle/dev.h>\n#include <cradle/snapshot.h>\nint main(void) { return 0; }\n' >"$T/a.c"
+cc -o "$T/a" "$T/a.c" $(cat "$T/out") >"$T/out" 2>&1; ok $? "a program compiles and links by it"
+
+# the same with a prefix that exists, because systemd looks for the programs
+make -s install PREFIX="$T/usr" >"$T/out" 2>&1; ok $? "make install with PREFIX"
+for u in cradled cradle-edge cradle-agent; do
+    f=$T/usr/lib/systemd/system/$u.service
+    for k in NoNewPrivileges=yes ProtectSystem=strict PrivateTmp=yes MemoryDenyWriteExecute=yes CapabilityBoundingSet= SystemCallFilter= LimitCORE=0; do
+        grep -q "^$k" "$f" || echo "$u: $k"
+    done
+    if command -v systemd-analyze >/dev/null; then
+        systemd-analyze verify --man=no --recursive-errors=no "$f" 2>&1 || echo "$u: verify"
+        systemd-analyze security --offline=yes --threshold=45 --no-pager "$f" >/dev/null || echo "$u: exposed"
+    fi
+done >"$T/out" 2>&1
+! [ -s "$T/out" ]; ok $? "the units verify and are confined"
+if command -v mandoc >/dev/null; then
+    mandoc -Tlint -Wwarning "$T"/usr/share/man/man*/* >"$T/out" 2>&1; ok $? "manual pages have no warnings"
+fi
+for k in $(sed -n 's/^CFG([A-Z_]*, \([a-z_]*\),.*/\1/p' src/role/cradled.def); do grep -q "^\.It Va $k\$" "$T/usr/share/man/man5/cradled.conf.5" || echo "$k"; done >"$T/out"
+[ ! -s "$T/out" ]; ok $? "cradled.conf(5) names every key"
+echo "1..$n"
+exit $bad
