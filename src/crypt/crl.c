@@ -81,6 +81,18 @@ static enum err crl_put_entries(const struct ca *ca, const struct crl_request *r
     return buf_err(out);
 }
 
+/* Only where the list is partitioned: a CRL with a scope does not cover certificates without a CDP, such as the root's own. */
+static void crl_put_idp(const char *url, struct buf *out)
+{
+    struct ext_mark x = ext_begin(out, EXT_IDP, true);
+    size_t idp = der_begin(out, DER_SEQUENCE), name = der_begin(out, DER_CONTEXT_CONS(0)), full = der_begin(out, DER_CONTEXT_CONS(0));
+    der_put(out, DER_CONTEXT(6), span_str(url));
+    der_end(out, full);
+    der_end(out, name);
+    der_end(out, idp);
+    ext_end(out, x);
+}
+
 static void crl_put_extensions(const struct ca *ca, const struct crl_request *r, struct buf *out)
 {
     char url[CA_URL_OUT];
@@ -90,13 +102,8 @@ static void crl_put_extensions(const struct ca *ca, const struct crl_request *r,
     struct ext_mark x = ext_begin(out, EXT_CRL_NUMBER, false);
     der_put_small(out, r->number);
     ext_end(out, x);
-    x = ext_begin(out, EXT_IDP, true);
-    size_t idp = der_begin(out, DER_SEQUENCE), name = der_begin(out, DER_CONTEXT_CONS(0)), full = der_begin(out, DER_CONTEXT_CONS(0));
-    der_put(out, DER_CONTEXT(6), span_str(url));
-    der_end(out, full);
-    der_end(out, name);
-    der_end(out, idp);
-    ext_end(out, x);
+    if (ca->n_shards > 1)
+        crl_put_idp(url, out);
     der_end(out, list);
     der_end(out, wrap);
 }

@@ -1,5 +1,5 @@
-/* crl.h: certificate revocation lists, RFC 5280 5: full CRLs, one for each shard (issuing distribution point, critical).
- * Written as a stream of DER with one signature at the end. Not a store: who is revoked is the caller's list.
+/* crl.h: certificate revocation lists, RFC 5280 5: full CRLs, one for each shard (issuing distribution point, critical;
+ * left out when there is one shard only, for that CRL is complete). Written as a stream of DER with one signature at the end. Not a store: who is revoked is the caller's list.
  */
 #ifndef CRADLE_CRYPT_CRL_H
 #define CRADLE_CRYPT_CRL_H
@@ -20,7 +20,8 @@ struct crl_request {
 MUST_USE enum err crl_build(struct ca *ca, const struct crl_request *r, struct buf *out, struct fault *f);
 
 struct crl { /* spans into the DER given */
-    struct span der, tbs, issuer, aki, idp_url, entries;
+    struct span der, tbs, issuer, aki, entries;
+    struct span idp_url; /* empty: a complete CRL */
     uint64_t number;
     int64_t this_update, next_update;
     size_t n_entries;
