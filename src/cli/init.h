@@ -5,12 +5,12 @@
 #include <sys/types.h>
 
 #include "base/name.h"
+#include "cli/secret.h"
 #include "cli/verb.h"
 #include "crypt/ca.h"
 
 #define INIT_SHARDS 16        /* CRL shards of each issuing CA; the same number goes into cradled.conf */
 #define INIT_HOSTS_MAX 512
-#define INIT_SECRET_MIN 12    /* bytes of a passphrase */
 
 struct init {
     struct cli *c;
@@ -22,7 +22,7 @@ struct init {
     int64_t port;                   /* https; http = port + 1, broker = port + 2 */
     int64_t root_s, ca_s, server_s, device_s; /* lifetimes */
     int64_t now_s;
-    char secret[1024];              /* passphrase of the root key; zeroed as soon as the key is written */
+    char secret[SECRET_MAX];              /* passphrase of the root key; zeroed as soon as the key is written */
     const char *pkcs11;             /* URI of the root key in a token, NULL: a file */
     char base_url[CA_URL_MAX];      /* http://HOST:PORT */
     char origin[256];               /* of the log: HOST/NAME */

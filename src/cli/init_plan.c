@@ -1,19 +1,15 @@
 /* init_plan.c: what the new site will be: options, questions on a terminal, the passphrase of the root key. Makes nothing. */
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/mem.h"
 #include "cli/init.h"
+#include "cli/secret.h"
 
 #define PORT_FIRST 8443
 #define PORT_STEP 10
@@ -144,76 +140,12 @@ enum err init_plan(struct init *in, struct fault *f)
     return CE_OK;
 }
 
-/* -- the passphrase ------------------------------------------------------------------------------------------------------- */
-static enum err secret_check(const char *s, struct fault *f)
-{
-    if (strlen(s) < INIT_SECRET_MIN)
-        return fault_set(f, CE_USAGE, "the passphrase must have at least %d characters", INIT_SECRET_MIN);
-    return CE_OK;
-}
-
-static enum err secret_file(struct init *in, const char *path, struct fault *f)
-{
-    struct stat st;
-    if (stat(path, &st))
-        return fault_set(f, CE_NOT_FOUND, "cannot read the passphrase file %s: %s", path, strerror(errno));
-    if (S_ISREG(st.st_mode) && (st.st_mode & 077))
-        return fault_set(f, CE_USAGE, "others may read the passphrase file %s; run: chmod 600 %s", path, path);
-    CLEANUP(buf_free) struct buf text = BUF_INIT(4096);
-    if (file_read(path, &text))
-        return fault_set(f, CE_IO, "cannot read the passphrase file %s: %s", path, strerror(errno));
-    struct span rest = buf_span(&text), line = { 0 };
-    span_cut(&rest, '\n', &line);
-    while (line.n && line.p[line.n - 1] == '\r')
-        line.n--;
-    if (span_to_cstr(line, in->secret, sizeof in->secret))
-        return fault_set(f, CE_USAGE, "the first line of %s is not a passphrase: it is too long or holds a NUL byte", path);
-    return secret_check(in->secret, f);
-}
-
-static bool read_hidden(FILE *tty, const char *prompt, char *out, size_t cap)
-{
-    struct termios was, now;
-    int fd = fileno(tty);
-    if (tcgetattr(fd, &was))
-        return false;
-    now = was;
-    now.c_lflag &= ~(tcflag_t)ECHO;
-    fputs(prompt, tty);
-    fflush(tty);
-    tcsetattr(fd, TCSAFLUSH, &now);
-    bool got = fgets(out, (int)cap, tty) != NULL;
-    tcsetattr(fd, TCSAFLUSH, &was);
-    fputc('\n', tty);
-    out[strcspn(out, "\r\n")] = 0;
-    return got;
-}
-
-static enum err secret_terminal(struct init *in, struct fault *f)
-{
-    FILE *tty = fopen("/dev/tty", "r+e");
-    if (!tty)
-        return fault_set(f, CE_USAGE, "no terminal to ask for a passphrase on; give --passphrase-file");
-    setvbuf(tty, NULL, _IONBF, 0);
-    char again[sizeof in->secret];
-    bool ok = read_hidden(tty, "Passphrase for the root key: ", in->secret, sizeof in->secret) &&
-              read_hidden(tty, "The same again: ", again, sizeof again);
-    bool same = ok && strcmp(in->secret, again) == 0;
-    mem_zero(again, sizeof again);
-    fclose(tty);
-    if (!ok)
-        return fault_set(f, CE_USAGE, "no passphrase was given; nothing was made");
-    return same ? secret_check(in->secret, f) : fault_set(f, CE_USAGE, "the two passphrases differ; nothing was made");
-}
-
 enum err init_secret(struct init *in, struct fault *f)
 {
     const char *path = cli_opt(in->c, "--passphrase-file");
     if (in->pkcs11)
         return path ? fault_set(f, CE_USAGE, "--root-pkcs11 and --passphrase-file exclude each other") : CE_OK;
-    if (path)
-        return secret_file(in, path, f);
-    if (on_terminal())
-        return secret_terminal(in, f);
-    return fault_set(f, CE_USAGE, "the root key needs protection: give --passphrase-file FILE, or --root-pkcs11 URI, or run this on a terminal");
+    if (!path && !on_terminal())
+        return fault_set(f, CE_USAGE, "the root key needs protection: give --passphrase-file FILE, or --root-pkcs11 URI, or run this on a terminal");
+    return secret_read(path, true, in->secret, f);
 }

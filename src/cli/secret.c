@@ -1,0 +1,81 @@
+/* secret.c: see secret.h. */
+#include "cli/secret.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <termios.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+
+static enum err secret_check(const char *s, struct fault *f)
+{
+    if (strlen(s) < SECRET_MIN)
+        return fault_set(f, CE_USAGE, "the passphrase must have at least %d characters", SECRET_MIN);
+    return CE_OK;
+}
+
+static enum err secret_file(const char *path, char *out, struct fault *f)
+{
+    struct stat st;
+    if (stat(path, &st))
+        return fault_set(f, CE_NOT_FOUND, "cannot read the passphrase file %s: %s", path, strerror(errno));
+    if (S_ISREG(st.st_mode) && (st.st_mode & 077))
+        return fault_set(f, CE_USAGE, "others may read the passphrase file %s; run: chmod 600 %s", path, path);
+    CLEANUP(buf_free) struct buf text = BUF_INIT(4096);
+    if (file_read(path, &text))
+        return fault_set(f, CE_IO, "cannot read the passphrase file %s: %s", path, strerror(errno));
+    struct span rest = buf_span(&text), line = { 0 };
+    span_cut(&rest, '\n', &line);
+    while (line.n && line.p[line.n - 1] == '\r')
+        line.n--;
+    if (span_to_cstr(line, out, SECRET_MAX))
+        return fault_set(f, CE_USAGE, "the first line of %s is not a passphrase: it is too long or holds a NUL byte", path);
+    return CE_OK;
+}
+
+static bool read_hidden(FILE *tty, const char *prompt, char *out, size_t cap)
+{
+    struct termios was, now;
+    int fd = fileno(tty);
+    if (tcgetattr(fd, &was))
+        return false;
+    now = was;
+    now.c_lflag &= ~(tcflag_t)ECHO;
+    fputs(prompt, tty);
+    fflush(tty);
+    tcsetattr(fd, TCSAFLUSH, &now);
+    bool got = fgets(out, (int)cap, tty) != NULL;
+    tcsetattr(fd, TCSAFLUSH, &was);
+    fputc('\n', tty);
+    out[strcspn(out, "\r\n")] = 0;
+    return got;
+}
+
+static enum err secret_terminal(bool is_new, char *out, struct fault *f)
+{
+    FILE *tty = fopen("/dev/tty", "r+e");
+    if (!tty)
+        return fault_set(f, CE_USAGE, "no terminal to ask for a passphrase on; give --passphrase-file");
+    setvbuf(tty, NULL, _IONBF, 0);
+    char again[SECRET_MAX];
+    bool got = read_hidden(tty, "Passphrase of the root key: ", out, SECRET_MAX);
+    bool same = true;
+    if (got && is_new) {
+        got = read_hidden(tty, "The same again: ", again, sizeof again);
+        same = got && strcmp(out, again) == 0;
+        mem_zero(again, sizeof again);
+    }
+    fclose(tty);
+    if (!got)
+        return fault_set(f, CE_USAGE, "no passphrase was given; nothing was made");
+    return same ? CE_OK : fault_set(f, CE_USAGE, "the two passphrases differ; nothing was made");
+}
+
+enum err secret_read(const char *path, bool is_new, char *out, struct fault *f)
+{
+    enum err e = path ? secret_file(path, out, f) : secret_terminal(is_new, out, f);
+    return !e && is_new ? secret_check(out, f) : e;
+}

@@ -1,0 +1,14 @@
+/* secret.h: a passphrase from a file that only its owner reads, or from the terminal without echo. Never from the command line. */
+#ifndef CRADLE_CLI_SECRET_H
+#define CRADLE_CLI_SECRET_H
+
+#include "base/span.h"
+
+#define SECRET_MAX 1024
+#define SECRET_MIN 12 /* characters of a new one */
+
+/* path: first line of that file; NULL: asked on /dev/tty, twice when it is a new one, which must have SECRET_MIN characters.
+ * out has SECRET_MAX bytes; the caller zeroes it. CE_USAGE, CE_NOT_FOUND, CE_IO. */
+MUST_USE enum err secret_read(const char *path, bool is_new, char *out, struct fault *f);
+
+#endif
