@@ -108,6 +108,31 @@ $(B)/bench/%: bench/%.c $(TEST_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP -I. $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(TEST_LINK)
 
+# manual pages come out of the programs' own tables
+man: $(PROGRAMS)
+	@mkdir -p $(B)/man
+	$(if $(filter %/cradled,$(PROGRAMS)),$(B)/cradled --man 8 > $(B)/man/cradled.8 && $(B)/cradled --man 5 > $(B)/man/cradled.conf.5)
+	$(B)/cradle --man cradle > $(B)/man/cradle.1
+	for g in $$(sed -n 's/^\.Xr cradle-\([a-z-]*\) 1.*/\1/p' $(B)/man/cradle.1); do $(B)/cradle --man $$g > $(B)/man/cradle-$$g.1 || exit 1; done
+
+UNITS_SYSTEMD := cradled.service cradle-edge.service cradle-agent.service
+fill = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|'
+install: all man
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/cradle $(DESTDIR)$(PREFIX)/lib/pkgconfig \
+	  $(DESTDIR)$(PREFIX)/include/cradle $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d \
+	  $(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(DESTDIR)$(PREFIX)/share/doc/cradle \
+	  $(foreach n,1 5 8,$(DESTDIR)$(PREFIX)/share/man/man$(n))
+	install -m 0755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	$(if $(PLUGIN),install -m 0644 $(PLUGIN) $(DESTDIR)$(PREFIX)/lib/cradle)
+	$(if $(DEVLIB),install -m 0644 $(DEVLIB) $(DESTDIR)$(PREFIX)/lib)
+	install -m 0644 include/cradle/*.h $(DESTDIR)$(PREFIX)/include/cradle
+	$(fill) packaging/cradle-dev.pc > $(DESTDIR)$(PREFIX)/lib/pkgconfig/cradle-dev.pc
+	for u in $(UNITS_SYSTEMD); do $(fill) packaging/$$u > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$u || exit 1; done
+	install -m 0644 packaging/cradle.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/cradle.conf
+	install -m 0644 packaging/cradle.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/cradle.conf
+	for n in 1 5 8; do for p in $(B)/man/*.$$n; do [ ! -e $$p ] || install -m 0644 $$p $(DESTDIR)$(PREFIX)/share/man/man$$n || exit 1; done; done
+	install -m 0644 LICENSE $(wildcard README.md SECURITY.md CHANGELOG.md docs/*.md docs/openapi.yaml) $(DESTDIR)$(PREFIX)/share/doc/cradle
+
 clean:
 	rm -rf build
 

@@ -8,7 +8,7 @@
 #include "role/settings.h"
 
 static const char page8[] =
-    ".Dd $Mdocdate$\n.Dt CRADLED 8\n.Os\n.Sh NAME\n.Nm cradled\n.Nd identity server for devices: registry, CA, EST, OCSP, evidence\n"
+    ".Dd November 20, 2026\n.Dt CRADLED 8\n.Os\n.Sh NAME\n.Nm cradled\n.Nd identity server for devices: registry, CA, EST, OCSP, evidence\n"
     ".Sh SYNOPSIS\n.Nm\n.Op Fl t | T\n.Op Fl c Ar file | Ar site\n.Nm\n.Fl V | h\n"
     ".Sh DESCRIPTION\n.Nm\nruns the site in the folder\n.Ar site\n(default:\n.Ev CRADLE_SITE ) ,\nwhich\n.Xr cradle 1\nmade with\n.Ql cradle init .\n"
     "It stays in the foreground and logs to standard error.\nIts work is split among processes that can do little harm alone: one parent,\n"
@@ -35,7 +35,7 @@ static const char page8[] =
     "Others as in\n.Xr cradle 1 .\n.Sh SEE ALSO\n.Xr cradle 1 ,\n.Xr cradled.conf 5\n";
 
 static const char page5_head[] =
-    ".Dd $Mdocdate$\n.Dt CRADLED.CONF 5\n.Os\n.Sh NAME\n.Nm cradled.conf\n.Nd configuration of cradled\n"
+    ".Dd November 20, 2026\n.Dt CRADLED.CONF 5\n.Os\n.Sh NAME\n.Nm cradled.conf\n.Nd configuration of cradled\n"
     ".Sh DESCRIPTION\nLines of the form\n.Ql key = value .\nA\n.Ql #\nat the start of a line or after white space begins a comment.\n"
     "Unknown, repeated and out-of-range keys are errors.\nTime spans are written\n.Ql 90 ,\n.Ql 15m ,\n.Ql 12h ,\n.Ql 30d\nor\n.Ql 2y .\n"
     ".Ql cradled -T\nprints the effective values,\n.Ql cradled -t\nchecks the file.\n.Sh KEYS\n.Bl -tag -width Ds\n";
