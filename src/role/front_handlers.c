@@ -42,7 +42,7 @@ static const struct front_handler h_edge_stream = { FRONT_CORE, .proto = "edge",
 static const struct front_handler h_edge_report = { FRONT_CORE, .proto = "edge", .media = "application/json", .decode = front_report, .reply = front_reply_report };
 
 static const struct front_handler h_health_get = { FRONT_SELF, REST, .decode = front_health };
-static const struct front_handler h_metrics_get = { FRONT_CORE, REST, .decode = front_metrics, .reply = front_reply_metrics };
+static const struct front_handler h_metrics_get = { FRONT_CORE, REST, .decode = front_metrics, .reply = front_reply_metrics, .local = true };
 
 #define ROUTE(m, p, h, r, b) &h_##h,
 const struct front_handler *const front_handlers[] = {

@@ -49,6 +49,7 @@ struct front_handler {
     const char *location;        /* for front_json: a success is 201 with this path + "/" + the new name */
     const char *what;            /* for front_query: msg_query.what */
     const char *filters;         /* for front_query: query parameters taken, separated by blanks */
+    bool local;                  /* also without certificate, on the plain port, from this host */
 };
 extern const struct front_handler *const front_handlers[]; /* same order as route_table */
 

@@ -232,6 +232,9 @@ static void test_rest(void)
     r = request("GET", "/metrics", "auditor", NULL, NULL);
     ok(r.status == 200 && has(&r, "cradle_front_requests_total{front=\"0\"}") && has(&r, "reason=\"bad-field\""), "metrics hold the front's own counters");
     resp_free(&r);
+    r = request("GET", "/metrics", NULL, "X-Cradle-Port: plain\r\n", NULL);
+    ok(r.status == 401, "on the plain port only for this host");
+    resp_free(&r);
 }
 
 static void test_operator_add(void)
