@@ -57,6 +57,7 @@ int role_front_main(struct role_context *c)
     struct fault f = { 0 };
     const struct role_events events = { .ctx = &p, .peer = on_peer, .drain = on_drain };
     signal(SIGPIPE, SIG_IGN);
+    json_object_seed(0); /* jansson would open /dev/urandom with the first object, inside the jail */
     p.base = event_base_new();
     INVARIANT(p.base);
     enum err e = front_start(&p, c, &f);
