@@ -1,0 +1,162 @@
+/* fold.c: fold(events) = tables. Reads every event of a database in order, applies its payload, and nothing else, to empty tables in
+ * memory, and compares: lines, models, devices and their states, certificates (by SHA-256), their states, keys, operators, CAs.
+ * It is what restore stands on: a state that no event explains would be lost with the tables. Applying: fold_apply.c.
+ */
+#include "core/fold.h"
+
+#include <inttypes.h>
+
+#include "base/mem.h"
+#include "crypt/hash.h"
+#include "store/node.h"
+#include "store/schema.h"
+#include "wire/msg.h"
+
+#define PAGE 1000
+
+struct table {
+    const char *name, *sql; /* rows in key order; the first two columns name the row in a message */
+    int der_column;         /* compared by SHA-256 (the fold knows no more); -1: none */
+};
+
+/* last_seen and presence are observations, idem and report_seen memory of answers, intents and CRL numbers work in progress: no state. */
+static const struct table tables[] = {
+    { "ca", "SELECT name, kid, der, added_at FROM ca ORDER BY name", -1 },
+    { "line", "SELECT name, title, validity_s, clone_policy, suspended, added_at FROM line ORDER BY name", -1 },
+    { "model", "SELECT name, line, title, hw_rev, added_at FROM model ORDER BY name", -1 },
+    { "device", "SELECT uid, serial, model, line, batch, country, created_at, created_by FROM device ORDER BY uid", -1 },
+    { "device_state", "SELECT uid, state, rev, changed_at FROM device_state ORDER BY uid", -1 },
+    { "operator", "SELECT name, role, lines, state, rev, added_at, changed_at FROM operator ORDER BY name", -1 },
+    { "cert", "SELECT kid, serial, holder_kind, holder, profile, spki, not_before, not_after, issued_at, der FROM cert ORDER BY kid, serial", 9 },
+    { "cert_state", "SELECT kid, serial, status, revoked_at, reason, shard, not_after, first_used_at FROM cert_state ORDER BY kid, serial", -1 },
+    { "key", "SELECT spki, holder, holder_kind, added_at, revoked_at FROM key ORDER BY spki", -1 },
+};
+static const int columns[ARRAY_LEN(tables)] = { 4, 6, 5, 8, 4, 7, 10, 8, 5 };
+
+CLEANUP_PTR(json_t, json_decref)
+
+static enum err event_fold(struct db *to, const struct event_row *ev, struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *payload = NULL;
+    if (!ev->payload.n)
+        return CE_OK; /* erased: what it said about the state stands in events that carry no personal data */
+    enum err e = json_parse(ev->payload, &payload, f);
+    if (e)
+        return fault_set(f, CE_LOG_INCONSISTENT, "event %" PRId64 ":%" PRId64 " is not JSON", ev->slot, ev->nseq);
+    e = fold_apply(to, ev, payload, f);
+    if (e && !db_err_fatal(e)) {
+        struct fault why = *f;
+        return fault_set(f, CE_LOG_INCONSISTENT, "event %" PRId64 ":%" PRId64 " (" SPAN_FMT ") does not fit what came before: %.120s", ev->slot,
+                         ev->nseq, SPAN_ARG(ev->kind), why.text);
+    }
+    return e;
+}
+
+/* One slot, a page at a time. */
+static enum err slot_fold(struct db *from, struct db *to, int64_t slot, struct fault *f)
+{
+    int64_t at = 0;
+    for (;;) {
+        struct db_rows r;
+        struct event_row ev;
+        int64_t n = 0;
+        enum err e = CE_OK;
+        event_after(from, slot, at, PAGE, &r);
+        while (!e && db_next(&r)) {
+            event_read(&r, &ev);
+            if (ev.nseq != at + 1)
+                e = fault_set(f, CE_LOG_INCONSISTENT, "slot %" PRId64 ": after event %" PRId64 " comes %" PRId64 ": the stream has a hole", slot, at, ev.nseq);
+            e = e ? e : event_fold(to, &ev, f);
+            at = ev.nseq;
+            n++;
+        }
+        enum err end = db_rows_end(&r, e ? NULL : f);
+        e = e ? e : end;
+        if (e || n < PAGE)
+            return e;
+    }
+}
+
+static enum err all_fold(struct db *from, struct db *to, struct fault *f)
+{
+    int64_t slots[64];
+    size_t n = 0;
+    struct db_rows r;
+    db_rows(from, "SELECT slot FROM node ORDER BY slot", DB_NOARGS, &r);
+    while (db_next(&r) && n < ARRAY_LEN(slots))
+        slots[n++] = db_i64(&r, 0);
+    enum err e = db_rows_end(&r, f);
+    e = e ? e : db_begin(to, f);
+    for (size_t i = 0; !e && i < n; i++)
+        e = slot_fold(from, to, slots[i], f);
+    return e ? e : db_commit(to, f);
+}
+
+static bool column_eq(const struct table *t, const struct db_rows *a, const struct db_rows *b, int col)
+{
+    uint8_t hash[SHA256_LEN];
+    struct span x = db_span(a, col), y = db_span(b, col);
+    if (col != t->der_column)
+        return span_eq(x, y);
+    sha256(x, hash);
+    return span_eq(span_of(hash, sizeof hash), y);
+}
+
+/* Keys are text or bytes: bytes are printed in hex. */
+static void key_print(const struct db_rows *r, char *out, size_t cap)
+{
+    CLEANUP(buf_free) struct buf b = BUF_INIT(0);
+    for (int col = 0; col < 2; col++) {
+        struct span v = db_span(r, col);
+        if (col)
+            buf_put_u8(&b, ' ');
+        if (span_is_utf8(v))
+            buf_put_span(&b, v);
+        else
+            buf_put_hex(&b, v);
+    }
+    snprintf(out, cap, "%s", buf_cstr(&b));
+}
+
+static enum err table_compare(struct db *from, struct db *to, const struct table *t, int ncols, struct fault *f)
+{
+    struct db_rows a, b;
+    enum err e = CE_OK;
+    char key[120];
+    db_rows(from, t->sql, DB_NOARGS, &a);
+    db_rows(to, t->sql, DB_NOARGS, &b);
+    for (;;) {
+        bool more = db_next(&a), folded = db_next(&b);
+        if (more != folded) {
+            key_print(more ? &a : &b, key, sizeof key);
+            e = fault_set(f, CE_LOG_INCONSISTENT, "%s: row %s is only in the %s", t->name, key, more ? "table, no event explains it" : "events");
+        }
+        for (int col = 0; !e && more && col < ncols; col++)
+            if (!column_eq(t, &a, &b, col)) {
+                key_print(&a, key, sizeof key);
+                e = fault_set(f, CE_LOG_INCONSISTENT, "%s: row %s differs in column %d (table '%.24s', events '%.24s')", t->name, key, col + 1,
+                              span_is_utf8(db_span(&a, col)) ? (const char *)db_span(&a, col).p : "bytes",
+                              span_is_utf8(db_span(&b, col)) ? (const char *)db_span(&b, col).p : "bytes");
+            }
+        if (e || !more)
+            break;
+    }
+    struct fault late = { 0 };
+    enum err ea = db_rows_end(&a, &late), eb = db_rows_end(&b, &late);
+    if (!e && (ea || eb)) {
+        *f = late;
+        return ea ? ea : eb;
+    }
+    return e;
+}
+
+enum err core_fold_check(struct db *db, struct fault *f)
+{
+    CLEANUP(db_close_p) struct db *to = NULL;
+    enum err e = db_open("", DB_MEMORY, &to, f);
+    e = e ? e : schema_create(to, f);
+    e = e ? e : all_fold(db, to, f);
+    for (size_t i = 0; !e && i < ARRAY_LEN(tables); i++)
+        e = table_compare(db, to, &tables[i], columns[i], f);
+    return e;
+}

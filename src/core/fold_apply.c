@@ -1,0 +1,205 @@
+/* fold_apply.c: what each kind of event does to the tables, written a second time on purpose: from the event's fields alone, without
+ * the code that decided it. See fold.h. */
+#include "base/mem.h"
+#include "core/batch.h"
+#include "core/fold.h"
+#include "store/cert.h"
+#include "store/registry.h"
+
+struct fold {
+    struct db *to;
+    const struct event_row *ev;
+    const json_t *payload;
+    struct arena arena;
+    struct fault *f;
+    enum err err;          /* sticky: a field was missing */
+};
+
+static struct span text(struct fold *x, const char *key)
+{
+    const json_t *v = json_object_get(x->payload, key);
+    if (!json_is_string(v)) {
+        x->err = fault_set(x->f, CE_LOG_INCONSISTENT, "field '%s' is missing", key);
+        return span_str("");
+    }
+    return span_of(json_string_value(v), json_string_length(v));
+}
+
+static int64_t number(struct fold *x, const char *key)
+{
+    const json_t *v = json_object_get(x->payload, key);
+    if (!json_is_integer(v))
+        x->err = fault_set(x->f, CE_LOG_INCONSISTENT, "field '%s' is missing", key);
+    return (int64_t)json_integer_value(v);
+}
+
+static struct span bytes(struct fold *x, const char *key, bool hex)
+{
+    CLEANUP(buf_free) struct buf b = BUF_INIT(0);
+    struct span t = text(x, key);
+    if (hex ? hex_decode(t, &b) : base64_decode(t, &b))
+        x->err = fault_set(x->f, CE_LOG_INCONSISTENT, "field '%s' cannot be decoded", key);
+    return arena_copy(&x->arena, buf_span(&b));
+}
+static struct span hexed(struct fold *x, const char *key) { return bytes(x, key, true); }
+
+static enum err fold_ca(struct fold *x)
+{
+    const struct ca_row r = { text(x, "name"), hexed(x, "kid"), bytes(x, "der", false), x->ev->at };
+    return x->err ? x->err : store_ca_add(x->to, &r, x->f);
+}
+
+static enum err fold_line(struct fold *x)
+{
+    const struct line_row r = { .name = text(x, "name"), .title = text(x, "title"), .validity_s = number(x, "validity_s"),
+                                .clone_policy = text(x, "clone_policy"), .added_at = x->ev->at };
+    return x->err ? x->err : store_line_add(x->to, &r, x->f);
+}
+
+static enum err fold_model(struct fold *x)
+{
+    const struct model_row r = { text(x, "name"), text(x, "line"), text(x, "title"), text(x, "hw_rev"), x->ev->at };
+    return x->err ? x->err : store_model_add(x->to, &r, x->f);
+}
+
+static enum err fold_device(struct fold *x)
+{
+    const struct device_row r = { .uid = x->ev->device, .serial = text(x, "serial"), .model = text(x, "model"), .line = text(x, "line"),
+                                  .batch = text(x, "batch"), .country = text(x, "country"), .created_by = text(x, "by"),
+                                  .created_at = x->ev->at, .state = SPAN_LIT("registered") };
+    return x->err ? x->err : store_device_add(x->to, &r, x->f);
+}
+
+static enum err fold_device_state(struct fold *x)
+{
+    struct span state = text(x, "to");
+    return x->err ? x->err : store_device_set(x->to, x->ev->device, x->ev->rev - 1, state, x->ev->at, x->f);
+}
+
+/* Another event that belongs to the device and moved its rev. Several events of one change carry the same rev. */
+static enum err fold_rev(struct fold *x)
+{
+    struct device_row d;
+    if (!x->ev->rev || !x->ev->device.n)
+        return CE_OK;
+    enum err e = store_device_get(x->to, &x->arena, x->ev->device, &d, x->f);
+    if (e || d.rev == x->ev->rev)
+        return e;
+    return store_device_touch(x->to, x->ev->device, x->ev->rev - 1, x->f);
+}
+
+static enum err fold_intent(struct fold *x)
+{
+    struct span spki = hexed(x, "spki"), holder = text(x, "holder");
+    enum cert_holder kind = (enum cert_holder)number(x, "holder_kind");
+    enum err e = x->err ? x->err : store_key_add(x->to, spki, kind, holder, x->ev->at, x->f);
+    return e ? e : fold_rev(x);
+}
+
+static enum err fold_issued(struct fold *x)
+{
+    const struct cert_row r = { .kid = hexed(x, "kid"), .serial = hexed(x, "serial"), .holder_kind = (enum cert_holder)number(x, "holder_kind"),
+                                .holder = text(x, "holder"), .profile = text(x, "profile"), .spki = hexed(x, "spki"),
+                                .not_before = number(x, "not_before"), .not_after = number(x, "not_after"), .issued_at = x->ev->at,
+                                .der = hexed(x, "sha256") };
+    enum err e = x->err ? x->err : store_cert_add(x->to, &r, x->f);
+    return e ? e : fold_rev(x);
+}
+
+/* The state before, then what the event changes in it. */
+static enum err state_of(struct fold *x, struct span kid, struct span serial, struct cert_state *s)
+{
+    struct db_rows r;
+    *s = (struct cert_state){ 0 };
+    db_rows(x->to, "SELECT status, revoked_at, reason, first_used_at FROM cert_state WHERE kid = $1 AND serial = $2", DB_ARGS(DB_B(kid), DB_B(serial)), &r);
+    if (db_next(&r))
+        *s = (struct cert_state){ .status = (enum cert_status)db_i64(&r, 0), .revoked_at = db_i64(&r, 1), .reason = (int)db_i64(&r, 2),
+                                  .first_used_at = db_i64(&r, 3) };
+    enum err e = db_rows_end(&r, x->f);
+    s->shard = number(x, "shard");
+    s->not_after = number(x, "not_after");
+    return e ? e : x->err;
+}
+
+static enum err fold_revoked(struct fold *x)
+{
+    struct cert_state s;
+    struct span kid = hexed(x, "kid"), serial = hexed(x, "serial"), spki = hexed(x, "spki");
+    enum err e = state_of(x, kid, serial, &s);
+    s.status = (enum cert_status)number(x, "status");
+    s.revoked_at = number(x, "revoked_at");
+    s.reason = (int)number(x, "reason");
+    e = e ? e : x->err ? x->err : store_cert_state_put(x->to, kid, serial, &s, x->f);
+    if (!e && json_is_true(json_object_get(x->payload, "key")))
+        e = store_key_revoke(x->to, spki, s.revoked_at, x->f);
+    return e ? e : fold_rev(x);
+}
+
+static enum err fold_orphan(struct fold *x)
+{
+    struct cert_state s;
+    struct span kid = hexed(x, "kid"), serial = hexed(x, "serial");
+    enum err e = state_of(x, kid, serial, &s);
+    s.status = CERT_REVOKED;
+    s.revoked_at = number(x, "revoked_at");
+    s.reason = (int)number(x, "reason");
+    return e ? e : x->err ? x->err : store_cert_state_put(x->to, kid, serial, &s, x->f);
+}
+
+static enum err fold_first_use(struct fold *x)
+{
+    struct cert_state s;
+    struct span kid = hexed(x, "kid"), serial = hexed(x, "serial");
+    enum err e = state_of(x, kid, serial, &s);
+    s.first_used_at = x->ev->at;
+    return e ? e : x->err ? x->err : store_cert_state_put(x->to, kid, serial, &s, x->f);
+}
+
+static enum err fold_superseded(struct fold *x)
+{
+    struct cert_state s;
+    struct span kid = hexed(x, "kid"), serial = hexed(x, "serial");
+    enum err e = state_of(x, kid, serial, &s);
+    s.status = CERT_SUPERSEDED;
+    return e ? e : x->err ? x->err : store_cert_state_put(x->to, kid, serial, &s, x->f);
+}
+
+static enum err fold_operator(struct fold *x)
+{
+    const struct operator_row r = { .name = text(x, "name"), .role = text(x, "role"), .lines = text(x, "lines"), .state = SPAN_LIT("active"),
+                                    .rev = 1, .added_at = x->ev->at, .changed_at = x->ev->at };
+    return x->err ? x->err : store_operator_add(x->to, &r, x->f);
+}
+
+static enum err fold_operator_removed(struct fold *x)
+{
+    struct operator_row o;
+    struct span name = text(x, "name");
+    enum err e = x->err ? x->err : store_operator_get(x->to, &x->arena, name, &o, x->f);
+    return e ? e : store_operator_set(x->to, name, o.rev, "removed", x->ev->at, x->f);
+}
+
+static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
+    [EVENT_SITE_CREATED] = fold_rev,         [EVENT_CA_ADDED] = fold_ca,
+    [EVENT_LINE_ADDED] = fold_line,          [EVENT_MODEL_ADDED] = fold_model,
+    [EVENT_DEVICE_ADDED] = fold_device,      [EVENT_DEVICE_STATE] = fold_device_state,
+    [EVENT_CERT_INTENT] = fold_intent,       [EVENT_CERT_ISSUED] = fold_issued,
+    [EVENT_CERT_ORPHAN] = fold_orphan,       [EVENT_CERT_REVOKED] = fold_revoked,
+    [EVENT_CERT_FIRST_USE] = fold_first_use, [EVENT_CERT_SUPERSEDED] = fold_superseded,
+    [EVENT_OPERATOR_ADDED] = fold_operator,  [EVENT_OPERATOR_REMOVED] = fold_operator_removed,
+};
+
+enum err fold_apply(struct db *to, const struct event_row *ev, const json_t *payload, struct fault *f)
+{
+    struct fold x = { .to = to, .ev = ev, .payload = payload, .f = f };
+    enum err e = CE_LOG_INCONSISTENT;
+    int k = 0;
+    while (k < EVENT_KINDS && !span_eq_str(ev->kind, event_name((enum event_kind)k)))
+        k++;
+    if (k == EVENT_KINDS)
+        fault_set(f, e, "the kind is not known");
+    else
+        e = fold_of[k] ? fold_of[k](&x) : fold_rev(&x);
+    arena_free(&x.arena);
+    return e;
+}
