@@ -20,9 +20,23 @@ struct sqlite_stmt {
     uint8_t arg_of[PARAMS_MAX + 1]; /* parameter index (1-based) -> index into args: $2 may appear before $1 */
 };
 
+/* errno of the last failed call on the write-ahead log or the main file: sqlite3_system_errno may be of a later call. */
+static int conn_errno(sqlite3 *c)
+{
+    int sys = 0;
+    sqlite3_file *log = NULL;
+    if (!c)
+        return 0;
+    if (sqlite3_file_control(c, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log && log->pMethods)
+        log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &sys);
+    if (!sys)
+        sqlite3_file_control(c, "main", SQLITE_FCNTL_LAST_ERRNO, &sys);
+    return sys ? sys : sqlite3_system_errno(c);
+}
+
 static enum err err_from_sqlite(sqlite3 *c, int rc)
 {
-    int sys = c ? sqlite3_system_errno(c) : 0;
+    int sys = conn_errno(c);
     switch (rc & 0xff) {
     case SQLITE_FULL: return CE_DISK_FULL;
     case SQLITE_READONLY: return CE_STORE_READONLY;
