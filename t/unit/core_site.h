@@ -11,10 +11,13 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "core/core.h"
 #include "store/db.h"
+#include "crypt/ed25519.h"
 #include "crypt/issue.h"
 #include "t/tap.h"
+#include "wire/note.h"
 
 struct site_operator { char name[49]; const char *role, *lines; uint8_t serial[16], spki[32]; };
 #define SITE_OPERATORS 6
@@ -115,6 +118,10 @@ static inline void site_birth(struct site *s)
     }
     profile_default_text("operator", span_str("Test"), &text);
     site_must(profile_parse("operator", buf_span(&text), &p, &f), "profile", &f);
+    site_put(s, "profiles/operator.conf", buf_span(&text));
+    buf_reset(&text);
+    profile_default_text("device", span_str("Test"), &text);
+    site_put(s, "profiles/device.conf", buf_span(&text));
     struct json_out j = JSON_OUT(&out);
     json_obj(&j, NULL);
     json_cstr(&j, "format", "cradle-birth-1");
@@ -171,15 +178,44 @@ static inline void site_on_push(void *ctx, int peer, uint16_t type, struct span 
 }
 static inline int64_t site_wall(void *ctx) { return clock_now_ms() + ((struct site *)ctx)->clock_shift_ms; }
 
+static inline void site_keys(struct site *s)
+{
+    static const char *const files[] = { "trust/log.pub", "trust/stream.pub" };
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        struct key *k = NULL;
+        struct note_key nk;
+        uint8_t pub[ED25519_PUB];
+        struct buf out = BUF_INIT(0);
+        struct fault f = { 0 };
+        site_must(key_generate("ed25519", &k, &f), files[i], &f);
+        site_must(ed25519_public(k, pub), files[i], NULL);
+        site_must(note_key_make(&nk, SPAN_LIT("test.example/log"), pub, &f), files[i], &f);
+        if (i)
+            buf_put_base64(&out, span_of(pub, sizeof pub), 0);
+        else
+            note_key_put(&nk, &out);
+        site_put(s, files[i], buf_span(&out));
+        buf_free(&out);
+        key_free(k);
+    }
+}
+
 static inline void site_new(struct site *s)
 {
     memset(s, 0, sizeof *s);
     snprintf(s->dir, sizeof s->dir, "/tmp/cradle-core-XXXXXX");
     if (!mkdtemp(s->dir))
         exit(1);
+    static const char *const folders[] = { "profiles", "log", "pub", "trust" };
+    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+        char path[PATH_MAX_LEN];
+        path_join(path, "%s/%s", s->dir, folders[i]);
+        site_must(file_mkdirs(path, 0700), path, NULL);
+    }
     s->cfg.site = s->dir;
     s->ports = (struct core_ports){ s, site_on_reply, site_on_sign, site_on_push, site_wall };
     site_birth(s);
+    site_keys(s);
 }
 
 static inline enum err site_open(struct site *s, struct fault *f)
