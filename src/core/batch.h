@@ -126,6 +126,7 @@ const struct core_config *core_config(const struct core *core);
 struct db *core_db(const struct core *core);
 struct core_stats *core_stats(struct core *core);
 void core_wake(struct core *core);                            /* call every part's tick soon */
+int64_t core_epoch(const struct core *core);                  /* of this node: how often core took it over */
 int64_t core_nseq(const struct core *core);                   /* of this node, as committed */
 /* Vector text "slot:nseq,…" as committed, in the arena. */
 MUST_USE enum err core_vector(struct core *core, struct arena *a, struct span *out, struct fault *f);

@@ -71,6 +71,7 @@ static enum err first_batch(struct batch *b, void *ctx, struct fault *f)
     struct json_out *j = event_begin(b, EVENT_ROLE_RESTARTED, (struct span){ 0 }, 0);
     json_cstr(j, "role", "core");
     json_int(j, "epoch", core->node.epoch);
+    json_cstr(j, "why", "");
     event_end(b);
     return CE_OK;
 }
@@ -319,6 +320,7 @@ const struct core_config *core_config(const struct core *core) { return &core->c
 struct db *core_db(const struct core *core) { return core->db; }
 struct core_stats *core_stats(struct core *core) { return &core->stats; }
 void core_wake(struct core *core) { core->wake = true; }
+int64_t core_epoch(const struct core *core) { return core->node.epoch; }
 int64_t core_nseq(const struct core *core) { return core->node.nseq; }
 void *core_part(const struct core *core, enum core_part_id id) { return core->parts[id]; }
 

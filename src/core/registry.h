@@ -16,6 +16,7 @@ MUST_USE enum err registry_op_device_state(struct batch *b, const struct caller 
 /* CE_NOT_FOUND, CE_OPERATOR_REMOVED, CE_SELF_REMOVE, CE_STATE_CHANGE (the last administrator). */
 MUST_USE enum err operator_op_remove(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 /* What front refused by itself becomes evidence. */
+MUST_USE enum err role_event_op(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 MUST_USE enum err refusal_op(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 /* Reports of an edge: each id is taken once. CE_BAD_FIELD. */
 MUST_USE enum err edge_report_op(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
