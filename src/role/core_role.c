@@ -9,6 +9,7 @@
 #include "role/link.h"
 
 #define CORE_FRONTS 16
+#define CORE_PARENT CORE_FRONTS /* the parent's number among core's peers; it gets no answers */
 #define CORE_NO_SIGNER_MS 100 /* pause between two rounds of refusals while the signer restarts */
 
 struct core_role {
@@ -106,6 +107,18 @@ static void on_drain(void *ctx, int64_t deadline_ms)
     core_drain(c->core);
 }
 
+/* As a request of its own, because evidence is written by batches only. */
+static void on_lost(void *ctx, struct span role, unsigned index, struct span why)
+{
+    CLEANUP(buf_free) struct buf body = BUF_INIT(0);
+    const struct msg_caller nobody = { .if_match = -1 };
+    const struct msg_role_lost m = { role, index, why };
+    msg_pack(&msg_desc_caller, &nobody, &body);
+    msg_pack(&msg_desc_role_lost, &m, &body);
+    const struct ipc_frame f = { MSG_ROLE_LOST, 0, buf_span(&body) };
+    core_request(((struct core_role *)ctx)->core, CORE_PARENT, &f);
+}
+
 static void on_stop(void *ctx) { ((struct core_role *)ctx)->stop = true; }
 
 /* -- the loop -------------------------------------------------------------------------------------------------------------------- */
@@ -168,7 +181,7 @@ int role_core_main(struct role_context *rc)
 {
     struct fault f = { 0 };
     struct core_role c = { .base = event_base_new() };
-    struct role_events ev = { .ctx = &c, .peer = on_peer, .drain = on_drain, .stop = on_stop };
+    struct role_events ev = { .ctx = &c, .peer = on_peer, .drain = on_drain, .stop = on_stop, .lost = on_lost };
     struct event *timer = evtimer_new(c.base, on_wake, NULL);
     INVARIANT(c.base && timer);
     enum err e = core_role_open(&c, rc, &f);

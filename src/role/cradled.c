@@ -9,19 +9,23 @@
 #include "role/link.h"
 #include "role/manual.h"
 #include "role/nginx.h"
+#include "role/offline.h"
 #include "role/parent.h"
 
 static const char usage[] =
-    "usage: cradled [-t | -T] [-c FILE | SITE]\n"
+    "usage: cradled [-t | -T | -f | -m] [-c FILE | SITE]\n"
     "Runs the site in folder SITE (default: $CRADLE_SITE); its configuration is SITE/cradled.conf.\n"
     "  -c FILE  the configuration file; the site is the folder that it lies in\n"
     "  -t       check the configuration, also the one made for nginx, and exit\n"
     "  -T       print the effective configuration and exit\n"
+    "  -f       check that the events in the database add up to its tables, and exit\n"
+    "  -m       bring the database of a stopped service to this program's schema, and exit; twice: also drop what only older\n"
+    "           programs read\n"
     "  -V       print the version and exit\n"
     "  -h       print this and exit\n";
 
 struct command {
-    char mode;        /* 0 run, t, T, x */
+    char mode;        /* 0 run, t, T, f, m, M (-m twice) */
     const char *conf, *site, *role;
 };
 
@@ -94,6 +98,8 @@ static int run(const struct command *cmd)
     }
     if (!e && cmd->mode == 't')
         e = check(site, &s, &f);
+    if (!e && cmd->mode && strchr("fmM", cmd->mode))
+        e = offline_run(cmd->mode, site, &s, &f);
     if (e)
         fprintf(stderr, "cradled: %s\n", f.text);
     else if (cmd->mode == 't')
@@ -104,7 +110,7 @@ static int run(const struct command *cmd)
 static bool parse(int argc, char **argv, struct command *cmd)
 {
     int opt;
-    while ((opt = getopt(argc, argv, "c:tTx:")) != -1) {
+    while ((opt = getopt(argc, argv, "c:tTfmx:")) != -1) {
         if (opt == 'c')
             cmd->conf = optarg;
         else if (opt == 'x')
@@ -112,7 +118,7 @@ static bool parse(int argc, char **argv, struct command *cmd)
         else if (opt == '?')
             return false;
         else
-            cmd->mode = (char)opt;
+            cmd->mode = opt == 'm' && cmd->mode == 'm' ? 'M' : (char)opt;
     }
     if (optind < argc)
         cmd->site = argv[optind++];

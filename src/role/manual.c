@@ -9,7 +9,7 @@
 
 static const char page8[] =
     ".Dd November 20, 2026\n.Dt CRADLED 8\n.Os\n.Sh NAME\n.Nm cradled\n.Nd identity server for devices: registry, CA, EST, OCSP, evidence\n"
-    ".Sh SYNOPSIS\n.Nm\n.Op Fl t | T\n.Op Fl c Ar file | Ar site\n.Nm\n.Fl V | h\n"
+    ".Sh SYNOPSIS\n.Nm\n.Op Fl t | T | f | m\n.Op Fl c Ar file | Ar site\n.Nm\n.Fl V | h\n"
     ".Sh DESCRIPTION\n.Nm\nruns the site in the folder\n.Ar site\n(default:\n.Ev CRADLE_SITE ) ,\nwhich\n.Xr cradle 1\nmade with\n.Ql cradle init .\n"
     "It stays in the foreground and logs to standard error.\nIts work is split among processes that can do little harm alone: one parent,\n"
     "nginx for TLS, some that decode requests (front), one that decides and writes (core), some that search (query)\n"
@@ -18,6 +18,9 @@ static const char page8[] =
     ".It Fl c Ar file\nThe configuration file; the site is the folder that it lies in.\n"
     ".It Fl t\nChecks the configuration, and with nginx the one that is made for nginx, and exits.\n"
     ".It Fl T\nPrints the effective configuration, every key with its meaning, and exits.\n"
+    ".It Fl f\nChecks that the events in the database add up to its tables, and exits.\n"
+    ".It Fl m\nBrings the database of a stopped service to the schema of this program, and exits.\n"
+    "Given twice, it also drops what only older programs read.\n"
     ".It Fl V\nPrints the version.\n.It Fl h\nPrints a short help.\n.El\n"
     ".Sh SIGNALS\n.Bl -tag -width SIGTERM -compact\n"
     ".It Dv SIGTERM , SIGINT\nFinishes open requests within\n.Va drain_time ,\nthen exits.\nA second one: exits at once.\n"

@@ -79,6 +79,14 @@ curl -s -m 5 -o "$T/crl" -w '%{content_type}' "$HTTP/crl/root/0.crl" | grep -q a
 ok $? "the root's CRL is served with its content type"
 [ "$(as_admin -o "$T/out" -w '%{http_code}' "$URL/api/v1/devices")" = 200 ]; ok $? "the first operator lists devices"
 
+cradle() { "${CRADLE:-$B/cradle}" "$@" --site "$S" --json; }
+cradle line add lamps >"$T/out" 2>&1 && cradle model add l1 --line lamps >"$T/out" 2>&1 && cradle device add lamp-1 --model l1 >"$T/out" 2>&1 &&
+    cradle device list | jq -e '.items[0].uid == "lamp-1"' >/dev/null
+ok $? "a line, a model, a device: changes pass front, core and the log"
+(cd "$T" && cradle station add st1 --out "$T/st1") >"$T/out" 2>&1; ok $? "a station gets its certificate: front, core, signer"
+as_admin "$URL/metrics" | grep -q '^cradle_'; ok $? "metrics are served"
+within 10 sh -c "curl -s --cacert $S/ca/bundle.pem $URL/log/checkpoint | grep -q '^— '"; ok $? "the log's checkpoint is served and signed"
+
 # -- confinement
 for r in core:0 signer:0 query:0 front:0 front:1; do
     st=/proc/$(role_pid $r)/status
@@ -121,6 +129,8 @@ done
 old=$(role_pid nginx); kill -9 "$old"
 within 5 new_pid nginx "$old" && within 5 healthy; ok $? "nginx killed: it is back and the service answers within 5 s"
 kill -0 "$pid"; ok $? "the parent lives"
+within 5 sh -c "'${CRADLE:-$B/cradle}' event list --kind role-restarted --site $S --json | jq -e '[.items[].payload | select(.why == \"signal 9\") | .role] | contains([\"front:0\", \"query:0\", \"signer:0\", \"core:0\", \"tls:0\"])'"
+ok $? "every death is an event"
 
 # -- SIGHUP
 cp "$S/cradled.conf" "$T/good.conf"; echo 'no_such_key = 1' >>"$S/cradled.conf"; old=$(role_pid core:0)
@@ -138,6 +148,9 @@ kill -TERM "$pid"; ended 20 && [ "$rc" = 0 ]; ok $? "SIGTERM: exit code 0 within
 alive=; for p in $kids $workers; do [ -d "/proc/$p" ] && ! grep -q '^State:.Z' "/proc/$p/status" && alive="$alive $p"; done; [ -z "$alive" ]; ok $? "no process is left"
 [ ! -e "$S/run/cradled.pid" ]; ok $? "no pid file is left"
 grep -q 'killed' "$LOG"; [ $? = 1 ]; ok $? "nobody had to be killed"
+
+"$CRADLED" -f "$S" >"$T/out" 2>&1 && "$CRADLED" -m "$S" >>"$T/out" 2>&1 && grep -q 'add up' "$T/out" && grep -q 'already' "$T/out"
+ok $? "cradled -f: the events add up to the tables; -m: the schema is current"
 
 # -- a role that keeps dying
 cp "$T/good.conf" "$S/cradled.conf"; set_key restart_limit 3
