@@ -31,6 +31,7 @@ void fd_close_p(int *fd)
     int eno = errno;
     if (*fd >= 0)
         close(*fd);
+    *fd = -1;
     errno = eno;
 }
 

@@ -25,7 +25,7 @@ void mem_zero(void *p, size_t n);          /* never optimised away */
             fn(*p);                                    \
     }
 void mem_free_p(void *pp);                 /* for CLEANUP(mem_free_p) T *p */
-void fd_close_p(int *fd);                  /* for CLEANUP(fd_close_p) int fd = -1 */
+void fd_close_p(int *fd);                  /* for CLEANUP(fd_close_p) int fd = -1; leaves -1, errno as it was */
 
 /* Arena: everything made from it dies with arena_free. */
 struct arena_chunk;
