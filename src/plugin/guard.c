@@ -95,6 +95,7 @@ static void clone_judge(struct guard *g, const struct session *s, bool took_over
     r.count = returns;
     snprintf(r.text, sizeof r.text, "%s is in use at two places: it came back %d times within %d s of being displaced%s", s->peer.cn, returns,
              CLONE_WINDOW_MS / 1000, sign == CLONE_SECOND_ADDRESS ? ", from a second address" : "");
+    memcpy(g->alarm, r.text, sizeof g->alarm);
     report_put(g, &r);
 }
 

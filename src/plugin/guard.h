@@ -22,6 +22,7 @@ struct guard {
     bool ticked;               /* the broker does send ticks */
     int64_t loaded_ms;         /* monotonic */
     int64_t told_bypass_ms;
+    char alarm[200];           /* for the broker's log; plugin.c prints and empties it */
     bool sweeping;
     int64_t sweep_at_ms, sweep_seen_us;
 };

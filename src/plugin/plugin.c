@@ -48,6 +48,9 @@ static int on_basic_auth(int event, void *data, void *user)
     X509_free(cert);
     if (e)
         mosquitto_log_printf(MOSQ_LOG_NOTICE, "cradle: refused %s from %s: %s: %s", c.id ? c.id : "-", c.addr, err_reason(e), f.text);
+    if (g->alarm[0])
+        mosquitto_log_printf(MOSQ_LOG_WARNING, "cradle: ALARM clone-suspected: %s", g->alarm);
+    g->alarm[0] = 0;
     return e ? MOSQ_ERR_AUTH : MOSQ_ERR_SUCCESS;
 }
 
