@@ -1,5 +1,6 @@
 /* crl.h: certificate revocation lists, RFC 5280 5: full CRLs, one for each shard (issuing distribution point, critical;
- * left out when there is one shard only, for that CRL is complete). Written as a stream of DER with one signature at the end. Not a store: who is revoked is the caller's list.
+ * left out when there is one shard only, for that CRL is complete). Written as a stream of DER with one signature at the end.
+ * Not a store: who is revoked is the caller's list.
  */
 #ifndef CRADLE_CRYPT_CRL_H
 #define CRADLE_CRYPT_CRL_H
