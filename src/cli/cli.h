@@ -58,12 +58,12 @@ struct list {
     const struct column *cols;
     size_t ncols;
     const char *empty;         /* "there is no device yet; `cradle device add` …" */
+    void (*row)(const struct cli *c, const json_t *item); /* prints one item in place of the table; NULL: cols */
 };
 /* Adds key=value percent-encoded when value is not NULL. */
 void query_add(struct buf *q, const char *key, const char *value);
 MUST_USE enum err cli_list(struct cli *c, struct list *l, struct fault *f);
-extern const struct column event_columns[]; /* event lists and timelines */
-extern const size_t event_ncolumns;
+void cli_print_event(const struct cli *c, const json_t *event); /* one line, or JSON with --json */
 
 /* The site's files that a verb on the server's machine reads: key of cradled.conf, "" when absent. */
 MUST_USE enum err site_conf_get(const char *site, const char *key, char *out, size_t cap, struct fault *f);

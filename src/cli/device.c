@@ -85,7 +85,8 @@ static enum err list_run(struct cli *c, struct fault *f)
     CLEANUP(buf_free) struct buf q = BUF_INIT(4096);
     for (size_t i = 0; i < ARRAY_LEN(filters); i++)
         query_add(&q, filters[i].key, cli_opt(c, filters[i].opt));
-    struct list l = { "/api/v1/devices", q, cols, ARRAY_LEN(cols), "No device matches. Register one: cradle device add UID --model MODEL" };
+    struct list l = { .path = "/api/v1/devices", .query = q, .cols = cols, .ncols = ARRAY_LEN(cols),
+                      .empty = "No device matches. Register one: cradle device add UID --model MODEL" };
     return cli_list(c, &l, f);
 }
 
@@ -120,7 +121,7 @@ static enum err show_timeline(struct cli *c, const char *uid, struct fault *f)
 {
     CLEANUP(buf_free) struct buf path = BUF_INIT(1024);
     enum err e = device_path(uid, "/timeline", &path, f);
-    struct list l = { buf_cstr(&path), { 0 }, event_columns, event_ncolumns, "No event." };
+    struct list l = { .path = buf_cstr(&path), .empty = "No event.", .row = cli_print_event };
     if (e)
         return e;
     cli_say(c, "%s", "");
@@ -147,7 +148,9 @@ static enum err show_run(struct cli *c, struct fault *f)
     for (size_t i = 0; !c->json && i < ARRAY_LEN(rows); i++) {
         const char *v = json_path_text(o, rows[i].path, &t);
         enum cli_tint tint = strcmp(rows[i].path, "state") == 0 ? tint_state(v) : TINT_NONE;
-        printf("%-11s %s%s%s\n", rows[i].title, tint ? cli_tint(c, tint) : "", v, tint ? cli_tint(c, TINT_NONE) : "");
+        printf("%-11s %s", rows[i].title, tint ? cli_tint(c, tint) : "");
+        cli_put_safe(v, 300);
+        printf("%s\n", tint ? cli_tint(c, TINT_NONE) : "");
     }
     if (!c->json)
         show_certs(c, o);

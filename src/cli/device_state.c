@@ -147,7 +147,7 @@ static enum err wait_run(struct wait *w, int64_t limit_s, struct fault *f)
             for (int i = 0; i < w->nedges; i++)
                 if (!w->edges[i].acked)
                     buf_printf(&names, " %s", w->edges[i].name);
-            return fault_set(f, CE_TIMEOUT, "the change is durable, but not taken over within %lld s by:%s; they refuse everybody when they stay away",
+            return fault_set(f, CE_TIMEOUT, "the change is durable, but not taken over within %lld s by:%s; look at cradle status and at cradle-edge there",
                              (long long)limit_s, buf_err(&names) ? " several edges" : buf_cstr(&names));
         }
         poll(NULL, 0, WAIT_POLL_MS);
@@ -175,12 +175,12 @@ static enum err state_change(struct cli *c, const char *state, const char *done,
     const char *const headers[] = { "Content-Type: application/json", if_match >= 0 ? match : NULL, NULL };
     if ((e = cli_net(c, f)))
         return e;
-    int64_t began_us = clock_mono_us();
     e = net_request(c->net, "PATCH", buf_cstr(&path), headers, span_str(body), &r, f);
-    double ms = (double)(clock_mono_us() - began_us) / 1000;
+    double ms = (double)r.answer_us / 1000;
     if (e)
         return e;
-    cli_say(c, "%s %s: durable after %.1f ms%s%s", done, c->args[0], ms, r.etag[0] ? ", revision " : "", r.etag);
+    cli_say(c, "%s %s: durable %.1f ms after the request was sent (the connection took %.1f ms)%s%s", done, c->args[0], ms,
+            (double)r.connect_us / 1000, r.etag[0] ? ", revision " : "", r.etag);
     struct wait w = { .c = c, .uid = c->args[0], .out = json_array() };
     if (cli_flag(c, "--wait"))
         e = wait_run(&w, wait_s, f);

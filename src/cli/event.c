@@ -11,11 +11,58 @@
 #define FOLLOW_POLL_MS 200
 #define FOLLOW_RETRY_MS 1000
 
-const struct column event_columns[] = {
-    { "AT", "at", 24, NULL }, { "SLOT", "slot", 0, NULL }, { "NR", "nseq", 0, NULL }, { "EVENT", "kind", 16, NULL },
-    { "DEVICE", "device", 0, NULL }, { "REV", "rev", 0, NULL }, { "BY", "payload.by", 0, NULL }, { "WHAT", "payload.what", 0, NULL },
-};
-const size_t event_ncolumns = ARRAY_LEN(event_columns);
+/* Members that the head of the line shows already, or that no human reads: --json has them. */
+static bool member_hidden(const char *key)
+{
+    static const char *const names[] = { "at", "kind", "device", "rev", "kid", "spki", "sha256", "der", "holder_kind", "counter", "shard",
+                                         "first_at", "key", "schema" };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(names[i], key) == 0)
+            return true;
+    return false;
+}
+
+/* s since 1970 in these members are dates to a human. */
+static bool member_is_date(const char *key)
+{
+    return strcmp(key, "not_before") == 0 || strcmp(key, "not_after") == 0 || strcmp(key, "revoked_at") == 0 ||
+           strcmp(key, "this_update") == 0 || strcmp(key, "next_update") == 0;
+}
+
+static void print_member(const char *key, const json_t *v)
+{
+    char date[CLOCK_TEXT_MAX];
+    if (json_is_string(v) && json_string_length(v)) {
+        printf(" %s=", key);
+        cli_put_safe(json_string_value(v), 100);
+    } else if (json_is_integer(v) && member_is_date(key)) {
+        clock_text_s((int64_t)json_integer_value(v), date);
+        printf(" %s=%s", key, date);
+    } else if (json_is_integer(v))
+        printf(" %s=%lld", key, (long long)json_integer_value(v));
+    else if (json_is_boolean(v))
+        printf(" %s=%s", key, json_is_true(v) ? "yes" : "no");
+}
+
+void cli_print_event(const struct cli *c, const json_t *ev)
+{
+    static const char *const bad[] = { "refused", "clone-suspected", "cert-orphan", "stale" };
+    const char *kind = json_path_str(ev, "kind", "-"), *device = json_path_str(ev, "device", ""), *key;
+    json_t *v;
+    if (c->json) {
+        cli_print_json(ev);
+        return;
+    }
+    enum cli_tint t = strcmp(kind, "cert-revoked") == 0 ? TINT_WARN : TINT_BOLD;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        t = strcmp(kind, bad[i]) == 0 ? TINT_BAD : t;
+    printf("%.30s %lld:%-6lld %s%-16.40s%s%s%.64s", json_path_str(ev, "at", "-"), (long long)json_path_int(ev, "slot", 0),
+           (long long)json_path_int(ev, "nseq", 0), cli_tint(c, t), kind, cli_tint(c, TINT_NONE), device[0] ? " " : "", device);
+    json_object_foreach(json_object_get((json_t *)ev, "payload"), key, v)
+        if (!member_hidden(key))
+            print_member(key, v);
+    putchar('\n');
+}
 
 static void filters(const struct cli *c, struct buf *q)
 {
@@ -28,7 +75,7 @@ static enum err list_run(struct cli *c, struct fault *f)
 {
     CLEANUP(buf_free) struct buf q = BUF_INIT(4096);
     filters(c, &q);
-    struct list l = { "/api/v1/events", q, event_columns, event_ncolumns, "No event matches." };
+    struct list l = { .path = "/api/v1/events", .query = q, .empty = "No event matches.", .row = cli_print_event };
     return cli_list(c, &l, f);
 }
 
@@ -51,48 +98,17 @@ static void on_stop(int sig)
     stop = 1;
 }
 
-/* The members of the payload that the head of the line does not show already. */
-static void print_payload(const json_t *ev)
-{
-    static const char *const shown[] = { "at", "kind", "device", "rev" };
-    const char *key;
-    json_t *v;
-    struct json_text t;
-    json_object_foreach(json_object_get((json_t *)ev, "payload"), key, v) {
-        bool skip = json_is_object(v) || json_is_array(v) || json_is_null(v);
-        for (size_t i = 0; i < ARRAY_LEN(shown); i++)
-            skip |= strcmp(shown[i], key) == 0;
-        const char *text = skip ? "" : json_path_text(json_object_get((json_t *)ev, "payload"), key, &t);
-        if (!skip && strcmp(text, "-") != 0)
-            printf(" %s=%.80s", key, text);
-    }
-}
-
-static void print_event(const struct cli *c, const json_t *ev)
-{
-    if (c->json) {
-        cli_print_json(ev);
-        return;
-    }
-    const char *kind = json_path_str(ev, "kind", "-");
-    static const char *const bad[] = { "refused", "clone-suspected", "cert-orphan", "stale" };
-    enum cli_tint t = strcmp(kind, "cert-revoked") == 0 ? TINT_WARN : TINT_BOLD;
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        t = strcmp(kind, bad[i]) == 0 ? TINT_BAD : t;
-    printf("%s %s%-16s%s %s", json_path_str(ev, "at", "-"), cli_tint(c, t), kind, cli_tint(c, TINT_NONE), json_path_str(ev, "device", ""));
-    print_payload(ev);
-    putchar('\n');
-}
-
-/* One page; *after moves on. *count: events printed (or skipped). */
-static enum err follow_page(struct cli *c, struct buf *after, bool print, int64_t *count, struct fault *f)
+/* One page; *after moves on. *count: events printed. */
+static enum err follow_page(struct cli *c, struct buf *after, int64_t want, int64_t *count, struct fault *f)
 {
     CLEANUP(buf_free) struct buf q = BUF_INIT(8192);
     CLEANUP(buf_free) struct buf path = BUF_INIT(16384);
     CLEANUP(net_reply_free) struct net_reply r = { 0 };
     CLEANUP(json_decref_p) json_t *o = NULL;
     filters(c, &q);
-    query_add(&q, "limit", "500");
+    char limit[24];
+    snprintf(limit, sizeof limit, "%lld", (long long)(want < 500 ? want : 500));
+    query_add(&q, "limit", limit);
     query_add(&q, "after", after->len ? buf_cstr(after) : NULL);
     buf_printf(&path, "/api/v1/events?%s", buf_cstr(&q));
     enum err e = cli_call(c, "GET", buf_cstr(&path), (struct span){ 0 }, &r, f);
@@ -100,10 +116,8 @@ static enum err follow_page(struct cli *c, struct buf *after, bool print, int64_
         return e;
     size_t i;
     json_t *ev, *items = json_object_get(o, "items");
-    json_array_foreach(items, i, ev) {
-        if (print)
-            print_event(c, ev);
-    }
+    json_array_foreach(items, i, ev)
+        cli_print_event(c, ev);
     *count = (int64_t)json_array_size(items);
     const char *next = json_path_str(o, "next", NULL);
     const json_t *last = json_array_get(items, json_array_size(items) - 1);
@@ -147,7 +161,7 @@ static enum err follow_run(struct cli *c, struct fault *f)
         return e;
     bool told = false;
     while (!stop && seen < limit) {
-        e = follow_page(c, &after, true, &n, f);
+        e = follow_page(c, &after, limit - seen, &n, f);
         bool away = err_class(e) == ERRC_BUSY || e == CE_IO;
         if (e && !away)
             return e;

@@ -60,7 +60,7 @@ enum cli_tint tint_state(const char *v)
     return TINT_NONE;
 }
 
-/* Terminal columns of UTF-8 text, one for each code point; control bytes never come here (cell_print defuses them). */
+/* Terminal columns of UTF-8 text, one for each code point; control characters are one too. */
 static int text_width(const char *s)
 {
     int n = 0;
@@ -74,8 +74,7 @@ static void cell_print(const struct cli *c, const struct column *col, const char
     enum cli_tint t = col->tint ? col->tint(v) : TINT_NONE;
     if (t)
         fputs(cli_tint(c, t), stdout);
-    for (const char *p = v; *p; p++)
-        putchar((unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p);
+    cli_put_safe(v, 4096);
     if (t)
         fputs(cli_tint(c, TINT_NONE), stdout);
     if (!last)
@@ -165,6 +164,14 @@ static enum err list_page(struct cli *c, const struct list *l, int64_t want, jso
     return CE_OK;
 }
 
+static void list_rows(const struct cli *c, const struct list *l, const json_t *items)
+{
+    size_t i;
+    json_t *o;
+    json_array_foreach(items, i, o)
+        l->row(c, o);
+}
+
 static void list_print(struct cli *c, const struct list *l, json_t *items, const char *next)
 {
     if (c->json) {
@@ -176,6 +183,8 @@ static void list_print(struct cli *c, const struct list *l, json_t *items, const
     }
     if (!json_array_size(items))
         cli_say(c, "%s", l->empty);
+    else if (l->row)
+        list_rows(c, l, items);
     else
         cli_table(c, items, l->cols, l->ncols);
     if (next)

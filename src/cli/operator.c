@@ -184,7 +184,7 @@ static enum err list_run(struct cli *c, struct fault *f)
     static const struct column cols[] = {
         { "NAME", "name", 12, NULL }, { "ROLE", "role", 0, NULL }, { "STATE", "state", 0, tint_state }, { "LINES", "lines", 0, NULL },
     };
-    struct list l = { "/api/v1/operators", { 0 }, cols, ARRAY_LEN(cols), "There is no operator." };
+    struct list l = { .path = "/api/v1/operators", .cols = cols, .ncols = ARRAY_LEN(cols), .empty = "There is no operator." };
     return cli_list(c, &l, f);
 }
 static const struct verb_opt list_opts[] = {

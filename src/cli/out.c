@@ -73,3 +73,16 @@ void cli_print_fault(const struct cli *c, enum err e, const struct fault *f)
     fprintf(stderr, "%scradle%s%s: %s%s\n", tint ? "\033[31m" : "", c->verb ? " " : "", c->verb ? c->verb->name : "", text,
             tint ? "\033[0m" : "");
 }
+
+/* What comes from others must not steer the terminal: C0, DEL and C1 (C2 80..9F in UTF-8) become '?'. */
+void cli_put_safe(const char *s, int max_bytes)
+{
+    for (int i = 0; s[i] && i < max_bytes; i++) {
+        unsigned char ch = (unsigned char)s[i], next = (unsigned char)s[i + 1];
+        if (ch == 0xc2 && next >= 0x80 && next <= 0x9f) {
+            putchar('?');
+            i++;
+        } else
+            putchar(ch < 0x20 || ch == 0x7f ? '?' : ch);
+    }
+}

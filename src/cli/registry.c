@@ -59,7 +59,7 @@ static enum err line_list_run(struct cli *c, struct fault *f)
     static const struct column cols[] = {
         { "LINE", "name", 12, NULL }, { "TITLE", "title", 0, NULL }, { "VALIDITY S", "validity_s", 0, NULL }, { "CLONES", "clone_policy", 0, NULL },
     };
-    struct list l = { "/api/v1/lines", { 0 }, cols, ARRAY_LEN(cols), "There is no product line yet: cradle line add NAME" };
+    struct list l = { .path = "/api/v1/lines", .cols = cols, .ncols = ARRAY_LEN(cols), .empty = "There is no product line yet: cradle line add NAME" };
     return cli_list(c, &l, f);
 }
 const struct verb verb_line_list = { .name = "line list", .args = "", .help = "list product lines", VERB_OPTS(page_opts), .run = line_list_run };
@@ -96,7 +96,8 @@ static enum err model_list_run(struct cli *c, struct fault *f)
     };
     CLEANUP(buf_free) struct buf q = BUF_INIT(1024);
     query_add(&q, "line", cli_opt(c, "--line"));
-    struct list l = { "/api/v1/models", q, cols, ARRAY_LEN(cols), "There is no model yet: cradle model add NAME --line LINE" };
+    struct list l = { .path = "/api/v1/models", .query = q, .cols = cols, .ncols = ARRAY_LEN(cols),
+                      .empty = "There is no model yet: cradle model add NAME --line LINE" };
     return cli_list(c, &l, f);
 }
 static const struct verb_opt model_list_opts[] = {
@@ -127,7 +128,8 @@ static enum err cert_list_run(struct cli *c, struct fault *f)
     query_add(&q, "line", cli_opt(c, "--line"));
     query_add(&q, "state", cli_opt(c, "--state"));
     query_add(&q, "q", cli_opt(c, "--prefix"));
-    struct list l = { "/api/v1/certs", q, cols, ARRAY_LEN(cols), "No certificate matches." };
+    struct list l = { .path = "/api/v1/certs", .query = q, .cols = cols, .ncols = ARRAY_LEN(cols),
+                      .empty = "No certificate matches." };
     return cli_list(c, &l, f);
 }
 
@@ -164,7 +166,9 @@ static enum err cert_show_run(struct cli *c, struct fault *f)
             continue;
         const char *text = json_path_text(o, key, &t);
         enum cli_tint tint = strcmp(key, "status") == 0 ? tint_state(text) : TINT_NONE;
-        printf("%-14s %s%.300s%s\n", key, tint ? cli_tint(c, tint) : "", text, tint ? cli_tint(c, TINT_NONE) : "");
+        printf("%-14s %s", key, tint ? cli_tint(c, tint) : "");
+        cli_put_safe(text, 300);
+        printf("%s\n", tint ? cli_tint(c, TINT_NONE) : "");
     }
     return CE_OK;
 }

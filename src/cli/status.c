@@ -190,8 +190,10 @@ static void print_page(const struct status *s)
         for (int i = 0; i < s->nfound; i++)
             if (s->found[i].alarm == (pass == 1))
                 printf("  %s%s%s %s\n", cli_tint(c, pass ? TINT_BAD : TINT_WARN), pass ? "alarm:" : "warning:", cli_tint(c, TINT_NONE), s->found[i].text);
+    int64_t waiting = json_path_int(s->o, "counters.queue_depth", 0);
+    waiting -= waiting > 0; /* this question itself */
     printf("Service    version %s, up for %s, %lld requests waiting\n", json_path_str(s->o, "version", "?"),
-           span_text(json_path_int(s->o, "uptime_s", 0) * 1000, t, sizeof t), (long long)json_path_int(s->o, "counters.queue_depth", 0));
+           span_text(json_path_int(s->o, "uptime_s", 0) * 1000, t, sizeof t), (long long)waiting);
     print_devices(s);
     printf("Issued     %lld device certificates (%lld renewals), %lld revoked or held, since the start\n",
            (long long)json_path_int(s->o, "counters.certs_issued_device_total", 0), (long long)json_path_int(s->o, "counters.certs_renewed_total", 0),

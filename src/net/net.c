@@ -187,7 +187,12 @@ enum err net_request(struct net *n, const char *method, const char *path, const 
         return net_fail(n, n->easy, rc, n->why, f);
     }
     long status = 0;
+    curl_off_t total_us = 0, before_us = 0;
     curl_easy_getinfo(n->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(n->easy, CURLINFO_TOTAL_TIME_T, &total_us);
+    curl_easy_getinfo(n->easy, CURLINFO_PRETRANSFER_TIME_T, &before_us);
+    curl_easy_getinfo(n->easy, CURLINFO_APPCONNECT_TIME_T, &reply->connect_us);
+    reply->answer_us = total_us - before_us;
     reply->status = (int)status;
     return net_judge(reply, f);
 }

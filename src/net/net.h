@@ -41,6 +41,8 @@ struct net_reply {
     int64_t retry_s;              /* Retry-After in seconds, 0 none */
     char location[NET_URL_MAX];
     char reason[64];              /* stable reason code of a refusal (problem+json, X-Cradle-Reason), "" when none */
+    int64_t connect_us;           /* name look-up, TCP and TLS; 0 on a kept-alive connection */
+    int64_t answer_us;            /* from the request's first byte to the answer's last */
     struct buf body;              /* owned; free with net_reply_free */
 };
 void net_reply_free(struct net_reply *r);
