@@ -52,8 +52,8 @@ static size_t count_live(const struct parent *p, unsigned roles)
 static void stop_step(struct parent *p)
 {
     struct msg_role_drain drain = { p->settings.drain_time * 1000 };
-    if (p->phase == PARENT_STOP_TLS && !count_live(p, 1u << ROLE_PARENT)) {
-        p->phase = PARENT_STOP_CORE; /* nginx has sent every answer */
+    if (p->phase == PARENT_STOP_TLS && !count_live(p, 1u << ROLE_PARENT) && (settings_own_tls(&p->settings) || p->grace_over)) {
+        p->phase = PARENT_STOP_CORE; /* our nginx ends when it has sent every answer; of another ingress nothing is known */
         for (size_t i = 0; i < p->nchildren; i++) {
             if (p->children[i].role == ROLE_FRONT)
                 child_end(&p->children[i]);
@@ -91,10 +91,19 @@ static void on_stop_deadline(evutil_socket_t fd, short what, void *arg)
     kill_all(arg);
 }
 
+static void on_grace(evutil_socket_t fd, short what, void *arg)
+{
+    struct parent *p = arg;
+    (void)fd, (void)what;
+    p->grace_over = true;
+    if (p->phase != PARENT_UP)
+        stop_step(p);
+}
+
 void parent_stop(struct parent *p, int exit_code)
 {
     struct msg_role_drain drain = { p->settings.drain_time * 1000 };
-    struct timeval tv = { p->settings.drain_time, 0 };
+    struct timeval tv = { p->settings.drain_time, 0 }, grace = { p->settings.drain_time > 2 ? 1 : 0, 500000 };
     if (p->phase != PARENT_UP) {
         kill_all(p); /* asked twice: at once */
         return;
@@ -104,6 +113,7 @@ void parent_stop(struct parent *p, int exit_code)
     p->phase = PARENT_STOP_TLS;
     p->exit_code = exit_code;
     evtimer_add(p->stop_timer, &tv);
+    evtimer_add(p->grace_timer, &grace);
     for (size_t i = 0; i < p->nchildren; i++) {
         struct child *c = &p->children[i];
         event_del(c->timer);
@@ -264,8 +274,9 @@ static void watch_signals(struct parent *p)
         INVARIANT(p->signals[i] && event_add(p->signals[i], NULL) == 0);
     }
     p->stop_timer = evtimer_new(p->base, on_stop_deadline, p);
+    p->grace_timer = evtimer_new(p->base, on_grace, p);
     p->probe_timer = evtimer_new(p->base, on_probe, p);
-    INVARIANT(p->stop_timer && p->probe_timer);
+    INVARIANT(p->stop_timer && p->grace_timer && p->probe_timer);
 }
 
 /* -- start -------------------------------------------------------------------------------------------------------------------------- */

@@ -49,13 +49,14 @@ struct parent {
     struct identity user, signer;
     unsigned nginx_version;
     struct event_base *base;
-    struct event *signals[5], *stop_timer, *probe_timer;
+    struct event *signals[4], *stop_timer, *grace_timer, *probe_timer;
     struct child children[PARENT_CHILDREN];
     size_t nchildren;
     size_t rolling;           /* next child of a rolling restart; 0: none runs */
     bool announced;           /* the ready line was written */
     enum parent_phase phase;
     int exit_code, lock_fd;
+    bool grace_over;           /* tls = external: fronts had time to answer what was open */
     struct msg_role_lost lost; /* core's own death, told to it when it is back */
     char lost_why[121];
 };

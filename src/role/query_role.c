@@ -133,6 +133,7 @@ int role_query_main(struct role_context *c)
         log_error(0, "%s", f.text);
         return 1;
     }
+    query_set_budget(q.query, c->settings->statement_budget);
     query_set_gone(q.query, job_gone, &q);
     struct role_link *link = role_link_new(q.base, c, &ev);
     for (size_t i = 0; i < c->npeers; i++)
