@@ -63,6 +63,7 @@ void enrollment_later(struct enrollment *e)
 {
     e->retry_ms = clock_mono_ms() + ((int64_t)CERT_RETRY_MS << (e->undone < 7 ? e->undone : 7));
     e->undone++;
+    core_wake(e->path->core);
 }
 
 static void ask_firm(void *data, bool committed)

@@ -81,6 +81,7 @@ static void slot_settle(struct crl_slot *s, bool good)
     s->board->at_signer--;
     s->dirty |= !good || s->still_dirty;
     s->due_ms = now + (!good ? CRL_RETRY_MS : s->dirty ? CRL_SETTLE_MS : refresh_ms);
+    core_wake(s->board->core);
 }
 
 static void ask_drop(void *data) { slot_settle(data, false); }

@@ -62,6 +62,7 @@ static void flight_undo(struct stream *s)
     s->flight = BUF_INIT(0);
     buf_put(&s->pending, rest.data, rest.len);
     s->at_signer = false;
+    core_wake(s->core); /* the next try is due earlier than the next heartbeat */
 }
 
 static void frame_drop(void *data) { flight_undo(data); }
