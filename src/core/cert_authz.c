@@ -59,8 +59,10 @@ void cert_plan_dates(struct batch *b, struct cert_plan *plan, int64_t validity_s
 {
     const struct profile *p = &plan->issuer->profile;
     int64_t now_s = b->now_ms / 1000;
-    plan->not_before = now_s - p->backdate_s;
-    plan->not_after = now_s + profile_validity(p, validity_s);
+    int64_t life_s = profile_validity(p, validity_s);
+    /* a short life is backdated less: its renewal window, counted from notBefore, would be over at birth */
+    plan->not_before = now_s - (p->backdate_s < life_s / 10 ? p->backdate_s : life_s / 10);
+    plan->not_after = now_s + life_s;
     if (plan->not_after - plan->not_before > p->validity_max_s)
         plan->not_after = plan->not_before + p->validity_max_s;
     if (plan->not_after > plan->issuer->ca_not_after)
