@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/name.h"
 #include "cli/cli.h"
+#include "crypt/pem.h"
 
 /* POST of the given members (NULL values are left out). */
 struct member { const char *key, *value; };
@@ -143,27 +144,44 @@ static const struct verb_opt cert_list_opts[] = {
 };
 const struct verb verb_cert_list = { .name = "cert list", .args = "", .help = "list certificates", VERB_OPTS(cert_list_opts), .run = cert_list_run };
 
+/* The certificate itself (RFC 5280 4.2.2.1 media type), as PEM or, with --json, inside an object. */
+static enum err cert_show_pem(struct cli *c, const char *path, struct fault *f)
+{
+    static const char *const headers[] = { "Accept: application/pkix-cert", NULL };
+    CLEANUP(net_reply_free) struct net_reply r = { 0 };
+    CLEANUP(buf_free) struct buf pem = BUF_INIT(65536);
+    enum err e = cli_net(c, f);
+    if (e || (e = net_request(c->net, "GET", path, headers, (struct span){ 0 }, &r, f)))
+        return e;
+    pem_encode("CERTIFICATE", buf_span(&r.body), &pem);
+    if (c->json) {
+        CLEANUP(json_decref_p) json_t *o = json_pack("{s:s}", "pem", buf_cstr(&pem));
+        cli_print_json(o);
+    } else
+        fputs(buf_cstr(&pem), stdout);
+    return CE_OK;
+}
+
 static enum err cert_show_run(struct cli *c, struct fault *f)
 {
     CLEANUP(buf_free) struct buf path = BUF_INIT(1024);
     CLEANUP(net_reply_free) struct net_reply r = { 0 };
     CLEANUP(json_decref_p) json_t *o = NULL;
     enum err e = cert_path(c->args[0], "", &path, f);
-    if (e || (e = cli_call(c, "GET", buf_cstr(&path), (struct span){ 0 }, &r, f)) || (e = cli_json(&r, &o, f)))
+    if (e)
+        return e;
+    if (cli_flag(c, "--pem"))
+        return cert_show_pem(c, buf_cstr(&path), f);
+    if ((e = cli_call(c, "GET", buf_cstr(&path), (struct span){ 0 }, &r, f)) || (e = cli_json(&r, &o, f)))
         return e;
     const char *key;
     json_t *v;
     struct json_text t;
-    const char *pem = json_path_str(o, "pem", json_path_str(o, "certificate", NULL));
-    if (cli_flag(c, "--pem"))
-        return pem ? fputs(pem, stdout), CE_OK : fault_set(f, CE_NOT_FOUND, "the answer holds no certificate text");
     if (c->json) {
         cli_print_json(o);
         return CE_OK;
     }
     json_object_foreach(o, key, v) {
-        if (json_is_string(v) && strchr(json_string_value(v), '\n'))
-            continue;
         const char *text = json_path_text(o, key, &t);
         enum cli_tint tint = strcmp(key, "status") == 0 ? tint_state(text) : TINT_NONE;
         printf("%-14s %s", key, tint ? cli_tint(c, tint) : "");
