@@ -53,15 +53,16 @@ static void stop_step(struct parent *p)
 {
     struct msg_role_drain drain = { p->settings.drain_time * 1000 };
     if (p->phase == PARENT_STOP_TLS && !count_live(p, 1u << ROLE_PARENT) && (settings_own_tls(&p->settings) || p->grace_over)) {
-        p->phase = PARENT_STOP_CORE; /* our nginx ends when it has sent every answer; of another ingress nothing is known */
-        for (size_t i = 0; i < p->nchildren; i++) {
+        p->phase = PARENT_STOP_FRONT; /* our nginx ends when it has sent every answer; of another ingress nothing is known */
+        for (size_t i = 0; i < p->nchildren; i++)
             if (p->children[i].role == ROLE_FRONT)
                 child_end(&p->children[i]);
-            if (p->children[i].role == ROLE_CORE)
-                child_tell(&p->children[i], &msg_desc_role_drain, &drain, -1);
-        }
     }
-    if (p->phase == PARENT_STOP_CORE && !count_live(p, 1u << ROLE_CORE | 1u << ROLE_FRONT)) {
+    if (p->phase == PARENT_STOP_FRONT && !count_live(p, 1u << ROLE_FRONT)) {
+        p->phase = PARENT_STOP_CORE;
+        child_tell(find_core(p), &msg_desc_role_drain, &drain, -1);
+    }
+    if (p->phase == PARENT_STOP_CORE && !count_live(p, 1u << ROLE_CORE)) {
         p->phase = PARENT_STOP_REST;
         for (size_t i = 0; i < p->nchildren; i++) {
             child_end(&p->children[i]);

@@ -41,7 +41,7 @@ struct child {
     uint64_t ndeaths;
 };
 
-enum parent_phase { PARENT_UP, PARENT_STOP_TLS, PARENT_STOP_CORE, PARENT_STOP_REST };
+enum parent_phase { PARENT_UP, PARENT_STOP_TLS, PARENT_STOP_FRONT, PARENT_STOP_CORE, PARENT_STOP_REST };
 
 struct parent {
     const char *site, *conf;  /* absolute */
