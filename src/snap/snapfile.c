@@ -41,8 +41,7 @@ struct snap {
     struct buf pending;   /* bytes of the tail after tail_good */
     struct stat refused;  /* a snapshot file that was found bad: not verified again until it changes */
     struct fault refused_why;
-    ino_t bad_tail_ino;   /* the tail that holds a bad frame */
-    off_t bad_tail_size;
+    struct stat bad_tail; /* the tail as it was when a bad frame was met */
     struct fault bad_tail_why;
 };
 
@@ -244,7 +243,7 @@ static enum err tail_read(struct snap *s, snap_entry_fn *on_entry, void *arg, st
     struct stat st;
     if (s->tail_fd < 0 || !s->tail_good || fstat(s->tail_fd, &st))
         return CE_OK;
-    if (st.st_ino == s->bad_tail_ino && st.st_size == s->bad_tail_size)
+    if (same_file(&st, &s->bad_tail))
         return fault_set(f, s->bad_tail_why.code, "%s", s->bad_tail_why.text);
     while (s->tail_good + (int64_t)s->pending.len < st.st_size && s->tail_good < (int64_t)SNAP_TAIL_MAX) {
         uint8_t chunk[32768];
@@ -257,8 +256,7 @@ static enum err tail_read(struct snap *s, snap_entry_fn *on_entry, void *arg, st
             e = tail_frames(s, on_entry, arg, news);
         if (e) {
             s->pending.len = 0;
-            s->bad_tail_ino = st.st_ino;
-            s->bad_tail_size = st.st_size;
+            s->bad_tail = st;
             fault_set(&s->bad_tail_why, e, "%s/" SNAP_TAIL " at byte %lld: %s; what came before stays in force", s->dir,
                       (long long)s->tail_good, err_text(e));
             return fault_set(f, e, "%s", s->bad_tail_why.text);
