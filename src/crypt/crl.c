@@ -55,6 +55,11 @@ static size_t entry_write(uint8_t *at, const struct crl_entry *e, struct span wh
     return (size_t)(p - at);
 }
 
+static enum err crl_failed(const struct ca *ca, const struct crl_request *r, enum err e, struct fault *f)
+{
+    return fault_set(f, e, "CRL %s/%u cannot be made: %s", ca->name, r->shard, e == CE_TOO_LARGE ? "it is too large; use more shards" : err_text(e));
+}
+
 /* Appends revokedCertificates. Revocation times repeat: the last one's DER is kept. */
 static enum err crl_put_entries(const struct ca *ca, const struct crl_request *r, struct buf *out, struct fault *f)
 {
@@ -73,12 +78,12 @@ static enum err crl_put_entries(const struct ca *ca, const struct crl_request *r
         }
         uint8_t *at = buf_grow(out, CRL_ENTRY_MAX);
         if (!at)
-            return buf_err(out);
+            return crl_failed(ca, r, buf_err(out), f);
         out->len -= CRL_ENTRY_MAX - entry_write(at, &e, buf_span(&when));
     }
     if (r->entries.n)
         der_end(out, list);
-    return buf_err(out);
+    return buf_err(out) ? crl_failed(ca, r, buf_err(out), f) : CE_OK;
 }
 
 /* Only where the list is partitioned: a CRL with a scope does not cover certificates without a CDP, such as the root's own. */
@@ -122,22 +127,22 @@ enum err crl_build(struct ca *ca, const struct crl_request *r, struct buf *out, 
     der_put_time(out, r->this_update);
     der_put_time(out, r->next_update);
     enum err e = crl_put_entries(ca, r, out, f);
-    if (!e) {
-        crl_put_extensions(ca, r, out);
-        der_end(out, tbs);
-        e = buf_err(out);
+    if (e) {
+        out->len = before;
+        return e;
     }
+    crl_put_extensions(ca, r, out);
+    der_end(out, tbs);
+    e = buf_err(out);
     if (!e)
         e = x509_sign(ca->key, ca->pub, span_of(out->data + tbs_at, out->len - tbs_at), out);
     if (!e) {
         der_end(out, all);
         e = buf_err(out);
     }
-    if (e) {
+    if (e)
         out->len = before;
-        return f && f->code == e ? e : fault_set(f, e, "CRL %s/%u cannot be made: %s", ca->name, r->shard, err_text(e));
-    }
-    return CE_OK;
+    return e ? crl_failed(ca, r, e, f) : CE_OK;
 }
 
 /* -- reading ------------------------------------------------------------------------------------------------------ */

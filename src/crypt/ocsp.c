@@ -181,12 +181,13 @@ enum err ocsp_response_build(struct ca *ca, const struct ocsp_single *items, siz
 {
     CLEANUP(buf_free) struct buf basic = BUF_INIT(65536), tail = BUF_INIT(16384);
     enum err e = response_check(ca, items, n, this_update, next_update, nonce, f);
-    if (!e)
-        e = put_response_data(&basic, ca, items, n, this_update, next_update, nonce);
+    if (e)
+        return e;
+    e = put_response_data(&basic, ca, items, n, this_update, next_update, nonce);
     if (!e)
         e = x509_sign(ca->ocsp_key, ca->ocsp_pub, buf_span(&basic), &tail);
     if (e)
-        return f && f->code == e ? e : fault_set(f, e, "the OCSP answer cannot be signed: %s", err_text(e));
+        return fault_set(f, e, "the OCSP answer cannot be signed: %s", err_text(e));
     size_t certs = der_begin(&tail, DER_CONTEXT_CONS(0));
     der_put(&tail, DER_SEQUENCE, buf_span(&ca->ocsp_der));
     der_end(&tail, certs);

@@ -1,4 +1,5 @@
 /* crypt_issue.c: certificates of a site and leaves, judged by openssl and certtool. */
+#include "crypt/crl.h"
 #include "t/tap.h"
 #include "t/unit/crypt_site.h"
 
@@ -82,6 +83,32 @@ static void refusals(void)
     buf_free(&der);
 }
 
+/* A token with a fault: its signatures have a bit flipped. */
+static enum err sign_faulty(void *ctx, struct span message, struct buf *sig)
+{
+    enum err e = key_sign(ctx, message, sig);
+    sig->data[sig->len - 1] ^= 1;
+    return e;
+}
+
+static void faulty_signatures(void)
+{
+    uint8_t serial[16] = { 1 };
+    struct fault f = { .code = CE_OK };
+    struct ca bad;
+    struct key *k;
+    CLEANUP(buf_free) struct buf out = BUF_INIT(0);
+    site_must(key_external(device.cert.spki, sign_faulty, NULL, device.key, &k, &f), &f, "external key");
+    site_must(ca_open(&bad, "device", buf_span(&device.der), k, SITE_URL, 16, &f), &f, "CA");
+    struct issue_request r = request(serial, "dev-1");
+    ok(issue_leaf(&bad, &prof, &r, &out, &f) == CE_CRYPTO && out.len == 0, "a certificate with a wrong signature is not released: %s", f.text);
+    struct crl_request c = { .number = 1, .this_update = 1, .next_update = 2 };
+    ok(crl_build(&bad, &c, &out, &f) == CE_CRYPTO && out.len == 0, "nor a CRL: %s", f.text);
+    ca_close(&bad);
+    ok(ca_open(&bad, "device", buf_span(&device.der), NULL, SITE_URL, 16, &f) == CE_OK && issue_leaf(&bad, &prof, &r, &out, &f) == CE_SIGNER, "without its key: %s", f.text);
+    ca_close(&bad);
+}
+
 static void tls(void)
 {
     struct fault f = { .code = CE_OK };
@@ -120,6 +147,7 @@ int main(void)
     leaf("dev-0001");
     leaf("A.B:c_d-e.example");
     refusals();
+    faulty_signatures();
     tls();
     key_free(dev_key);
     ca_close(&root);
