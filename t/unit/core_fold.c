@@ -21,7 +21,7 @@ static void queue_random(int round)
     struct msg_caller c = site_caller(&s, roll(4) ? OLGA : ADMIN);
     snprintf(name, sizeof name, "d-%u", roll(300));
     snprintf(other, sizeof other, "n-%u", roll(30));
-    c.if_match = roll(4) ? -1 : roll(4);
+    c.if_match = roll(4) ? -1 : (int64_t)roll(4);
     switch (roll(8)) {
     case 0: site_queue(&s, &c, &msg_desc_line_add, &(struct msg_line_add){ .name = span_str(other), .title = SPAN_LIT("L\"ine \xc3\xa4") }); break;
     case 1: site_queue(&s, &c, &msg_desc_model_add, &(struct msg_model_add){ .name = span_str(other), .line = SPAN_LIT("pump"), .hw_rev = SPAN_LIT("a") }); break;
