@@ -104,6 +104,9 @@ void batch_leave(struct batch *b);                       /* effects go out */
 void batch_fail(struct batch *b, const struct fault *f); /* effects are dropped, older requests answered with f */
 void batch_reply_error(struct core *core, int peer, uint32_t generation, uint64_t rid, const struct fault *f);
 
+/* request.c: runs it; the answer is an effect of the batch. Returns only errors that end a write batch. */
+MUST_USE enum err item_run(struct batch *b, const struct item *it, struct fault *f);
+
 /* step.c */
 const struct core_part *part_find(enum core_part_id id); /* NULL: not built in */
 /* One write batch of what waits (items NULL: only fn). fn (may be NULL) runs first. */

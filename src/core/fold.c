@@ -153,10 +153,14 @@ static enum err table_compare(struct db *from, struct db *to, const struct table
 enum err core_fold_check(struct db *db, struct fault *f)
 {
     CLEANUP(db_close_p) struct db *to = NULL;
-    enum err e = db_open("", DB_MEMORY, &to, f);
+    bool own = !db_in_tx(db); /* events and tables of one moment, also while a core writes */
+    enum err e = own ? db_begin_read(db, f) : CE_OK;
+    e = e ? e : db_open("", DB_MEMORY, &to, f);
     e = e ? e : schema_create(to, f);
     e = e ? e : all_fold(db, to, f);
     for (size_t i = 0; !e && i < ARRAY_LEN(tables); i++)
         e = table_compare(db, to, &tables[i], columns[i], f);
+    if (own)
+        db_rollback(db);
     return e;
 }

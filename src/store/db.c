@@ -209,6 +209,7 @@ enum err db_get_i64(struct db *db, const char *sql, const struct db_arg *args, s
 }
 
 enum err db_begin(struct db *db, struct fault *f) { return db_run(db, "BEGIN IMMEDIATE", DB_NOARGS, NULL, f); }
+enum err db_begin_read(struct db *db, struct fault *f) { return db_run(db, "BEGIN", DB_NOARGS, NULL, f); }
 enum err db_commit(struct db *db, struct fault *f) { return db_run(db, "COMMIT", DB_NOARGS, NULL, f); }
 uint64_t db_touched(const struct db *db) { return db->touched; }
 bool db_in_tx(const struct db *db) { return db->drv->in_tx(db->conn); }
@@ -241,7 +242,6 @@ enum err db_backup(struct db *db, const char *path, struct fault *f)
 
 void db_set_progress(struct db *db, int every, int (*fn)(void *), void *ctx) { db->drv->progress(db->conn, every, fn, ctx); }
 enum err db_ddl(struct db *db, const char *sql, struct fault *f) { return db->drv->ddl(db->conn, sql, f); }
-void db_checkpoint(struct db *db) { db->drv->checkpoint(db->conn); }
 
 enum err db_has_table(struct db *db, const char *name, bool *there, struct fault *f)
 {

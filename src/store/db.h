@@ -65,6 +65,7 @@ MUST_USE enum err db_get_i64(struct db *db, const char *sql, const struct db_arg
 
 /* -- transactions --------------------------------------------------------------------------------------------------------- */
 MUST_USE enum err db_begin(struct db *db, struct fault *f);   /* takes the write lock at once */
+MUST_USE enum err db_begin_read(struct db *db, struct fault *f); /* every read until db_rollback sees one state */
 MUST_USE enum err db_commit(struct db *db, struct fault *f);  /* CE_OK: durable */
 void db_rollback(struct db *db);
 bool db_in_tx(const struct db *db);
@@ -83,7 +84,5 @@ void db_set_progress(struct db *db, int every, int (*fn)(void *), void *ctx);
 /* Runs schema text, also several statements, not cached; BLOB and CLUSTERED become the database's own words. */
 MUST_USE enum err db_ddl(struct db *db, const char *sql, struct fault *f);
 MUST_USE enum err db_has_table(struct db *db, const char *name, bool *there, struct fault *f);
-/* Moves what the write-ahead log holds into the main file (SQLite), at most; not needed for durability. */
-void db_checkpoint(struct db *db);
 
 #endif

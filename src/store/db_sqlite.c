@@ -209,7 +209,6 @@ static int64_t drv_changes(void *conn, void *stmt)
 }
 static bool drv_in_tx(void *conn) { return !sqlite3_get_autocommit(conn); }
 static void drv_progress(void *conn, int every, int (*fn)(void *), void *ctx) { sqlite3_progress_handler(conn, every, fn, ctx); }
-static void drv_checkpoint(void *conn) { sqlite3_wal_checkpoint_v2(conn, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL); }
 
 static enum err drv_ddl(void *conn, const char *sql, struct fault *f)
 {
@@ -241,6 +240,5 @@ const struct db_driver db_driver_sqlite = {
     .ddl = drv_ddl,
     .in_tx = drv_in_tx,
     .progress = drv_progress,
-    .checkpoint = drv_checkpoint,
     .has_table_sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = $1",
 };

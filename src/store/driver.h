@@ -25,7 +25,6 @@ struct db_driver {
     enum err (*ddl)(void *conn, const char *sql, struct fault *f);
     bool (*in_tx)(void *conn);
     void (*progress)(void *conn, int every, int (*fn)(void *), void *ctx);
-    void (*checkpoint)(void *conn);
     const char *has_table_sql;   /* $1: name; one row with a count */
 };
 
