@@ -126,7 +126,8 @@ static void judge_cert(struct evidence *ev, const struct ev_cert *x, size_t n)
 
 static void judge_certs(struct evidence *ev)
 {
-    qsort(ev->cert, ev->ncert, sizeof *ev->cert, cert_cmp);
+    if (ev->ncert)
+        qsort(ev->cert, ev->ncert, sizeof *ev->cert, cert_cmp);
     for (size_t i = 0, n; i < ev->ncert; i += n) {
         for (n = 1; i + n < ev->ncert && memcmp(ev->cert[i].key, ev->cert[i + n].key, EV_CERT_KEY) == 0; n++)
             ;
@@ -215,6 +216,8 @@ static int timeline_cmp(const void *a, const void *b)
 
 static void judge_devices(struct evidence *ev)
 {
+    if (!ev->ndevice)
+        return;
     qsort(ev->device, ev->ndevice, sizeof *ev->device, device_cmp);
     for (size_t i = 0, n; i < ev->ndevice; i += n, ev->uids++) {
         for (n = 1; i + n < ev->ndevice && strcmp(ev->device[i].uid, ev->device[i + n].uid) == 0; n++)
