@@ -131,6 +131,8 @@ install: all man
 	install -m 0644 packaging/cradle.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/cradle.conf
 	install -m 0644 packaging/cradle.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/cradle.conf
 	for n in 1 5 8; do for p in $(B)/man/*.$$n; do [ ! -e $$p ] || install -m 0644 $$p $(DESTDIR)$(PREFIX)/share/man/man$$n || exit 1; done; done
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(B)/cradle completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cradle
 	install -m 0644 LICENSE $(wildcard README.md SECURITY.md CHANGELOG.md docs/*.md docs/openapi.yaml) $(DESTDIR)$(PREFIX)/share/doc/cradle
 
 clean:

@@ -67,6 +67,9 @@ void cli_print_event(const struct cli *c, const json_t *event); /* one line, or 
 
 /* The site's files that a verb on the server's machine reads: key of cradled.conf, "" when absent. */
 MUST_USE enum err site_conf_get(const char *site, const char *key, char *out, size_t cap, struct fault *f);
+/* Base URL of the plain port as certificates carry it (CA_URL_MAX bytes of crypt/ca.h) and the CRL shards of each CA; n_shards
+ * may be NULL. */
+MUST_USE enum err site_http_url(const char *site, char *url, int64_t *n_shards, struct fault *f);
 /* ${XDG_CONFIG_HOME:-~/.config}/cradle/profile */
 MUST_USE enum err profile_path(char *out, struct fault *f);
 

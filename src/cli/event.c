@@ -98,8 +98,8 @@ static void on_stop(int sig)
     stop = 1;
 }
 
-/* One page; *after moves on. *count: events printed. */
-static enum err follow_page(struct cli *c, struct buf *after, int64_t want, int64_t *count, struct fault *f)
+/* One page; *after moves on. *count: events printed; *more: the next page is there already. */
+static enum err follow_page(struct cli *c, struct buf *after, int64_t want, int64_t *count, bool *more, struct fault *f)
 {
     CLEANUP(buf_free) struct buf q = BUF_INIT(8192);
     CLEANUP(buf_free) struct buf path = BUF_INIT(16384);
@@ -120,6 +120,7 @@ static enum err follow_page(struct cli *c, struct buf *after, int64_t want, int6
         cli_print_event(c, ev);
     *count = (int64_t)json_array_size(items);
     const char *next = json_path_str(o, "next", NULL);
+    *more = next != NULL;
     const json_t *last = json_array_get(items, json_array_size(items) - 1);
     if (next || last) {
         buf_reset(after);
@@ -159,9 +160,9 @@ static enum err follow_run(struct cli *c, struct fault *f)
     sigaction(SIGTERM, &sa, NULL);
     if (e || (e = follow_begin(c, &after, f)))
         return e;
-    bool told = false;
+    bool told = false, more = false;
     while (!stop && seen < limit) {
-        e = follow_page(c, &after, limit - seen, &n, f);
+        e = follow_page(c, &after, limit - seen, &n, &more, f);
         bool away = err_class(e) == ERRC_BUSY || e == CE_IO;
         if (e && !away)
             return e;
@@ -172,7 +173,7 @@ static enum err follow_run(struct cli *c, struct fault *f)
         fflush(stdout);
         if (ferror(stdout))
             return fault_set(f, CE_IO, "nobody reads the output any more");
-        if (e || n == 0)
+        if (e || !more)
             poll(NULL, 0, e ? FOLLOW_RETRY_MS : FOLLOW_POLL_MS);
     }
     return CE_OK;

@@ -59,7 +59,7 @@ static enum err crl_run(struct cli *c, struct fault *f)
 {
     struct ca root = { 0 };
     struct key *key = NULL;
-    char path[PATH_MAX_LEN], host[256], url[CA_URL_MAX], port[16], until[CLOCK_TEXT_MAX];
+    char path[PATH_MAX_LEN], url[CA_URL_MAX], until[CLOCK_TEXT_MAX];
     CLEANUP(buf_free) struct buf old = BUF_INIT(CRL_MAX);
     CLEANUP(buf_free) struct buf packed = BUF_INIT(CRL_MAX);
     CLEANUP(buf_free) struct buf der = BUF_INIT(CRL_MAX);
@@ -68,11 +68,9 @@ static enum err crl_run(struct cli *c, struct fault *f)
     struct crl_request r = { .this_update = clock_now_s() };
     int64_t validity;
     enum err e = cli_site(c, f);
-    if (e || (e = cli_opt_span_s(c, "--validity", 366LL * 86400, &validity, f)) || (e = site_conf_get(c->site, "host", host, sizeof host, f)) ||
-        (e = site_conf_get(c->site, "http_port", port, sizeof port, f)) || (e = site_conf_get(c->site, "http_url", url, sizeof url, f)))
+    if (e || (e = cli_opt_span_s(c, "--validity", 366LL * 86400, &validity, f)) || 
+        (e = site_http_url(c->site, url, NULL, f)))
         return e;
-    if (!url[0])
-        snprintf(url, sizeof url, strchr(host, ':') ? "http://[%.200s]:%s" : "http://%.200s:%s", host, port);
     path_join(path, "%s/ca/root.pem", c->site);
     if ((e = cert_load(path, &cert_der, &cert, f)))
         return e;

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "crypt/ca.h"
 
 #define SITE_CONF_MAX 65536
 
@@ -41,6 +42,21 @@ enum err site_conf_get(const char *site, const char *key, char *out, size_t cap,
                          strerror(errno));
     if (!conf_value(buf_span(&text), key, out, cap))
         out[0] = 0;
+    return CE_OK;
+}
+
+enum err site_http_url(const char *site, char *url, int64_t *n_shards, struct fault *f)
+{
+    char host[200], port[16], shards[16];
+    enum err e = site_conf_get(site, "http_url", url, CA_URL_MAX, f);
+    if (e || (e = site_conf_get(site, "host", host, sizeof host, f)) || (e = site_conf_get(site, "http_port", port, sizeof port, f)) ||
+        (e = site_conf_get(site, "n_shards", shards, sizeof shards, f)))
+        return e;
+    bool v6 = strchr(host, ':') != NULL;
+    if (!url[0])
+        snprintf(url, CA_URL_MAX, "http://%s%s%s:%s", v6 ? "[" : "", host[0] ? host : "localhost", v6 ? "]" : "", port[0] ? port : "8080");
+    if (n_shards && !span_to_i64(span_str(shards), n_shards))
+        *n_shards = 16;
     return CE_OK;
 }
 

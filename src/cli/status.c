@@ -109,9 +109,9 @@ static void check_certificates(struct status *s)
         { "ca/root.pem", "the site must be founded anew before that" },
         { "ca/device.pem", "a new issuing CA is needed" },
         { "ca/infra.pem", "a new issuing CA is needed" },
-        { "ca/device-ocsp.pem", "a new OCSP responder is needed" },
-        { "ca/infra-ocsp.pem", "a new OCSP responder is needed" },
-        { "tls/server.pem", "a new TLS server certificate is needed" },
+        { "ca/device-ocsp.pem", "run cradle site renew" },
+        { "ca/infra-ocsp.pem", "run cradle site renew" },
+        { "tls/server.pem", "run cradle site renew" },
     };
     char path[PATH_MAX_LEN];
     for (size_t i = 0; s->c->site[0] && i < ARRAY_LEN(rows); i++) {
@@ -121,15 +121,46 @@ static void check_certificates(struct status *s)
         if (cert_load(path, &der, &cert, NULL) == CE_OK)
             check_end(s, rows[i].file, cert.not_after, rows[i].then);
     }
-    CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
     CLEANUP(buf_free) struct buf list = BUF_INIT(1u << 20);
-    struct cert cert;
     struct crl crl;
-    if (cert_load(s->c->net_cfg.cert, &der, &cert, NULL) == CE_OK)
-        check_end(s, "your own certificate", cert.not_after, "renew it: cradle operator renew");
     path_join(path, "%s/pub/crl/root/0.crl", s->c->site);
     if (s->c->site[0] && file_read(path, &list) == CE_OK && crl_parse(buf_span(&list), &crl, NULL) == CE_OK)
         check_end(s, "the root's CRL", crl.next_update, "make a new one: cradle root crl");
+}
+
+/* The newest good certificate of each operator, station, auditor and edge. */
+static void check_holder(struct status *s, const char *name)
+{
+    CLEANUP(net_reply_free) struct net_reply r = { 0 };
+    CLEANUP(json_decref_p) json_t *o = NULL;
+    char path[160], what[96];
+    size_t i;
+    json_t *cert;
+    int64_t end_ms = 0, at_ms;
+    snprintf(path, sizeof path, "/api/v1/certs?device=%.64s&state=good&limit=10", name);
+    if (cli_call(s->c, "GET", path, (struct span){ 0 }, &r, NULL) || cli_json(&r, &o, NULL))
+        return;
+    json_array_foreach(json_object_get(o, "items"), i, cert) {
+        bool device = strcmp(json_path_str(cert, "holder_kind", ""), "device") == 0;
+        if (!device && clock_parse_ms(span_str(json_path_str(cert, "not_after", "")), &at_ms) == CE_OK && at_ms > end_ms)
+            end_ms = at_ms;
+    }
+    snprintf(what, sizeof what, "the certificate of %.64s", name);
+    if (end_ms)
+        check_end(s, what, end_ms / 1000, "renew it there: cradle operator renew");
+}
+
+static void check_holders(struct status *s)
+{
+    CLEANUP(net_reply_free) struct net_reply r = { 0 };
+    CLEANUP(json_decref_p) json_t *o = NULL;
+    size_t i;
+    json_t *op;
+    if (cli_call(s->c, "GET", "/api/v1/operators?limit=200", (struct span){ 0 }, &r, NULL) || cli_json(&r, &o, NULL))
+        return;
+    json_array_foreach(json_object_get(o, "items"), i, op)
+        if (strcmp(json_path_str(op, "state", ""), "active") == 0)
+            check_holder(s, json_path_str(op, "name", ""));
 }
 
 /* -- the page --------------------------------------------------------------------------------------------------------------- */
@@ -227,6 +258,7 @@ static enum err status_run(struct cli *c, struct fault *f)
     check_counters(&s);
     check_edges(&s);
     check_certificates(&s);
+    check_holders(&s);
     if (c->json)
         print_json(&s);
     else if (!c->quiet)

@@ -155,4 +155,17 @@ jq -s 'length > 50' <"$T/follow.json" | grep -q true; ok $? "every line of event
 run cradle root crl --passphrase-file "$T/pass"; is $rc 0 "root crl"
 has "$(curl -s "$HTTP/crl/root/0.crl" | openssl crl -inform DER -noout -crlnumber -CAfile "$SITE/ca/root.pem" 2>&1)" "0x0?2" "the new root CRL is served"
 site_stop; ok $? "cradled ends"
+
+# -- what status warns of
+sed -i 's/^validity_s = .*/validity_s = 10d/' "$SITE/profiles/operator.conf"
+cradle site renew --validity 20d --quiet; ok $? "site renew"
+site_start; ok $? "cradled runs again"
+unset CRADLE_SITE
+cradle operator add short --role auditor --out "$T/short" --quiet
+out=$(cradle status)
+has "$out" "^WARNING" "status says WARNING first"
+has "$out" "warning: tls/server.pem ends in 19 days; run cradle site renew" "status names a server certificate that ends"
+has "$out" "warning: the certificate of short ends in [0-9]+ days" "status names an operator's certificate that ends"
+cradle status --check --quiet; ok $? "a warning is no alarm"
+site_stop; ok $? "cradled ends again"
 finish

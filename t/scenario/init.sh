@@ -109,6 +109,41 @@ wait_for 10 sh -c "ss -Hltn | grep -q ':$p1 '"
 cradle init "$T/full/x/y" --name a --org b $pass --quiet; ok $? "missing parents are made"
 [ "$(port_of "$T/full/x/y")" != "$p1" ]; ok $? "a port that is taken is not chosen"
 
+# -- who owns what
+if [ "$(id -u)" = 0 ]; then
+    user=$(sed -n 's/^user = //p' "$S/cradled.conf"); signer=$(sed -n 's/^signer_user = //p' "$S/cradled.conf")
+    owner() { stat -c %U:%u "$1" | awk -F: -v n="$2" '{ print ($1 == n || $2 == n) ? "yes" : $0 }'; }
+    [ -n "$user" ] && [ -n "$signer" ] && [ "$user" != "$signer" ]; ok $? "root: two users of their own"
+    is "$(for k in "$S"/keys "$S"/keys/*; do owner "$k" "$signer"; done | sort -u)" yes "root: keys/ is the signer's alone"
+    is "$(for d in db log run pub tls tls/server.key; do owner "$S/$d" "$user"; done | sort -u)" yes "root: what the service writes is the service's"
+    is "$(for d in . offline offline/root.key operators operators/admin.key cradled.conf birth.json; do stat -c %u "$S/$d"; done | sort -u)" 0 "root: the rest is root's"
+    mkdir -m 777 "$T/pub"; cp "$(command -v cradle)" "$T/cradle"; cp "$T/pass" "$T/pub/pass"; chown 65534 "$T/pub/pass"
+    as_user() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+else
+    mkdir "$T/pub"; cp "$T/pass" "$T/pub/pass"; cp "$(command -v cradle)" "$T/cradle"
+    as_user() { "$@"; }
+fi
+as_user "$T/cradle" init "$T/pub/site" --name a --org b --passphrase-file "$T/pub/pass" --quiet; ok $? "no root needed"
+is "$(find "$T/pub/site" -exec stat -c %u {} + | sort -u | wc -l)" 1 "without root all files are the caller's"
+is "$(find "$T/pub/site" -type d ! -perm 700)" "" "without root all folders are 0700"
+is "$(grep -c '^user' "$T/pub/site/cradled.conf")" 0 "without root no user is configured"
+
+# -- renewals that need the site's folder
+cradle init "$T/old" --name a --org b --host a.example --host 192.0.2.1 $pass --quiet --server-validity 20d
+cradle site renew --site "$T/old" >/dev/null; ok $? "site renew"
+lives "$T/old/tls/server.pem" 1825 && lives "$T/old/ca/device-ocsp.pem" 1825; ok $? "server and OCSP responders live 5 years again"
+has "$(openssl x509 -in "$T/old/tls/server.pem" -noout -ext subjectAltName)" "DNS:a.example, IP Address:192.0.2.1" "the names stay"
+same_key "$T/old/tls/server.key" "$T/old/tls/server.pem" "the key stays"
+has "$(v -purpose sslserver -CAfile "$T/old/ca/root.pem" -untrusted "$T/old/tls/server.pem" "$T/old/tls/server.pem")" OK "the new server certificate chains"
+cradle root crl --site "$T/old" $pass >/dev/null; ok $? "root crl"
+openssl crl -inform DER -in "$T/old/pub/crl/root/0.crl" -noout -crlnumber | grep -q '0x0*2$'; ok $? "the root's CRL has the next number"
+has "$(openssl crl -inform DER -in "$T/old/pub/crl/root/0.crl" -noout -CAfile "$T/old/ca/root.pem" 2>&1)" "verify OK" "and the root's signature"
+(umask 077; echo "not the passphrase" >"$T/wrong")
+text=$(cradle root crl --site "$T/old" --passphrase-file "$T/wrong" 2>&1); is $? 1 "root crl with a wrong passphrase: exit code"
+has "$text" "passphrase is wrong" "root crl with a wrong passphrase: message"
+rm "$T/old/offline/root.key"; text=$(cradle root crl --site "$T/old" $pass 2>&1); is $? 4 "root crl without the key: exit code"
+has "$text" "give --key" "root crl without the key: message"
+
 # -- a terminal: the passphrase is asked twice, and not shown
 typed() { for line in "$@"; do sleep 0.5; printf '%s\n' "$line"; done; sleep 2; }
 typed acme Acme "" "long enough pass" "long enough pass" | script -qec "cradle init $T/tty" "$T/tty.log" >/dev/null 2>&1
@@ -155,6 +190,8 @@ is "$(openssl x509 -in "$T/hsm/ca/root.pem" -noout -pubkey | openssl pkey -pubin
     "$(pkcs11-tool --module "$module" --token-label "root token" --read-object --type pubkey --label acme-root 2>/dev/null | point)" "pkcs11-tool shows the same public key"
 cradle init "$T/hsm2" --name acme2 --org b --root-pkcs11 "$uri" --quiet; ok $? "a second site with the key that is there"
 is "$(openssl x509 -in "$T/hsm2/ca/root.pem" -noout -pubkey)" "$(openssl x509 -in "$T/hsm/ca/root.pem" -noout -pubkey)" "it uses the same key"
+cradle root crl --site "$T/hsm" >/dev/null; ok $? "root crl by the token"
+has "$(openssl crl -inform DER -in "$T/hsm/pub/crl/root/0.crl" -noout -CAfile "$T/hsm/ca/root.pem" 2>&1)" "verify OK" "the token's CRL verifies"
 refused 1 "PIN is wrong" "a wrong PIN" --name a --org b --root-pkcs11 "pkcs11:token=root%20token?module-path=$module&pin-source=$T/badpin"
 refused 4 "no initialized" "an unknown token" --name a --org b --root-pkcs11 "pkcs11:token=other?module-path=$module&pin-source=$T/pin"
 refused 4 "cannot load" "no such module" --name a --org b --root-pkcs11 "pkcs11:token=other?module-path=/nothing.so&pin-source=$T/pin"

@@ -1,0 +1,118 @@
+/* site_renew.c: `cradle site renew`: new certificates for the keys of the TLS server and the OCSP responders before they end. Works
+ * on the site's folder, because these certificates come from no request: the issuing CAs' keys sign them here. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/hosts.h"
+#include "crypt/issue.h"
+#include "crypt/pem.h"
+
+#define HOSTS_MAX 512
+#define BACKDATE_S 300
+#define CHAIN_MAX 65536
+
+struct renewal {
+    struct cli *c;
+    struct ca device, infra;
+    int64_t now_s, validity_s;
+    char hosts[HOSTS_MAX];
+};
+
+/* --host, else the names and addresses of the certificate in use. */
+static enum err hosts_find(struct renewal *r, struct span old_der, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf all = BUF_INIT(HOSTS_MAX - 1);
+    const char *h;
+    for (int i = 0; (h = cli_opt_n(r->c, "--host", i)); i++)
+        buf_printf(&all, "%s ", h);
+    if (!all.len)
+        hosts_of(old_der, &all);
+    if (!all.len || buf_err(&all))
+        return fault_set(f, CE_USAGE, "the server's names are not in the old certificate: give --host");
+    snprintf(r->hosts, sizeof r->hosts, "%s", buf_cstr(&all));
+    return CE_OK;
+}
+
+static enum err put(struct renewal *r, const char *file, struct span der, const struct ca *chain, int64_t until_s, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf pem = BUF_INIT(CHAIN_MAX);
+    char path[PATH_MAX_LEN], until[CLOCK_TEXT_MAX];
+    path_join(path, "%s/%s", r->c->site, file);
+    pem_encode("CERTIFICATE", der, &pem);
+    if (chain)
+        pem_encode("CERTIFICATE", chain->cert.der, &pem);
+    enum err e = file_write_atomic(path, buf_span(&pem), 0644);
+    if (e)
+        return fault_set(f, e, "cannot write %s: %s", path, strerror(errno));
+    clock_text_s(until_s, until);
+    cli_say(r->c, "renewed %-22s until %.10s", file, until);
+    return CE_OK;
+}
+
+/* What stays: subject and key of the old certificate. */
+static enum err spec_from(struct renewal *r, const char *file, struct buf *der, struct cert *old, char *cn, char *org, struct issue_spec *spec,
+                          struct fault *f)
+{
+    char path[PATH_MAX_LEN];
+    path_join(path, "%s/%s", r->c->site, file);
+    enum err e = cert_load(path, der, old, f);
+    if (e)
+        return e;
+    if (span_to_cstr(old->cn, cn, UID_MAX + 1) || span_to_cstr(old->o, org, UID_MAX + 1))
+        return fault_set(f, CE_BAD_CERT, "%s has a name that cradle did not give it", path);
+    *spec = (struct issue_spec){ .cn = cn, .org = org, .spki = old->spki, .not_before = r->now_s - BACKDATE_S, .not_after = r->now_s + r->validity_s };
+    return CE_OK;
+}
+
+static enum err renew_one(struct renewal *r, const char *file, struct ca *ca, bool tls, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf was = BUF_INIT(CERT_MAX);
+    CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
+    char cn[UID_MAX + 1], org[UID_MAX + 1];
+    struct cert old;
+    struct issue_spec spec;
+    enum err e = spec_from(r, file, &was, &old, cn, org, &spec, f);
+    if (!e && spec.not_after > ca->cert.not_after)
+        spec.not_after = ca->cert.not_after;
+    if (!e && tls)
+        e = hosts_find(r, old.der, f);
+    if (!e)
+        e = tls ? issue_tls(ca, &spec, r->hosts, &der, f) : issue_ocsp(ca, &spec, &der, f);
+    return e ? e : put(r, file, buf_span(&der), tls ? ca : NULL, spec.not_after, f);
+}
+
+static enum err renew_run(struct cli *c, struct fault *f)
+{
+    struct renewal r = { .c = c, .now_s = clock_now_s() };
+    char url[CA_URL_MAX];
+    int64_t shards;
+    enum err e = cli_site(c, f);
+    if (e || (e = cli_opt_span_s(c, "--validity", 5LL * 365 * 86400, &r.validity_s, f)) || (e = site_http_url(c->site, url, &shards, f)))
+        return e;
+    if (r.validity_s < 3600)
+        return fault_set(f, CE_USAGE, "--validity must be an hour at least");
+    if (!(e = ca_load(&r.device, c->site, "device", url, (unsigned)shards, true, f)) &&
+        !(e = ca_load(&r.infra, c->site, "infra", url, (unsigned)shards, true, f)) &&
+        !(e = renew_one(&r, "tls/server.pem", &r.infra, true, f)) && !(e = renew_one(&r, "ca/device-ocsp.pem", &r.device, false, f)))
+        e = renew_one(&r, "ca/infra-ocsp.pem", &r.infra, false, f);
+    ca_close(&r.device);
+    ca_close(&r.infra);
+    if (!e)
+        cli_say(c, "restart cradled: it reads them at its start");
+    return e;
+}
+
+static const struct verb_opt opts[] = {
+    { "--host", "HOST", "name or address in the TLS server's certificate (default: those of the old one)", true },
+    { "--validity", "TIME", "life of the new certificates (default 5y, never beyond the CA's)", false },
+};
+const struct verb verb_site_renew = {
+    .name = "site renew", .args = "", .help = "renew the certificates of the TLS server and the OCSP responders",
+    .text = "The keys stay, only the certificates are new. It reads the issuing CAs' keys in DIR/keys: run it as root or as their owner. "
+            "status warns 30 days before one of them ends.",
+    .example = "cradle site renew --site /srv/cradle && systemctl restart cradled", VERB_OPTS(opts), .run = renew_run,
+};
