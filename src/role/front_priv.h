@@ -123,7 +123,7 @@ struct front {
     uint64_t count[COUNT_N], refused[CE_COUNT];
 };
 
-/* front_request.c */
+/* front_request.c, front_answer.c */
 void front_request(struct evhttp_request *http, void *fr);
 void front_refuse(struct front_req *r, enum err code, const char *text, const struct msg_reply *rep);
 void front_send(struct front_req *r, int status, const char *media, struct span body); /* ends r */

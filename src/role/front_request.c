@@ -1,30 +1,15 @@
-/* front_request.c: the life of a request as a table of steps, and the ways in which it ends: refused, answered by front itself,
- * answered by core or query, or out of time. A client that goes away is noticed when the answer is written (evhttp does not
- * look before), so everything that is open has a deadline and there is a limit on how much is open.
+/* front_request.c: the life of a request as a table of steps. It ends refused, answered by front itself, answered by core or query,
+ * or out of time. A client that goes away is noticed when the answer is written (evhttp does not look before), so everything
+ * that is open has a deadline and there is a limit on how much is open. How an answer looks is front_answer.c.
  */
-#include <stdarg.h>
+#include <event2/keyvalq_struct.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
+#include <sys/queue.h>
 
 #include "crypt/hash.h"
 #include "role/front_priv.h"
-
-/* -- small helpers --------------------------------------------------------------------------------------------------------- */
-struct span front_in_header(const struct front_req *r, const char *name)
-{
-    return span_str(evhttp_find_header(evhttp_request_get_input_headers(r->http), name));
-}
-
-void front_header(struct front_req *r, const char *name, const char *fmt, ...)
-{
-    char value[512];
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(value, sizeof value, fmt, ap);
-    va_end(ap);
-    if (n > 0 && (size_t)n < sizeof value)
-        evhttp_add_header(evhttp_request_get_output_headers(r->http), name, value);
-}
 
 static struct span rid_key(const uint64_t *rid) { return span_of(rid, sizeof *rid); }
 
@@ -49,100 +34,6 @@ void front_req_end(struct front_req *r)
     buf_free(&r->out);
     arena_free(&r->arena);
     free(r);
-}
-
-/* -- ends -------------------------------------------------------------------------------------------------------------------- */
-static const char *status_phrase(int status)
-{
-    static const struct { int status; const char *phrase; } phrases[] = {
-        { 200, "OK" }, { 201, "Created" }, { 204, "No Content" }, { 400, "Bad Request" }, { 401, "Unauthorized" },
-        { 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" }, { 409, "Conflict" },
-        { 412, "Precondition Failed" }, { 413, "Content Too Large" }, { 415, "Unsupported Media Type" },
-        { 428, "Precondition Required" }, { 429, "Too Many Requests" }, { 500, "Internal Server Error" },
-        { 503, "Service Unavailable" },
-    };
-    for (size_t i = 0; i < ARRAY_LEN(phrases); i++)
-        if (phrases[i].status == status)
-            return phrases[i].phrase;
-    return "Status";
-}
-
-void front_send(struct front_req *r, int status, const char *media, struct span body)
-{
-    struct evkeyvalq *headers = evhttp_request_get_output_headers(r->http);
-    struct evbuffer *out = evhttp_request_get_output_buffer(r->http);
-    if (media && body.n)
-        front_header(r, "Content-Type", "%s", media);
-    front_header(r, "X-Request-Id", "%s", r->id);
-    if (!evhttp_find_header(headers, "Cache-Control"))
-        front_header(r, "Cache-Control", "no-store");
-    if (r->head)
-        front_header(r, "Content-Length", "%zu", body.n);
-    else
-        evbuffer_add(out, body.p, body.n);
-    log_debug(r->rid, SPAN_FMT " " SPAN_FMT " %d %lld us id %s", SPAN_ARG(r->method), SPAN_ARG(r->path), status,
-              (long long)(clock_mono_us() - r->began_us), r->id);
-    evhttp_send_reply(r->http, status, status_phrase(status), NULL);
-    front_req_end(r);
-}
-
-static const struct span span_none = { 0 };
-
-/* Core makes the evidence of what front refused alone. What is our own trouble is no refusal. */
-static void refusal_report(struct front_req *r, enum err code, const char *text)
-{
-    enum err_class class = err_class(code);
-    if (!r->fr->core || channel_full(r->fr->core) || class == ERRC_BUSY || class == ERRC_INTERNAL || class == ERRC_RATE)
-        return;
-    struct msg_refused m = { .code = code, .text = span_str(text && text[0] ? text : err_text(code)), .uid = r->caller.cn };
-    if (m.text.n > 255)
-        m.text.n = 255;
-    if (!span_is_utf8(m.text))
-        m.text = span_str(err_text(code));
-    m.path = span_of(r->path.p, r->path.n < 128 ? r->path.n : 128);
-    if (!span_is_utf8(m.path))
-        m.path = span_none;
-    if (r->note && r->desc == &msg_desc_enroll && ((struct msg_enroll *)r->note)->uid.n)
-        m.uid = ((struct msg_enroll *)r->note)->uid;
-    channel_send_call(r->fr->core, 0, &r->caller, &msg_desc_refused, &m);
-}
-
-void front_refuse(struct front_req *r, enum err code, const char *text, const struct msg_reply *rep)
-{
-    CLEANUP(buf_free) struct buf body = BUF_INIT(8192);
-    enum front_style style = r->handler ? r->handler->style : STYLE_PROBLEM;
-    struct problem p = { .code = code, .status = rep ? (int)rep->http : 0, .detail = span_str(text), .instance = span_str(r->id) };
-    r->fr->count[COUNT_REFUSED]++;
-    r->fr->refused[code < CE_COUNT ? code : CE_INTERNAL]++;
-    if (!rep)
-        refusal_report(r, code, text);
-    front_header(r, "X-Cradle-Reason", "%s", err_reason(code));
-    if (rep && rep->retry_s > 0)
-        front_header(r, "Retry-After", "%lld", (long long)rep->retry_s);
-    else if (err_class(code) == ERRC_BUSY || err_class(code) == ERRC_RATE)
-        front_header(r, "Retry-After", "%d", code == CE_DRAINING ? 5 : 1);
-    if (style == STYLE_OCSP) {
-        front_ocsp_refuse(r, code);
-        return;
-    }
-    if (style == STYLE_EST)
-        problem_text(&p, &body);
-    else
-        problem_json(&p, &body);
-    front_send(r, problem_status(&p), style == STYLE_EST ? "text/plain; charset=utf-8" : PROBLEM_MEDIA, buf_span(&body));
-}
-
-void front_reply_plain(struct front_req *r, const struct msg_reply *rep)
-{
-    static const char *const media[] = {
-        [BODY_JSON] = "application/json", [BODY_CERT] = "application/pkix-cert", [BODY_OCSP] = "application/ocsp-response",
-        [BODY_TEXT] = "text/plain; charset=utf-8", [BODY_BINARY] = "application/octet-stream",
-    };
-    int status = rep->http ? (int)rep->http : rep->body.n ? 200 : 204;
-    if (rep->rev > 0)
-        front_header(r, "ETag", "\"%lld\"", (long long)rep->rev);
-    size_t kind = (size_t)rep->body_kind < ARRAY_LEN(media) ? (size_t)rep->body_kind : BODY_BINARY;
-    front_send(r, status, media[kind], rep->body);
 }
 
 /* -- steps: CE_OK goes on; an error refuses ------------------------------------------------------------------------------------- */
@@ -218,8 +109,22 @@ static bool is_open(const struct front_req *r)
     return r->handler->local && span_eq_str(front_in_header(r, "X-Cradle-Port"), "plain") && (span_eq_str(addr, "127.0.0.1") || span_eq_str(addr, "::1"));
 }
 
+/* An ingress that adds its word beside a client's own instead of replacing it must not let the client choose. */
+static bool is_repeated(const struct front_req *r, const char *name)
+{
+    const struct evkeyval *h;
+    unsigned n = 0;
+    TAILQ_FOREACH(h, evhttp_request_get_input_headers(r->http), next)
+        n += strcasecmp(h->key, name) == 0;
+    return n > 1;
+}
+
 static enum err step_caller(struct front_req *r, struct fault *f)
 {
+    static const char *const ours[] = { "X-Cradle-Verify", "X-Cradle-Client-Cert", "X-Cradle-Addr", "X-Cradle-Port" };
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+        if (is_repeated(r, ours[i]))
+            return fault_set(f, CE_BAD_INPUT, "header %s is there twice: the ingress must replace what clients send", ours[i]);
     front_caller_read(r);
     if (is_open(r) || r->who.err == CE_OK)
         return CE_OK;

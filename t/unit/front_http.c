@@ -157,6 +157,7 @@ static void test_callers(void)
     ok(answers(request("GET", "/api/v1/devices", "nobody", NULL, NULL), 401, "certificate-unknown"), "of our CA, but nobody that core named");
     ok(answers(request_as("GET", "/api/v1/devices", NULL, "SUCCESS", "X-Cradle-Client-Cert: %zz\r\n", span_str("")), 400, "bad-certificate"), "an unreadable certificate");
     ok(answers(request("GET", "/api/v1/devices", "dev-1", NULL, NULL), 403, "role-forbidden"), "a device is no operator");
+    ok(answers(request("GET", "/api/v1/devices", "dev-1", "X-Cradle-Verify: SUCCESS\r\n", NULL), 400, "bad-input"), "a repeated header of the ingress is refused");
     tell("block %s/operator.pem certificate-revoked", T);
     bool cut = false;
     for (int i = 0; i < 200 && !cut; i++) {
