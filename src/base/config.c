@@ -16,11 +16,21 @@ static const struct config_key *config_find(const struct config_key *keys, size_
     return NULL;
 }
 
+static struct span config_strip_comment(struct span line)
+{
+    for (size_t i = 0; i < line.n; i++)
+        if (line.p[i] == '#' && (i == 0 || line.p[i - 1] == ' ' || line.p[i - 1] == '\t'))
+            return span_trim(span_of(line.p, i));
+    return span_trim(line);
+}
+
 static enum err config_set_str(const struct config_key *k, struct span v, void *at, struct fault *f)
 {
     if ((int64_t)v.n < k->min || (int64_t)v.n > k->max || !span_is_utf8(v) ||
         span_to_cstr(v, at, CONFIG_STR_MAX) != CE_OK)
         return fault_set(f, CE_BAD_CONFIG, "%s must be text of %lld to %lld bytes", k->name, (long long)k->min, (long long)k->max);
+    if (config_strip_comment(v).n != v.n) /* would not survive config_dump and config_parse */
+        return fault_set(f, CE_BAD_CONFIG, "%s must not have white space at its ends, nor a # at its start or after white space", k->name);
     return CE_OK;
 }
 
@@ -55,14 +65,6 @@ enum err config_set(const struct config_key *keys, size_t nkeys, struct span key
     if (!k)
         return fault_set(f, CE_BAD_CONFIG, "unknown key '" SPAN_FMT "'", SPAN_ARG(key));
     return config_set_key(k, value, cfg, f);
-}
-
-static struct span config_strip_comment(struct span line)
-{
-    for (size_t i = 0; i < line.n; i++)
-        if (line.p[i] == '#' && (i == 0 || line.p[i - 1] == ' ' || line.p[i - 1] == '\t'))
-            return span_trim(span_of(line.p, i));
-    return span_trim(line);
 }
 
 static enum err config_line(const struct config_key *keys, size_t nkeys, struct span line, bool *seen, void *cfg, struct fault *f)

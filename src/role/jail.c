@@ -91,7 +91,7 @@ static int allow_with_arguments(scmp_filter_ctx ctx, enum jail j)
     rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, NR(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 #endif
     if (j != JAIL_SIGNER) /* libevent asks how much can be read */
-        rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, NR(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, FIONREAD));
+        rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, NR(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, FIONREAD, 0));
     if (j == JAIL_QUERY) {
         /* read-only opens; a writing one fails without killing: SQLite tries that first, then falls back */
         rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, NR(openat), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
