@@ -270,6 +270,8 @@ int main(void)
     buf_free(&station.der);
     buf_free(&pump_station.der);
     buf_free(&edge.der);
+    struct fault f = { 0 };
+    ok(core_fold_check(core_db(s.core), &f) == CE_OK, "the tables are the fold of the events %s", f.text);
     site_close(&s);
     return done();
 }

@@ -4,9 +4,9 @@
 #include "crypt/ocsp.h"
 #include "t/tap.h"
 #include "t/unit/cert_site.h"
+#include "t/unit/cert_subscriber.h"
 
-static struct site s;
-static struct who station, edge;
+static struct who station;
 
 static void enroll(const char *uid, struct who *out)
 {
@@ -17,120 +17,6 @@ static void enroll(const char *uid, struct who *out)
     site_must((enum err)r->code, NULL, uid);
     who_set(out, CALLER_DEVICE, r->body);
     key_free(k);
-}
-
-/* -- a subscriber: what cradle-edge does ---------------------------------------------------------------------------------------- */
-struct subscriber {
-    char vector[SNAPSHOT_VECTOR_MAX + 1];
-    uint8_t keys[3][4096][SNAPSHOT_KEY];
-    size_t n[3];
-    int lower, bad, gaps;     /* vector went back; signature; a frame that does not apply */
-    size_t at;                /* how far it has read s.frames */
-};
-
-static bool sub_has(const struct subscriber *u, int set, const uint8_t *key)
-{
-    for (size_t i = 0; i < u->n[set - 1]; i++)
-        if (memcmp(u->keys[set - 1][i], key, SNAPSHOT_KEY) == 0)
-            return true;
-    return false;
-}
-
-static void sub_entry(struct subscriber *u, const struct snapshot_entry *e)
-{
-    size_t *n = &u->n[e->set - 1], i = 0;
-    uint8_t (*keys)[SNAPSHOT_KEY] = u->keys[e->set - 1];
-    while (i < *n && memcmp(keys[i], e->key, SNAPSHOT_KEY) != 0)
-        i++;
-    if (e->op == SNAPSHOT_OP_DEL && i < *n)
-        memcpy(keys[i], keys[--*n], SNAPSHOT_KEY);
-    if (e->op == SNAPSHOT_OP_ADD && i == *n)
-        memcpy(keys[(*n)++], e->key, SNAPSHOT_KEY);
-}
-
-static void sub_frames(struct subscriber *u, struct span in)
-{
-    struct snapshot_frame fr;
-    while (in.n) {
-        if (snapshot_frame_parse(&in, &fr) || snapshot_frame_verify(&fr, s.stream_pub)) {
-            u->bad++;
-            return;
-        }
-        if (snapshot_vector_check(span_str(u->vector), fr.vector))
-            u->lower++;
-        if (!span_eq_str(fr.prev, u->vector))
-            u->gaps++;
-        for (unsigned i = 0; i < fr.n_entries; i++) {
-            struct snapshot_entry e;
-            snapshot_frame_entry(&fr, i, &e);
-            sub_entry(u, &e);
-        }
-        site_must(span_to_cstr(fr.vector, u->vector, sizeof u->vector), NULL, "vector");
-    }
-}
-
-static bool sub_answer(struct subscriber *u, struct span in)
-{
-    if (!span_starts(in, SNAPSHOT_MAGIC)) {
-        sub_frames(u, in);
-        return false;
-    }
-    struct span rest = in;
-    struct snapshot_header h;
-    struct snapshot sn;
-    site_must(snapshot_header_parse(&rest, &h), NULL, "snapshot header");
-    size_t n = h.bytes.n + snapshot_body_size(&h);
-    if (snapshot_open(span_of(in.p, n), s.stream_pub, &sn)) {
-        u->bad++;
-        return true;
-    }
-    const uint8_t *from[] = { sn.certs, sn.idents, sn.lines };
-    uint32_t counts[] = { h.n_certs, h.n_idents, h.n_lines };
-    for (int i = 0; i < 3; i++) {
-        u->n[i] = counts[i];
-        memcpy(u->keys[i], from[i], (size_t)counts[i] * SNAPSHOT_KEY);
-    }
-    site_must(span_to_cstr(h.vector, u->vector, sizeof u->vector), NULL, "vector");
-    sub_frames(u, span_of(in.p + n, in.n - n));
-    return true;
-}
-
-/* Subscribes with the vector it has; later sub_follow reads what was pushed since. True: got a snapshot. */
-static bool sub_open(struct subscriber *u)
-{
-    struct msg_edge_open m = { .since = span_str(u->vector) };
-    const struct msg_reply *r = site_do(&s, &edge, &msg_desc_edge_open, &m);
-    if (!reply_is(r, CE_OK))
-        exit(1);
-    u->at = s.frames.len; /* in this harness the reply is the last thing that left */
-    return sub_answer(u, r->body);
-}
-
-static void sub_follow(struct subscriber *u)
-{
-    sub_frames(u, span_of(s.frames.data + u->at, s.frames.len - u->at));
-    u->at = s.frames.len;
-}
-
-static bool sub_good(const struct subscriber *u)
-{
-    if (u->bad || u->lower || u->gaps)
-        printf("# %d bad, %d lower, %d do not apply; at %s\n", u->bad, u->lower, u->gaps, u->vector);
-    return !u->bad && !u->lower && !u->gaps;
-}
-
-static bool sub_blocks(const struct subscriber *u, const char *uid)
-{
-    uint8_t key[SNAPSHOT_KEY];
-    snapshot_key_ident(span_str(uid), key);
-    return sub_has(u, SNAPSHOT_SET_IDENT, key);
-}
-
-static bool sub_revokes(const struct subscriber *u, const struct who *w)
-{
-    uint8_t key[SNAPSHOT_KEY];
-    snapshot_key_cert(w->cert.aki, w->cert.serial, key);
-    return sub_has(u, SNAPSHOT_SET_CERT, key);
 }
 
 static void stream(void)
@@ -336,6 +222,8 @@ int main(void)
     answers();
     buf_free(&station.der);
     buf_free(&edge.der);
+    struct fault f = { 0 };
+    ok(core_fold_check(core_db(s.core), &f) == CE_OK, "the tables are the fold of the events %s", f.text);
     site_close(&s);
     return done();
 }
