@@ -185,8 +185,8 @@ static bool stream_tick(struct batch *b, void *state, int64_t *next_ms)
     }
     if (b->mono_ms - s->last_ms >= STREAM_HEARTBEAT_MS)
         stream_sweep(b, s);
-    stream_frame_step(b, s);
     stream_snap_step(b, s);
+    stream_frame_step(b, s);
     *next_ms = s->snap.state == SNAP_HASHING ? b->mono_ms : s->pending.len && !s->at_signer ? s->retry_ms : s->last_ms + STREAM_HEARTBEAT_MS;
     return false;
 }

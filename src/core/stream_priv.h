@@ -9,7 +9,7 @@
 
 #define STREAM_SETS 3               /* certificates, identities, lines: enum snapshot_set - 1 */
 #define STREAM_WAITERS_MAX 256      /* subscribers waiting for a snapshot */
-#define STREAM_HASH_SLICE (4u << 20) /* bytes of a snapshot hashed in one go */
+#define STREAM_HASH_SLICE (2u << 20) /* bytes of a snapshot hashed in one go */
 #define STREAM_RETRY_MS 200         /* after the signer failed */
 #define STREAM_SWEEP 500            /* revoked certificates looked at for having ended, each heartbeat */
 

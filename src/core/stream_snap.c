@@ -25,13 +25,21 @@ void stream_snap_anchor(struct batch *b, struct stream *s, const char *vector)
     stream_snap_clear(s);
     s->snap_wanted = false;
     struct stream_snap *p = &s->snap;
+    size_t n = 0;
     for (int i = 0; i < STREAM_SETS; i++) {
-        buf_put_span(&p->body, stream_set_body(&s->sets[i]));
+        n += stream_set_body(&s->sets[i]).n;
         p->n[i] = (uint32_t)s->sets[i].n;
     }
-    if (p->body.err) {
+    uint8_t *at = buf_grow(&p->body, n);
+    if (!at) {
         log_error(0, "the revocation snapshot is larger than %d bytes; subscribers cannot be served", ANSWER_MAX);
         return;
+    }
+    for (int i = 0; i < STREAM_SETS; i++) {
+        struct span body = stream_set_body(&s->sets[i]);
+        if (body.n)
+            memcpy(at, body.p, body.n);
+        at += body.n;
     }
     memcpy(p->vector, vector, strlen(vector) + 1);
     p->at_ms = b->now_ms;
@@ -89,34 +97,29 @@ static void snap_hash(struct batch *b, struct stream *s)
 }
 
 /* -- answering ------------------------------------------------------------------------------------------------------------------------ */
-/* Snapshot and the frames since. False: there is no snapshot from which the ring leads on. */
-static bool snap_answer(struct batch *b, const struct stream *s, struct msg_reply *out)
+static void answer_free(void *data, bool committed)
 {
-    const struct stream_snap *p = &s->snap;
-    if (p->state != SNAP_READY)
-        return false;
-    CLEANUP(buf_free) struct buf body = BUF_INIT(ANSWER_MAX);
-    buf_put(&body, p->header.data, p->header.len);
-    buf_put(&body, p->body.data, p->body.len);
-    if (!stream_ring_since(s, span_str(p->vector), &body) || body.err)
-        return false;
-    out->body_kind = BODY_BINARY;
-    out->body = arena_copy(b->arena, span_of(body.data, body.len));
-    return true;
+    (void)committed;
+    free(data);
 }
 
-void stream_snap_step(struct batch *b, struct stream *s)
+/* Snapshot and the frames since, to everybody who waits. False: there is no snapshot from which the ring leads on. */
+static bool snap_answer(struct batch *b, struct stream *s)
 {
-    if (s->snap.state == SNAP_HASHING)
-        snap_hash(b, s);
-    struct msg_reply r = { 0 };
-    if (!s->waiters)
-        return;
-    if (!snap_answer(b, s, &r)) {
-        /* a snapshot whose frame was never published, or that the ring has left behind, helps nobody */
-        s->snap_wanted |= (s->snap.state == SNAP_READY && !s->at_signer) || s->snap.state == SNAP_NONE;
-        return;
+    const struct stream_snap *p = &s->snap;
+    CLEANUP(buf_free) struct buf frames = BUF_INIT(ANSWER_MAX);
+    if (p->state != SNAP_READY || !stream_ring_since(s, span_str(p->vector), &frames) || frames.err ||
+        p->header.len + p->body.len + frames.len > ANSWER_MAX)
+        return false;
+    const struct buf *parts[] = { &p->header, &p->body, &frames };
+    size_t n = 0;
+    uint8_t *body = mem_alloc(p->header.len + p->body.len + frames.len + 1);
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        if (parts[i]->len)
+            memcpy(body + n, parts[i]->data, parts[i]->len);
+        n += parts[i]->len;
     }
+    struct msg_reply r = { .body_kind = BODY_BINARY, .body = span_of(body, n) };
     while (s->waiters) {
         struct stream_waiter *w = s->waiters;
         s->waiters = w->next;
@@ -124,6 +127,17 @@ void stream_snap_step(struct batch *b, struct stream *s)
         free(w);
     }
     s->n_waiters = 0;
+    batch_then(b, answer_free, body); /* after the replies have left */
+    return true;
+}
+
+void stream_snap_step(struct batch *b, struct stream *s)
+{
+    if (s->snap.state == SNAP_HASHING)
+        snap_hash(b, s);
+    /* a snapshot whose frame was never published, or that the ring has left behind, helps nobody */
+    if (s->waiters && !snap_answer(b, s))
+        s->snap_wanted |= (s->snap.state == SNAP_READY && !s->at_signer) || s->snap.state == SNAP_NONE;
 }
 
 static enum err snap_wait(struct batch *b, struct stream *s, struct fault *f)
@@ -135,7 +149,6 @@ static enum err snap_wait(struct batch *b, struct stream *s, struct fault *f)
     w->next = s->waiters;
     s->waiters = w;
     s->n_waiters++;
-    s->snap_wanted |= s->snap.state != SNAP_HASHING && s->snap.state != SNAP_AT_SIGNER;
     core_wake(s->core);
     return CE_OK;
 }
@@ -153,7 +166,5 @@ enum err stream_op_edge_open(struct batch *b, const struct caller *c, const void
         out->body = arena_copy(b->arena, span_of(frames.data, frames.len));
         return CE_OK;
     }
-    if (snap_answer(b, s, out))
-        return CE_OK;
     return snap_wait(b, s, f);
 }
