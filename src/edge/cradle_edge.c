@@ -42,6 +42,8 @@ static enum err report_listen(struct run *r, struct fault *f)
     int n = snprintf(a.sun_path, sizeof a.sun_path, "%s", c->report_socket);
     if (n < 0 || (size_t)n >= sizeof a.sun_path)
         return fault_set(f, CE_BAD_CONFIG, "report_socket: the path is longer than %zu bytes", sizeof a.sun_path - 1);
+    if (g && (chown(c->state_dir, (uid_t)-1, g->gr_gid) || chmod(c->state_dir, 0750)))
+        return fault_set(f, CE_IO, "%s: cannot be opened to group %s: %s", c->state_dir, c->report_group, strerror(errno));
     unlink(a.sun_path);
     r->report_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     mode_t old = umask(0177);
