@@ -96,8 +96,9 @@ static enum err take_setup(struct role_context *c, struct settings *s, const str
     char name[17];
     if (span_to_cstr(m->role, name, sizeof name) || (c->role = role_find(name)) == ROLE_COUNT)
         return CE_BAD_FRAME;
-    char *site = mem_calloc(1, m->site.n + 1); /* lives as long as the process */
-    memcpy(site, m->site.p, m->site.n);
+    static char site[PATH_MAX_LEN]; /* a process is one role of one site */
+    if (span_to_cstr(m->site, site, sizeof site))
+        return CE_BAD_FRAME;
     c->site = site;
     c->index = (unsigned)m->index;
     return settings_parse("configuration from the parent", m->config, s, f);
