@@ -73,7 +73,7 @@ set -- $list
 while [ $# -gt 0 ]; do
     group=
     i=0
-    while [ $# -gt 0 ] && [ $i -lt 72 ]; do group="$group $1"; shift; i=$((i + 1)); done
+    while [ $# -gt 0 ] && [ $i -lt 36 ]; do group="$group $1"; shift; i=$((i + 1)); done
     for kn in $group; do cradle-agent -c "$T/r-${kn%:*}-${kn#*:}.conf" enroll >>"$T/agent.log" 2>&1 || echo "# no enrollment for $kn"; done
     last=$T/r-${kn%:*}-${kn#*:}/state/current/cert.pem
     due=$(($(date -d "$(openssl x509 -in "$last" -noout -enddate | cut -d= -f2)" +%s) - 10))
