@@ -1,5 +1,6 @@
 /* core.c: opening and closing of the engine, peers, the queue. Batches: step.c. See core.h. */
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -28,6 +29,7 @@ static void config_copy(struct core *core, const struct core_config *c)
         .crl_refresh_s = or_default(c->crl_refresh_s, 86400),
         .ocsp_validity_s = or_default(c->ocsp_validity_s, 300),
         .log_quiet_ms = or_default(c->log_quiet_ms, 1000),
+        .check_max_mb = or_default(c->check_max_mb, 128),
         .sign_timeout_ms = or_default(c->sign_timeout_ms, 10000),
     };
 }
@@ -54,7 +56,9 @@ static enum err database_open(struct core *core, struct fault *f)
     enum err e = file_mkdirs(dir, 0700);
     if (e)
         return fault_set(f, e, "%s: cannot make the folder", dir);
-    e = db_open(path, DB_CREATE | DB_CHECK, &core->db, f);
+    struct stat st;
+    bool check = stat(path, &st) == 0 && st.st_size <= core->cfg.check_max_mb << 20;
+    e = db_open(path, DB_CREATE | (check ? DB_CHECK : 0u), &core->db, f);
     e = e ? e : schema_check(core->db, f);
     if (e == CE_NOT_FOUND)
         e = schema_create(core->db, f);

@@ -39,7 +39,7 @@ static enum err event_fold(struct db *to, const struct event_row *ev, struct fau
 {
     CLEANUP(json_decref_p) json_t *payload = NULL;
     if (!ev->payload.n)
-        return CE_OK; /* erased: what it said about the state stands in events that carry no personal data */
+        return CE_OK; /* erased: nothing follows from it; the rows that it made must have been erased with it */
     enum err e = json_parse(ev->payload, &payload, f);
     if (e)
         return fault_set(f, CE_LOG_INCONSISTENT, "event %" PRId64 ":%" PRId64 " is not JSON", ev->slot, ev->nseq);
