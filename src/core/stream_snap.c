@@ -30,16 +30,17 @@ void stream_snap_anchor(struct batch *b, struct stream *s, const char *vector)
         n += stream_set_body(&s->sets[i]).n;
         p->n[i] = (uint32_t)s->sets[i].n;
     }
-    uint8_t *at = buf_grow(&p->body, n);
-    if (!at) {
+    uint8_t *at = n ? buf_grow(&p->body, n) : NULL;
+    if (n && !at) {
         log_error(0, "the revocation snapshot is larger than %d bytes; subscribers cannot be served", ANSWER_MAX);
         return;
     }
     for (int i = 0; i < STREAM_SETS; i++) {
         struct span body = stream_set_body(&s->sets[i]);
-        if (body.n)
+        if (body.n) {
             memcpy(at, body.p, body.n);
-        at += body.n;
+            at += body.n;
+        }
     }
     memcpy(p->vector, vector, strlen(vector) + 1);
     p->at_ms = b->now_ms;
