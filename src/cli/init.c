@@ -1,15 +1,10 @@
-/* init.c: `cradle init DIR` makes a site in a folder beside DIR and renames it at the end: there is a whole site or none. */
+/* init.c: `cradle init DIR` makes a site: plan, keys and certificates, files, and then all of it at once in its place. */
 #include "cli/init.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -35,16 +30,6 @@ static void catch_signals(void)
         sigaction(sigs[i], &sa, NULL);
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
-static void remove_tree(const char *path) { nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS); }
-
 enum err init_put(struct init *in, const char *name, struct span bytes, mode_t mode, struct fault *f)
 {
     char path[PATH_MAX_LEN];
@@ -62,79 +47,13 @@ enum err init_put_pem(struct init *in, const char *name, const char *label, stru
     return init_put(in, name, buf_span(&pem), mode, f);
 }
 
-/* True when path is an empty folder or nothing at all. */
-static enum err check_target(const char *path, struct fault *f)
-{
-    DIR *d = opendir(path);
-    if (!d && errno == ENOENT)
-        return CE_OK;
-    if (!d)
-        return fault_set(f, CE_IO, "cannot make a site in %s: %s", path, strerror(errno));
-    int n = 0;
-    for (struct dirent *e; (e = readdir(d));)
-        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
-    closedir(d);
-    return n ? fault_set(f, CE_EXISTS, "%s is not empty; a site is made in a new or empty folder only", path) : CE_OK;
-}
-
-/* What a killed init left beside DIR: folders named after a process that is no more. */
-static void remove_leftovers(const char *dir)
-{
-    char parent[PATH_MAX_LEN], prefix[PATH_MAX_LEN];
-    const char *slash = strrchr(dir, '/');
-    path_join(parent, "%.*s", slash ? (int)(slash - dir) + 1 : 1, slash ? dir : ".");
-    path_join(prefix, ".%s.init-", slash ? slash + 1 : dir);
-    DIR *d = opendir(parent);
-    for (struct dirent *e; d && (e = readdir(d));) {
-        size_t n = strlen(prefix);
-        char *end;
-        long pid = strncmp(e->d_name, prefix, n) == 0 ? strtol(e->d_name + n, &end, 10) : 0;
-        if (pid <= 0 || *end || kill((pid_t)pid, 0) == 0 || errno != ESRCH)
-            continue;
-        char path[PATH_MAX_LEN];
-        path_join(path, "%s/%s", parent, e->d_name);
-        remove_tree(path);
-    }
-    if (d)
-        closedir(d);
-}
-
-static enum err make_folders(struct init *in, struct fault *f)
-{
-    static const char *const names[] = { "",      "/offline", "/ca",  "/keys",   "/trust",   "/profiles",    "/tls",    "/operators",
-                                         "/db",   "/log",     "/pub", "/pub/ca", "/pub/crl", "/pub/crl/root", "/run" };
-    remove_leftovers(in->dir);
-    const char *slash = strrchr(in->dir, '/');
-    int head = slash ? (int)(slash - in->dir) + 1 : 0;
-    path_join(in->tmp, "%.*s.%s.init-%ld", head, in->dir, in->dir + head, (long)getpid());
-    if (head > 1) {
-        char parent[PATH_MAX_LEN];
-        path_join(parent, "%.*s", head - 1, in->dir);
-        enum err e = file_mkdirs(parent, 0755);
-        if (e)
-            return fault_set(f, e, "cannot make %s: %s", parent, strerror(errno));
-    }
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        char path[PATH_MAX_LEN];
-        path_join(path, "%s%s", in->tmp, names[i]);
-        if (mkdir(path, 0700))
-            return fault_set(f, err_from_errno(errno), "cannot make %s: %s", path, strerror(errno));
-    }
-    return CE_OK;
-}
-
 static enum err init_make(struct init *in, struct fault *f)
 {
-    enum err e = make_folders(in, f);
+    enum err e = place_begin(in, f);
     if (e || (e = init_profiles(in, f)) || (e = init_pki(in, f)) || (e = init_config(in, f)) || (e = init_birth(in, f)) ||
         (e = init_owners(in, f)))
         return e;
-    if (interrupted)
-        return fault_set(f, CE_IO, "interrupted; nothing was made");
-    if (rename(in->tmp, in->dir))
-        return fault_set(f, errno == ENOTEMPTY || errno == EEXIST ? CE_EXISTS : err_from_errno(errno), "cannot put the site at %s: %s",
-                         in->dir, strerror(errno));
-    return CE_OK;
+    return place_end(in, f);
 }
 
 static void print_json(const struct init *in)
@@ -179,12 +98,12 @@ static enum err init_run(struct cli *c, struct fault *f)
     path_join(in.dir, "%.400s", c->args[0]);
     for (size_t n = strlen(in.dir); n > 1 && in.dir[n - 1] == '/'; n--)
         in.dir[n - 1] = 0;
-    enum err e = strlen(c->args[0]) > 400 ? fault_set(f, CE_USAGE, "the path is too long") : check_target(in.dir, f);
+    enum err e = strlen(c->args[0]) > 400 ? fault_set(f, CE_USAGE, "the path is too long") : place_check(&in, f);
     if (!e && !(e = init_plan(&in, f)) && !(e = init_secret(&in, f))) {
         init_users(&in);
         e = init_make(&in, f);
-        if (e && in.tmp[0])
-            remove_tree(in.tmp);
+        if (e)
+            place_abort(&in);
     }
     if (!e && c->json)
         print_json(&in);

@@ -15,7 +15,8 @@
 struct init {
     struct cli *c;
     char dir[PATH_MAX_LEN];         /* where the site will be */
-    char tmp[PATH_MAX_LEN];         /* where it is made; renamed to dir at the end */
+    char tmp[PATH_MAX_LEN];         /* where it is made until place_end */
+    bool inside;                    /* dir was there already: tmp is inside it */
     char name[LABEL_MAX + 1], org[TEXT_MAX + 1];
     char hosts[INIT_HOSTS_MAX];     /* names and addresses, separated by blanks; the first is the one in URLs */
     char host[256];
@@ -47,6 +48,12 @@ MUST_USE enum err init_birth(struct init *in, struct fault *f);
 /* Who will own what, when root calls. */
 void init_users(struct init *in);
 MUST_USE enum err init_owners(struct init *in, struct fault *f);
+
+/* init_place.c: is dir new or empty (CE_EXISTS)? folders to work in; all of it to its place; away with it. */
+MUST_USE enum err place_check(struct init *in, struct fault *f);
+MUST_USE enum err place_begin(struct init *in, struct fault *f);
+MUST_USE enum err place_end(struct init *in, struct fault *f);
+void place_abort(struct init *in);
 
 /* Writes tmp/NAME (a new file). Also refuses to go on after SIGINT, SIGTERM or SIGHUP. */
 MUST_USE enum err init_put(struct init *in, const char *name, struct span bytes, mode_t mode, struct fault *f);

@@ -105,7 +105,8 @@ enum err init_config(struct init *in, struct fault *f)
     buf_printf(&t, "# This server in the URLs that certificates carry. They are in every certificate: do not change host and http_port later.\n"
                    "host = %s\nhttps_port = %lld   # EST, REST API, edge stream (mutual TLS)\nhttp_port = %lld    # OCSP, CRLs, CA certificates\n\n",
                in->host, (long long)in->port, (long long)in->port + 1);
-    buf_printf(&t, "# Addresses to listen on, separated by spaces.\nlisten = %s\n\n", only_loopback(in->hosts) ? "127.0.0.1" : "0.0.0.0");
+    buf_printf(&t, "# Addresses to listen on, separated by spaces.\nlisten = %s%s\n\n", only_loopback(in->hosts) ? "127.0.0.1" : "0.0.0.0",
+               !strchr(in->hosts, ':') ? "" : only_loopback(in->hosts) ? " [::1]" : " [::]");
     buf_printf(&t, "# CRL shards of each issuing CA; the certificates name theirs: never change it.\nn_shards = %d\n", INIT_SHARDS);
     if (in->uid)
         buf_printf(&t, "\n# The service gives up root for this user; the signer alone, owner of keys/, runs as another.\n"

@@ -128,8 +128,11 @@ enum err init_plan(struct init *in, struct fault *f)
     if ((e = want(in, "--org", "Organisation", "", in->org, sizeof in->org, f)) ||
         (e = name_check_text("--org", span_str(in->org), 64, f)))
         return e;
-    if (!in->org[0])
-        return fault_set(f, CE_USAGE, "the organisation must not be empty");
+    struct span org = span_str(in->org);
+    if (!org.n || span_trim(org).n != org.n)
+        return fault_set(f, CE_USAGE, "the organisation must not be empty, nor begin or end with a blank");
+    if (in->org[0] == '#' || strstr(in->org, " #"))
+        return fault_set(f, CE_USAGE, "the organisation must not have a # at its start or after a blank: that begins a comment in cradled.conf");
     if ((e = plan_hosts(in, f)) || (e = plan_port(in, f)) || (e = plan_lifetimes(in, f)))
         return e;
     in->pkcs11 = cli_opt(in->c, "--root-pkcs11");

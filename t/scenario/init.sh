@@ -94,14 +94,27 @@ refused 2 "chmod 600" "a passphrase that others may read" --name a --org b --pas
 refused 2 "needs --name" "no name" --org b $pass
 refused 2 "needs --org" "no organisation" --name a $pass
 refused 2 "name" "a name with a slash" --name a/b --org b $pass
+refused 2 "comment" "an organisation that would begin a comment" --name a --org "b #1" $pass
+refused 2 "empty" "an empty organisation" --name a --org "" $pass
 refused 2 "host" "a host with a newline" --name a --org b $pass --host "a
 b"
 refused 2 "longer than the life" "an issuing CA that outlives the root" --name a --org b --ca-validity 30y $pass
 refused 2 "port-base" "a port out of range" --name a --org b --port-base 70000 $pass
 refused 2 "pin-value" "a PIN on the command line" --name a --org b --root-pkcs11 'pkcs11:token=a?module-path=/m&pin-value=1'
 mkdir "$T/empty"; cradle init "$T/empty/" --name a --org b $pass --quiet; ok $? "an empty folder is taken"
+is "$(ls -A "$T/empty" | tr '\n' ' ')" "birth.json ca cradled.conf db keys log offline operators profiles pub run tls trust " "and holds a site, nothing else"
+mkdir "$T/here"; inode=$(stat -c %i "$T/here"); (cd "$T/here" && cradle init . --name a --org b $pass --quiet); ok $? "the current folder is taken"
+is "$(stat -c %i "$T/here")" "$inode" "and stays the same folder (it may be a mount point)"
+mkdir -p "$T/rest/.init-4194304" "$T/rest/keys" "$T/rest/ca"; touch "$T/rest/keys/device.key"
+cradle init "$T/rest" --name a --org b $pass --quiet; ok $? "what a killed init left in a folder is cleared away"
+mkdir -p "$T/rest2/keys"; cradle init "$T/rest2" --name a --org b $pass --quiet 2>/dev/null; is $? 5 "a folder with keys/ of somebody else is not touched"
 is "$(cradle init "$T/j" --name a --org b $pass --json | jq -r .host)" localhost "--json, default host"
 has "$(cat "$T/j/cradled.conf")" "^listen = 127.0.0.1" "a site on localhost listens there only"
+cradle init "$T/odd" --name odd --org 'Öl & Söhne, "GmbH" = \x' --host ::1 $pass --quiet; ok $? "an odd organisation, an IPv6 host"
+is "$(openssl x509 -in "$T/odd/operators/admin.pem" -noout -subject -nameopt utf8)" 'subject=CN=admin, OU=admin, O=Öl & Söhne, "GmbH" = \x' "the organisation is as it was given"
+has "$(cat "$T/odd/cradled.conf")" '^listen = 127.0.0.1 \[::1\]' "it listens on the IPv6 address too"
+has "$(text "$T/odd/operators/admin.pem")" "http://\[::1\]:[0-9]+/ocsp" "URLs with an IPv6 address have brackets"
+for s in site odd j; do cradled -t "$T/$s" >"$T/t.log" 2>&1; ok $? "cradled takes the configuration of $s"; sed 's/^/# /' "$T/t.log"; done
 port_of() { sed -n 's/^https_port = \([0-9]*\).*/\1/p' "$1/cradled.conf"; }
 p1=$(port_of "$T/j")
 openssl s_server -accept "$p1" -cert "$S/tls/server.pem" -key "$S/tls/server.key" >/dev/null 2>&1 & own $!
