@@ -142,6 +142,11 @@ kill -HUP "$pid"; within 20 new_pid core:0 "$old" && within 20 new_pid front:1 "
 within 10 healthy && within 10 ocsp; ok $? "and the service answers"
 ! grep -q 'died' "$LOG.none" 2>/dev/null; [ "$(grep -c 'died (exit' "$LOG")" = 0 ]; ok $? "no role counted as dead by that"
 
+NEW=$((PORT + 5)); set_key https_port $NEW; set_key server_names "localhost other.example"
+kill -HUP "$pid"; URL=https://localhost:$NEW; within 20 healthy; ok $? "another https_port: nginx answers there without a restart of cradled"
+[ "$(get -o "$T/out" -w '%{http_code}' -H 'Host: evil.example' "$URL/healthz")" = 421 ]; ok $? "a host name outside server_names is 421"
+sed -i '/^https_port/d; /^server_names/d' "$T/good.conf"; echo "https_port = $PORT" >>"$T/good.conf"
+
 # -- the end
 kids=$(children); workers=$(cat /proc/"$(role_pid nginx)"/task/*/children)
 kill -TERM "$pid"; ended 20 && [ "$rc" = 0 ]; ok $? "SIGTERM: exit code 0 within the bound"
