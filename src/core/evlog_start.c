@@ -34,44 +34,45 @@ static enum err edge_read(struct evlog *l, struct tiles *t)
     return memcmp(h.b, l->tree.root, MERKLE_HASH) == 0 ? CE_OK : CE_LOG_INCONSISTENT;
 }
 
-static enum err rebuild_run(struct evlog *l, const struct tree_run *run, struct tile_writer *w, struct fault *f)
+/* Adds the leaves of a run from leaf `from` on, out of the rows. */
+static enum err replay_run(struct evlog *l, const struct tree_run *run, int64_t from, struct tile_writer *w, struct fault *f)
 {
     struct db_rows r;
     struct tree_event ev;
     enum err e = CE_OK;
-    int64_t n = 0;
-    tree_events(l->c.db, run->slot, run->nseq - 1, run->n, &r);
+    int64_t nseq = run->nseq + (from - run->idx), end = run->nseq + run->n;
+    tree_events(l->c.db, run->slot, nseq - 1, end - nseq, &r);
     while (!e && db_next(&r)) {
         uint8_t entry[TILE_ENTRY];
         tree_event_get(&r, &ev);
-        e = ev.nseq == run->nseq + n ? evlog_entry(&ev, entry) : CE_LOG_INCONSISTENT;
+        e = ev.nseq == nseq ? evlog_entry(&ev, entry) : CE_LOG_INCONSISTENT;
         if (!e)
             e = evlog_edge_add(l->edge, entry, w);
-        n += e == CE_OK;
+        nseq += e == CE_OK;
     }
-    enum err end = db_rows_end(&r, f);
-    if (end)
-        return end;
-    if (e == CE_LOG_INCONSISTENT || n != run->n)
+    enum err over = db_rows_end(&r, f);
+    if (over)
+        return over;
+    if (e == CE_LOG_INCONSISTENT || (!e && nseq != end))
         return fault_set(f, CE_LOG_INCONSISTENT, "event %lld:%lld, which the log holds, is missing or damaged; restore the database from a backup",
-                         (long long)run->slot, (long long)(run->nseq + n));
+                         (long long)run->slot, (long long)nseq);
     return e;
 }
 
-static enum err rebuild_runs(struct evlog *l, struct tile_writer *w, struct fault *f)
+/* Adds the leaves from `at` to the tree's size. */
+static enum err replay(struct evlog *l, int64_t at, struct tile_writer *w, struct fault *f)
 {
     struct db_rows r;
     struct tree_run run;
     enum err e = CE_OK;
-    int64_t at = 0;
-    tree_runs(l->c.db, 0, &r);
+    tree_runs(l->c.db, at, &r);
     while (!e && at < l->tree.size && db_next(&r)) {
         tree_run_get(&r, &run);
-        if (run.idx != at || run.n < 1 || run.n > l->tree.size - at)
+        if (run.idx > at || run.n < 1 || run.idx + run.n <= at || run.idx + run.n > l->tree.size)
             e = fault_set(f, CE_LOG_INCONSISTENT, "table run has a gap at leaf %lld; restore the database from a backup", (long long)at);
         else
-            e = rebuild_run(l, &run, w, f);
-        at += run.n;
+            e = replay_run(l, &run, at, w, f);
+        at = run.idx + run.n;
     }
     enum err end = db_rows_end(&r, f);
     if (!e && !end && at != l->tree.size)
@@ -80,44 +81,78 @@ static enum err rebuild_runs(struct evlog *l, struct tile_writer *w, struct faul
     return e ? e : end;
 }
 
-static enum err rebuild(struct evlog *l, struct fault *f)
+static bool edge_fits(const struct evlog *l)
+{
+    struct merkle_hash root;
+    evlog_edge_root(l->edge, &root);
+    return memcmp(root.b, l->tree.root, MERKLE_HASH) == 0;
+}
+
+static enum err edge_write(struct evlog *l, struct tile_writer *w, struct fault *f)
+{
+    enum err e = evlog_edge_flush(l->edge, w);
+    e = e ? e : tile_writer_commit(w);
+    return e ? fault_set(f, e, "cannot write the evidence log below %.100s: %s", l->dir, err_text(e)) : CE_OK;
+}
+
+/* The usual case after a power loss: all full tiles are there, partial ones are not. The upper rows come out of the full tiles
+ * below them, the newest leaves out of the rows. *done false: the full tiles are damaged as well. */
+static enum err rebuild_edge(struct evlog *l, struct tiles *t, bool *done, struct fault *f)
 {
     CLEANUP(tile_writer_free_p) struct tile_writer *w = tile_writer_new(l->dir);
-    struct merkle_hash root;
+    uint64_t size = (uint64_t)l->tree.size;
+    struct merkle_hash left, right;
+    memset(l->edge, 0, sizeof *l->edge);
+    *done = false;
+    for (unsigned level = 1; level < TILE_LEVELS; level++) {
+        uint64_t all = size >> (8 * level);
+        for (uint64_t i = all - all % TILE_WIDTH; i < all; i++) {
+            if (tiles_node(t, 8 * level - 1, 2 * i, &left) || tiles_node(t, 8 * level - 1, 2 * i + 1, &right))
+                return CE_OK;
+            merkle_node(&left, &right, &l->edge->row[level][i % TILE_WIDTH]);
+        }
+    }
+    l->edge->size = size - size % TILE_WIDTH;
+    enum err e = replay(l, (int64_t)l->edge->size, w, f);
+    if (e || !edge_fits(l))
+        return e;
+    *done = true;
+    return edge_write(l, w, f);
+}
+
+static enum err rebuild_all(struct evlog *l, struct fault *f)
+{
+    CLEANUP(tile_writer_free_p) struct tile_writer *w = tile_writer_new(l->dir);
     memset(l->edge, 0, sizeof *l->edge);
     log_warn(0, "the evidence log's tiles are incomplete: making %lld leaves again from the database", (long long)l->tree.size);
-    enum err e = rebuild_runs(l, w, f);
-    if (!e)
-        e = evlog_edge_flush(l->edge, w);
-    if (!e)
-        e = tile_writer_commit(w);
-    if (e) {
-        if (f && !f->code)
-            fault_set(f, e, "cannot write the evidence log below %.100s: %s", l->dir, err_text(e));
-        return e;
-    }
-    evlog_edge_root(l->edge, &root);
-    if (memcmp(root.b, l->tree.root, MERKLE_HASH) != 0)
-        return fault_set(f, CE_LOG_INCONSISTENT,
-                         "the events in the database do not give the log's root at size %lld: a row was changed; restore the database from a backup",
-                         (long long)l->tree.size);
-    log_warn(0, "repaired the evidence log: %lld tiles were missing or damaged", (long long)l->repaired);
-    return CE_OK;
+    enum err e = replay(l, 0, w, f);
+    if (!e && !edge_fits(l))
+        e = fault_set(f, CE_LOG_INCONSISTENT,
+                      "the events in the database do not give the log's root at size %lld: a row was changed; restore the database from a backup",
+                      (long long)l->tree.size);
+    if (e && f && !f->code)
+        fault_set(f, e, "cannot write the evidence log below %.100s: %s", l->dir, err_text(e));
+    return e ? e : edge_write(l, w, f);
 }
 
 static enum err load_tiles(struct evlog *l, struct tiles *t, struct fault *f)
 {
-    uint64_t missing = 0;
-    enum err e = tiles_check(t, &missing);
-    if (!e && !missing)
-        e = edge_read(l, t);
-    if (!e && !missing)
+    struct tiles_missing missing;
+    bool done = false;
+    tiles_check(t, &missing);
+    enum err e = missing.full || missing.partial ? CE_NOT_FOUND : edge_read(l, t);
+    if (!e)
         return CE_OK;
-    if (e && e != CE_NOT_FOUND && e != CE_LOG_INCONSISTENT)
+    if (e != CE_NOT_FOUND && e != CE_LOG_INCONSISTENT)
         return fault_set(f, e, "cannot read the evidence log below %.100s: %s", l->dir, err_text(e));
-    l->repaired = missing ? (int64_t)missing : 1;
+    l->repaired = missing.full || missing.partial ? (int64_t)(missing.full + missing.partial) : 1;
+    e = missing.full ? CE_OK : rebuild_edge(l, t, &done, f);
+    if (!e && !done)
+        e = rebuild_all(l, f);
     tiles_reset(t, t->size); /* it may hold what was damaged */
-    return rebuild(l, f);
+    if (!e)
+        log_warn(0, "repaired the evidence log: %lld tiles were missing or damaged", (long long)l->repaired);
+    return e;
 }
 
 /* The root that this tree had at an earlier size. */

@@ -135,9 +135,9 @@ enum err tiles_entry(struct tiles *t, uint64_t index, uint8_t out[TILE_ENTRY])
     return CE_OK;
 }
 
-enum err tiles_check(const struct tiles *t, uint64_t *missing)
+void tiles_check(const struct tiles *t, struct tiles_missing *out)
 {
-    *missing = 0;
+    *out = (struct tiles_missing){ 0 };
     for (unsigned level = 0; level <= TILE_LEVELS; level++) {
         unsigned width;
         for (uint64_t n = 0; (width = tile_width(t->size, level, n)) > 0; n++) {
@@ -146,8 +146,7 @@ enum err tiles_check(const struct tiles *t, uint64_t *missing)
             tile_path(level, n, width, name);
             path_join(path, "%.400s/%.100s", t->dir, name);
             if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || (size_t)st.st_size != tile_bytes(level, width))
-                ++*missing;
+                ++*(width == TILE_WIDTH ? &out->full : &out->partial);
         }
     }
-    return CE_OK;
 }

@@ -33,10 +33,11 @@ void tiles_reset(struct tiles *t, uint64_t size);        /* another tree; what w
 /* For struct merkle_source: ctx is the struct tiles. CE_NOT_FOUND (no such file), CE_LOG_INCONSISTENT (wrong length), CE_IO. */
 enum err tiles_node(void *ctx, unsigned level, uint64_t index, struct merkle_hash *out);
 MUST_USE enum err tiles_entry(struct tiles *t, uint64_t index, uint8_t out[TILE_ENTRY]);
-/* *missing: files of this tree that are not there in their full length; looks at names and lengths only. */
-MUST_USE enum err tiles_check(const struct tiles *t, uint64_t *missing);
+/* Files of this tree that are not there in their full length; looks at names and lengths only. */
+struct tiles_missing { uint64_t full, partial; };
+void tiles_check(const struct tiles *t, struct tiles_missing *out);
 
-/* -- writing: put many, then commit makes all of them durable at once ----------------------------------------------------------- */
+/* -- writing: put many, then commit makes the full ones durable at once; partial ones are in place when put returns, unflushed --- */
 struct tile_writer; /* owned; a failed commit leaves no temporary files */
 struct tile_writer *tile_writer_new(const char *dir);
 void tile_writer_free(struct tile_writer *w); /* NULL is fine; drops what is not committed */

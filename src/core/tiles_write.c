@@ -1,6 +1,7 @@
-/* tiles_write.c: see tiles.h: writing many tile files durably. All are written under temporary names, flushed together (the
- * first flush carries most of the others), renamed, and then their folders are flushed: after tile_writer_commit they survive
- * power loss, before it nothing has changed. */
+/* tiles_write.c: see tiles.h: writing many tile files. Full tiles are written under temporary names, flushed together (the first
+ * flush carries most of the others), renamed, and then their folders are flushed: after tile_writer_commit they survive power
+ * loss. Partial tiles live for a second or two and are renamed into place unflushed: flushing them would cost more than all
+ * else, and what a power loss takes of them comes back at start out of at most 255 rows. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -87,31 +88,25 @@ static enum err folder_note(struct tile_writer *w, const char *path)
     return CE_OK;
 }
 
-/* Makes the folders above path that are missing; whoever holds a new name is flushed at the commit. */
-static enum err folders_make(struct tile_writer *w, const char *path)
+/* Makes the folders above path that are missing; when flushed, whoever holds a new name is flushed at the commit. */
+static enum err folders_make(struct tile_writer *w, const char *path, bool flushed)
 {
-    char part[PATH_MAX_LEN];
-    path_join(part, "%s", path);
-    char *slash = strrchr(part, '/');
-    *slash = 0;
+    char part[PATH_MAX_LEN], above[PATH_MAX_LEN];
     struct stat st;
+    path_join(part, "%s", path);
+    *strrchr(part, '/') = 0;
     if (stat(part, &st) == 0)
         return CE_OK;
-    size_t root = strlen(w->dir);
-    for (char *p = part + root; p; p = strchr(p + 1, '/')) {
-        if (p == part + root && *p != '/')
-            return CE_INTERNAL;
+    for (char *p = part + strlen(w->dir); p && *p; p = strchr(p + 1, '/')) {
         char *end = strchr(p + 1, '/'), was = end ? *end : 0;
+        enum err e = CE_OK;
         if (end)
             *end = 0;
-        enum err e = CE_OK;
-        if (mkdir(part, 0755) == 0) {
-            char above[PATH_MAX_LEN];
-            path_join(above, "%.*s", (int)(p - part), part);
-            e = folder_note(w, above);
-        } else if (errno != EEXIST) {
+        path_join(above, "%.*s", (int)(p - part), part);
+        if (mkdir(part, 0755) == 0)
+            e = flushed ? folder_note(w, above) : CE_OK;
+        else if (errno != EEXIST)
             e = err_from_errno(errno);
-        }
         if (end)
             *end = was;
         if (e)
@@ -120,25 +115,10 @@ static enum err folders_make(struct tile_writer *w, const char *path)
     return CE_OK;
 }
 
-enum err tile_writer_put(struct tile_writer *w, unsigned level, uint64_t n, unsigned width, struct span bytes)
+static enum err write_all(int fd, struct span bytes)
 {
-    char name[PATH_MAX_LEN], tmp[PATH_MAX_LEN];
-    INVARIANT(bytes.n == tile_bytes(level, width));
-    enum err e = w->nfiles == WRITER_FILES ? tile_writer_commit(w) : CE_OK;
-    if (e)
-        return e;
-    struct tile_file *t = &w->file[w->nfiles];
-    tile_path(level, n, width, name);
-    path_join(t->path, "%.400s/%.100s", w->dir, name);
-    if ((e = folders_make(w, t->path)))
-        return e;
-    temp_name(t, tmp);
-    t->fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (t->fd < 0)
-        return err_from_errno(errno);
-    w->nfiles++;
     while (bytes.n) {
-        ssize_t k = write(t->fd, bytes.p, bytes.n);
+        ssize_t k = write(fd, bytes.p, bytes.n);
         if (k < 0 && errno == EINTR)
             continue;
         if (k < 0)
@@ -146,6 +126,41 @@ enum err tile_writer_put(struct tile_writer *w, unsigned level, uint64_t n, unsi
         bytes = span_of(bytes.p + k, bytes.n - (size_t)k);
     }
     return CE_OK;
+}
+
+static enum err put_partial(struct tile_file *t, const char *tmp, struct span bytes)
+{
+    enum err e = write_all(t->fd, bytes);
+    if (close(t->fd) && !e)
+        e = err_from_errno(errno);
+    if (!e && rename(tmp, t->path))
+        e = err_from_errno(errno);
+    if (e)
+        unlink(tmp);
+    return e;
+}
+
+enum err tile_writer_put(struct tile_writer *w, unsigned level, uint64_t n, unsigned width, struct span bytes)
+{
+    char name[PATH_MAX_LEN], tmp[PATH_MAX_LEN];
+    bool full = width == TILE_WIDTH;
+    INVARIANT(bytes.n == tile_bytes(level, width));
+    enum err e = w->nfiles == WRITER_FILES ? tile_writer_commit(w) : CE_OK;
+    if (e)
+        return e;
+    struct tile_file *t = &w->file[w->nfiles];
+    tile_path(level, n, width, name);
+    path_join(t->path, "%.400s/%.100s", w->dir, name);
+    if ((e = folders_make(w, t->path, full)))
+        return e;
+    temp_name(t, tmp);
+    t->fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (t->fd < 0)
+        return err_from_errno(errno);
+    if (!full)
+        return put_partial(t, tmp, bytes);
+    w->nfiles++;
+    return write_all(t->fd, bytes);
 }
 
 enum err tile_writer_commit(struct tile_writer *w)

@@ -246,7 +246,14 @@ static void test_repair(void)
     ok(!file_write_atomic(path, buf_span(&after), 0644) && open_log(db, dir, &l) == CE_OK && evlog_repaired(l) == 1,
        "a damaged partial tile is made again");
     evlog_close(l);
-    ok(!db_run1(db, "UPDATE event SET payload = payload || ' ' WHERE nseq = 300", DB_NOARGS, &f) && !unlink(path), "a row is changed, a tile lost");
+    /* a power loss: every partial tile is gone, in both levels */
+    path_join(path, "rm -r %s/tile/0/002.p %s/tile/entries/002.p %s/tile/1/000.p", dir, dir, dir);
+    ok(system(path) == 0 && open_log(db, dir, &l) == CE_OK && evlog_repaired(l) == 3, "all partial tiles come back out of the full ones and the newest rows");
+    evlog_close(l);
+    path_join(path, "%s/tile/0/002.p/188", dir);
+    ok(open_log(db, dir, &l) == CE_OK && evlog_repaired(l) == 0 && file_is(dir, "tile/1/000.p/2", 64), "for good");
+    evlog_close(l);
+    ok(!db_run1(db, "UPDATE event SET payload = payload || ' ' WHERE nseq = 600", DB_NOARGS, &f) && !unlink(path), "a row is changed, its tile lost");
     ok(open_log(db, dir, &l) == CE_LOG_INCONSISTENT, "the log refuses to start: %s", f.text);
 }
 
