@@ -168,6 +168,7 @@ static enum err run_open(struct run *r, struct fault *f)
         return err;
     if (f->text[0])
         log_warn(0, "%s: starting from nothing", f->text);
+    e->view.seen_mono_ms = e->hold.seen_mono_ms;
     snprintf(prefix, sizeof prefix, "%02x%02x%02x%02x%02x", rnd[0], rnd[1], rnd[2], rnd[3], rnd[4]);
     path_join(path, "%s/reports.spool", e->cfg.state_dir);
     err = spool_open(path, e->cfg.spool_max, prefix, &e->spool, f);

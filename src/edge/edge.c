@@ -64,8 +64,6 @@ void edge_trouble(struct edge *e, const char *text)
 
 int64_t edge_view_age_ms(const struct edge_view *v)
 {
-    if (!v->vector[0])
-        return INT64_MAX;
-    int64_t wall = clock_now_ms() - v->at_ms, mono = clock_mono_ms() - v->seen_mono_ms;
+    int64_t wall = v->vector[0] ? clock_now_ms() - v->at_ms : 0, mono = clock_mono_ms() - v->seen_mono_ms;
     return wall > mono ? wall : mono;
 }

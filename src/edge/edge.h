@@ -52,7 +52,7 @@ void edge_trouble(struct edge *e, const char *text);          /* "" : all is wel
 void *edge_stream_run(void *arg); /* struct edge; a thread each */
 void *edge_post_run(void *arg);
 
-int64_t edge_view_age_ms(const struct edge_view *v); /* INT64_MAX: nothing held */
+int64_t edge_view_age_ms(const struct edge_view *v); /* as snap_age_ms; nothing held: time since the start */
 MUST_USE enum err edge_status_write(struct edge *e);
 /* Prints STATE_DIR/edge.status for people. CE_NOT_FOUND: no edge runs here; CE_STALE: it is older than it should be. */
 MUST_USE enum err edge_status_print(const struct edge_config *cfg, struct fault *f);

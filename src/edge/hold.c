@@ -78,7 +78,7 @@ enum err hold_open(struct hold *h, const char *dir, const uint8_t pub[SNAP_PUB],
 {
     struct snap *s = NULL;
     struct snap_info info;
-    *h = (struct hold){ .tail_fd = -1, .new_fd = -1 };
+    *h = (struct hold){ .tail_fd = -1, .new_fd = -1, .seen_mono_ms = clock_mono_ms() };
     path_join(h->dir, "%s", dir);
     memcpy(h->pub, pub, SNAP_PUB);
     enum err e = snap_open(dir, pub, &s, f);
@@ -202,12 +202,4 @@ enum err hold_frame(struct hold *h, const struct snapshot_frame *fr, struct faul
     vector_set(h, fr->vector);
     seen_at(h, fr->at_ms);
     return CE_OK;
-}
-
-int64_t hold_age_ms(const struct hold *h)
-{
-    if (!h->vector[0])
-        return INT64_MAX;
-    int64_t wall = clock_now_ms() - h->at_ms, mono = clock_mono_ms() - h->seen_mono_ms;
-    return wall > mono ? wall : mono;
 }

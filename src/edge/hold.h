@@ -33,6 +33,5 @@ MUST_USE enum err hold_body(struct hold *h, struct span bytes, bool last, struct
 void hold_abandon(struct hold *h); /* the connection broke inside a snapshot */
 /* Verifies and appends one frame. CE_BAD_SIGNATURE, CE_VECTOR_LOWER, CE_BAD_FRAME (does not follow), CE_IO, CE_DISK_FULL. */
 MUST_USE enum err hold_frame(struct hold *h, const struct snapshot_frame *fr, struct fault *f);
-int64_t hold_age_ms(const struct hold *h); /* INT64_MAX: nothing held; otherwise as snap_age_ms */
 
 #endif
