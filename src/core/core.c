@@ -29,6 +29,7 @@ static void config_copy(struct core *core, const struct core_config *c)
         .crl_refresh_s = or_default(c->crl_refresh_s, 86400),
         .ocsp_validity_s = or_default(c->ocsp_validity_s, 300),
         .log_quiet_ms = or_default(c->log_quiet_ms, 1000),
+        .refusal_window_ms = or_default(c->refusal_window_ms, 60000),
         .check_max_mb = or_default(c->check_max_mb, 128),
         .sign_timeout_ms = or_default(c->sign_timeout_ms, 10000),
     };
@@ -164,6 +165,7 @@ enum err core_open(const struct core_config *c, const struct core_ports *ports, 
         core_close(core);
         return e;
     }
+    core->block_nseq = core->node.nseq; /* what an edge acknowledges first after a start covers the cuts before it */
     core->wake = true;
     *out = core;
     return CE_OK;

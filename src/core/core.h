@@ -40,6 +40,7 @@ struct core_config {
     int64_t crl_refresh_s;     /* [1 d] */
     int64_t ocsp_validity_s;   /* [300] */
     int64_t log_quiet_ms;      /* pause between two log heads [1000] */
+    int64_t refusal_window_ms; /* repeats of a refusal within it make one event [60 s] */
     int64_t check_max_mb;      /* the database is checked whole at the start when it is no larger; a larger one as it is read [128] */
     int64_t sign_timeout_ms;   /* a signer request unanswered for so long counts as failed [10 s] */
 };

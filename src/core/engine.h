@@ -67,7 +67,7 @@ struct core {
     struct core_ports ports;
     struct db *db;             /* owned */
     struct node node;
-    int64_t block_nseq;        /* number of the last event that cut somebody off; 0: none since the start */
+    int64_t block_nseq;        /* number of the last event that cut somebody off, or where this process began */
     int64_t unknown_events;    /* events of a commit whose outcome is not known; 0: none */
     struct core_stats stats;
     int64_t devices[DEVICE_STATES];
@@ -114,8 +114,7 @@ MUST_USE enum err core_write(struct core *core, struct item_list *items, enum er
                              void *ctx, struct fault *f);
 bool core_wants_write(const struct core *core, int64_t mono_ms);
 
-/* refusal.c: refusals as evidence, repeats within REFUSAL_WINDOW_MS counted */
-#define REFUSAL_WINDOW_MS 60000
+/* refusal.c: refusals as evidence, repeats within refusal_window_ms counted */
 #define REFUSAL_MAX 1024
 struct refusals *refusals_new(void);
 void refusals_free(struct refusals *r);

@@ -126,11 +126,12 @@ static void status_put(const struct core *core, const struct edge_row *edges, si
     json_obj_end(&j);
 }
 
-static void core_metrics_at(struct core *core, bool json, int64_t now_ms, struct buf *out)
+void core_metrics(struct core *core, bool json, struct buf *out)
 {
     struct arena a = { 0 };
     struct edge_row *edges = NULL;
     size_t n = 0;
+    int64_t now_ms = clock_now_ms();
     for (int i = 0; i < CORE_PARTS; i++) {
         const struct core_part *p = part_find((enum core_part_id)i);
         if (core->parts[i] && p->metrics)
@@ -145,15 +146,13 @@ static void core_metrics_at(struct core *core, bool json, int64_t now_ms, struct
     arena_free(&a);
 }
 
-void core_metrics(struct core *core, bool json, struct buf *out) { core_metrics_at(core, json, clock_now_ms(), out); }
-
 enum err metrics_op(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
 {
     const struct msg_metrics *m = msg;
     CLEANUP(buf_free) struct buf text = BUF_INIT(0);
     (void)c;
     (void)f;
-    core_metrics_at(b->core, m->json != 0, b->now_ms, &text);
+    core_metrics(b->core, m->json != 0, &text);
     out->body_kind = m->json ? BODY_JSON : BODY_TEXT;
     out->body = arena_copy(b->arena, buf_span(&text));
     return CE_OK;

@@ -1,5 +1,5 @@
 /* refusal.c: refusals as evidence. The first of a kind (reason, uid, address) is written with the next batch; its repeats within
- * REFUSAL_WINDOW_MS are counted and written as one event when the window closes, so nobody can flood the log: at most two events a
+ * refusal_window_ms are counted and written as one event when the window closes, so nobody can flood the log: at most two events a
  * kind and window, at most REFUSAL_MAX kinds; what comes beyond that is counted by reason alone. */
 #include <stdlib.h>
 
@@ -106,7 +106,7 @@ void refusal_note(struct batch *b, enum err code, const char *text, struct span 
     text_put(x->op, sizeof x->op, span_str(op));
     x->first_due = true;
     x->first_ms = b->now_ms;
-    x->closes_ms = b->mono_ms + REFUSAL_WINDOW_MS;
+    x->closes_ms = b->mono_ms + b->core->cfg.refusal_window_ms;
     struct refusal **at = &r->bucket[bucket_of(code, uid, addr)];
     x->next = *at;
     *at = x;

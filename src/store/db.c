@@ -235,11 +235,6 @@ bool db_err_fatal(enum err e)
     return e == CE_DISK_FULL || e == CE_STORE_READONLY || e == CE_STORE || e == CE_STORE_DAMAGED || e == CE_EPOCH;
 }
 
-enum err db_backup(struct db *db, const char *path, struct fault *f)
-{
-    return db_run(db, "VACUUM INTO $1", DB_ARGS(DB_S(path)), NULL, f);
-}
-
 void db_set_progress(struct db *db, int every, int (*fn)(void *), void *ctx) { db->drv->progress(db->conn, every, fn, ctx); }
 enum err db_ddl(struct db *db, const char *sql, struct fault *f) { return db->drv->ddl(db->conn, sql, f); }
 

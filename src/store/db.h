@@ -77,8 +77,6 @@ MUST_USE enum err db_save_undo(struct db *db, struct fault *f);
 /* True for the errors of the database itself (full, read-only, damaged, failed): the batch is rolled back. */
 bool db_err_fatal(enum err e);
 
-/* A consistent copy into a file that must not exist (VACUUM INTO). */
-MUST_USE enum err db_backup(struct db *db, const char *path, struct fault *f);
 /* For the query role: budget of steps and a cancel flag, see sqlite3_progress_handler. fn returns non-zero to stop: CE_BUDGET. */
 void db_set_progress(struct db *db, int every, int (*fn)(void *), void *ctx);
 /* Runs schema text, also several statements, not cached; BLOB and CLUSTERED become the database's own words. */

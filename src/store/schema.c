@@ -80,8 +80,6 @@ static const char *const statements[] = {
     "CREATE INDEX run_slot ON run (slot, nseq)",
 };
 
-const char *schema_statement(size_t i) { return i < ARRAY_LEN(statements) ? statements[i] : NULL; }
-
 /* One row a version: how the database gets there from the version before. contract may be NULL. Version 1 is the first. */
 struct migration {
     int64_t version;

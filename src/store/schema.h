@@ -15,7 +15,4 @@ MUST_USE enum err schema_check(struct db *db, struct fault *f);
 /* Runs the migrations from the database's version to SCHEMA_VERSION, each in a transaction. from, to (may be NULL) say what was done. */
 MUST_USE enum err store_migrate(struct db *db, bool contract, int64_t *from, int64_t *to, struct fault *f);
 
-/* Walks the statements that make the schema (for tests and documentation); NULL at the end. */
-const char *schema_statement(size_t i);
-
 #endif

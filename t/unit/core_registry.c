@@ -178,6 +178,35 @@ static void test_refusals(void)
     ok(after - before <= 1100, "3000 different ones make no flood: %" PRId64 " events", after - before);
 }
 
+/* A window of its own, short enough to see it close. */
+static void test_window(void)
+{
+    struct fault f;
+    site_close(&s);
+    s.cfg.refusal_window_ms = 150;
+    site_must(site_open(&s, &f), "open", &f);
+    int64_t before = site_count(&s, "SELECT count(*) FROM event WHERE kind = 'refused' AND device = 'shade'");
+    for (int i = 0; i < 10; i++)
+        device_state(OLGA, "shade", "revoked", -1);
+    ok(site_count(&s, "SELECT count(*) FROM event WHERE kind = 'refused' AND device = 'shade'") == before + 1, "the first is written at once");
+    int64_t until = clock_mono_ms() + 5000;
+    int64_t wake = core_next_wake_ms(s.core, clock_mono_ms());
+    ok(wake <= clock_mono_ms() + 200, "the core asks to be woken when the window closes");
+    while (clock_mono_ms() < until && site_count(&s, "SELECT count(*) FROM event WHERE kind = 'refused' AND device = 'shade'") < 2) {
+        usleep(10000);
+        site_must(site_run(&s), "run", NULL);
+    }
+    ok(site_count(&s, "SELECT count(*) FROM event WHERE kind = 'refused' AND device = 'shade' AND payload LIKE '%\"count\":9,%'") == 1,
+       "nine repeats are one event when the window closes");
+    usleep(200000);
+    site_must(site_run(&s), "run", NULL);
+    device_state(OLGA, "shade", "revoked", -1);
+    ok(site_count(&s, "SELECT count(*) FROM event WHERE kind = 'refused' AND device = 'shade'") == 3, "then a new window opens");
+    site_close(&s);
+    s.cfg.refusal_window_ms = 0;
+    site_must(site_open(&s, &f), "open", &f);
+}
+
 static void report(struct buf *b, const char *id, const char *kind, const char *uid, const char *vector)
 {
     const struct msg_report r = { .id = span_str(id), .kind = span_str(kind), .uid = span_str(uid), .reason = SPAN_LIT("device-revoked"),
@@ -215,6 +244,7 @@ static void test_reports(void)
 static void test_metrics(void)
 {
     struct buf b = BUF_INIT(0);
+    device_state(OLGA, "nobody", "revoked", -1);
     core_metrics(s.core, false, &b);
     const char *t = buf_cstr(&b);
     ok(strstr(t, "cradle_refused_total{reason=\"uid-unknown\"}") && strstr(t, "cradle_commit_seconds_bucket") && strstr(t, "cradle_edge_stale{edge=\"edge-1\"} 1"),
@@ -335,6 +365,7 @@ int main(void)
     test_callers();
     test_idempotency();
     test_refusals();
+    test_window();
     test_reports();
     test_metrics();
     test_clock();

@@ -113,7 +113,7 @@ static void test_faults(void)
        "with space again it goes on (%s)", f.text);
     char copy[PATH_MAX_LEN];
     path_join(copy, "%s/copy.db", dir);
-    ok(!db_backup(db, copy, &f) && db_backup(db, copy, &f), "a backup is made, and never over a file");
+    ok(!db_run(db, "VACUUM INTO $1", DB_ARGS(DB_S(copy)), NULL, &f), "a copy is made");
     free(big);
     db_close(db);
     int fd = open(copy, O_WRONLY);
