@@ -22,7 +22,10 @@ static enum err ca_judge(struct ca *ca, struct fault *f)
     sha256(ca->cert.subject, ca->name_sha256);
     sha1(k.key, ca->key_sha1);
     sha256(k.key, ca->key_sha256);
-    return pubkey_open(ca->cert.spki, &ca->pub);
+    e = pubkey_open(ca->cert.spki, &ca->pub);
+    if (!e && ca->key)
+        pubkey_prepare(ca->pub, ca->cert.spki);
+    return e;
 }
 
 enum err ca_open(struct ca *ca, const char *name, struct span cert_der, struct key *key, const char *base_url, unsigned n_shards,
@@ -60,7 +63,10 @@ static enum err ca_load_ocsp(struct ca *ca, const char *site_dir, struct fault *
         return e;
     if (!span_eq(key_spki(ca->ocsp_key), ca->ocsp_cert.spki))
         return fault_set(f, CE_BAD_CERT, "the OCSP key of CA %s does not belong to its certificate", ca->name);
-    return pubkey_open(ca->ocsp_cert.spki, &ca->ocsp_pub);
+    e = pubkey_open(ca->ocsp_cert.spki, &ca->ocsp_pub);
+    if (!e)
+        pubkey_prepare(ca->ocsp_pub, ca->ocsp_cert.spki);
+    return e;
 }
 
 enum err ca_load(struct ca *ca, const char *site_dir, const char *name, const char *base_url, unsigned n_shards, bool with_keys,

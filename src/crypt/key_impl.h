@@ -28,4 +28,10 @@ MUST_USE enum err ec_point_set(struct ec_point *p, struct span uncompressed);  /
 MUST_USE enum err ec_point_verify(struct ec_point *p, struct span digest, struct span sig);
 struct ec_point *ec_point_scratch(enum key_alg curve);    /* one a thread and curve, never freed */
 
+/* P-256 verification with one key that stays: see pubkey_fixed.c. */
+struct ec_fixed;
+struct ec_fixed *ec_fixed_new(struct span uncompressed);  /* NULL: not a point, or no table */
+void ec_fixed_free(struct ec_fixed *v);
+MUST_USE enum err ec_fixed_verify(struct ec_fixed *v, struct span digest, struct span sig);
+
 #endif

@@ -13,8 +13,9 @@ CLEANUP_PTR(EVP_MD_CTX, EVP_MD_CTX_free)
 
 struct pubkey {
     enum key_alg alg;
-    struct ec_point *ec; /* EC keys */
-    EVP_PKEY *pkey;      /* all others */
+    struct ec_point *ec;    /* EC keys */
+    struct ec_fixed *fixed; /* P-256 after pubkey_prepare */
+    EVP_PKEY *pkey;         /* all others */
 };
 
 static enum err pkey_from_spki(struct span spki, const struct spki_info *k, EVP_PKEY **out)
@@ -102,6 +103,7 @@ void pubkey_free(struct pubkey *k)
     if (!k)
         return;
     ec_point_free(k->ec);
+    ec_fixed_free(k->fixed);
     EVP_PKEY_free(k->pkey);
     free(k);
 }
@@ -112,9 +114,21 @@ void pubkey_free_p(struct pubkey **k)
     *k = NULL;
 }
 
+void pubkey_prepare(struct pubkey *k, struct span spki)
+{
+    struct spki_info info;
+    if (k->alg == KEY_EC_P256 && !k->fixed && spki_parse(spki, &info, NULL) == CE_OK)
+        k->fixed = ec_fixed_new(info.key);
+}
+
 enum err pubkey_verify(struct pubkey *k, enum sig_alg alg, struct span message, struct span sig)
 {
     if (!sig_alg_fits(alg, k->alg))
         return CE_KEY_ALG;
-    return key_verify_any(k->ec, k->pkey, sig_desc_of(alg), message, sig);
+    const struct sig_desc *d = sig_desc_of(alg);
+    if (k->fixed) {
+        uint8_t digest[DIGEST_MAX];
+        return ec_fixed_verify(k->fixed, span_of(digest, sig_digest(d->hash_bits, message, digest)), sig);
+    }
+    return key_verify_any(k->ec, k->pkey, d, message, sig);
 }

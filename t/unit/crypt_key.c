@@ -61,6 +61,7 @@ static void pem_files(void)
     ok(site_sh("openssl ecparam -name prime256v1 -genkey -noout -out %s/sec1.pem", dir), "a SEC1 key made by openssl");
     path_join(path, "%s/sec1.pem", dir);
     ok(key_read_file(path, NULL, &back, &f) == CE_OK, "is read %s", f.text);
+    key_free_p(&back);
     ok(key_generate("dsa", &back, &f) == CE_KEY_ALG, "unknown algorithm: %s", f.text);
 }
 
@@ -170,6 +171,79 @@ static void bent_points(void)
     rsa_with(0xc4, SPAN_LIT("\x01\x00\x01"), CE_KEY_INVALID, "RSA with an even modulus");
 }
 
+/* Appends an Ecdsa-Sig-Value of two numbers. */
+static void put_sig(struct buf *b, struct span r, struct span s)
+{
+    buf_reset(b);
+    size_t at = der_begin(b, DER_SEQUENCE);
+    der_put_uint(b, r);
+    der_put_uint(b, s);
+    der_end(b, at);
+}
+
+/* The faster verification with the issuer's own key against OpenSSL's, over good, bent and extreme signatures. */
+static void prepared(void)
+{
+    static const uint8_t order[32] = { 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                       0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51 };
+    CLEANUP(buf_free) struct buf sig = BUF_INIT(0), odd = BUF_INIT(0);
+    struct fault f = { .code = CE_OK };
+    unsigned good = 0, differ = 0, bent = 0;
+    uint32_t seed = 3;
+    for (unsigned i = 0; i < 80; i++) {
+        CLEANUP(key_free_p) struct key *k = NULL;
+        CLEANUP(pubkey_free_p) struct pubkey *pub = NULL;
+        site_must(key_generate("ec:P-256", &k, &f), &f, "key");
+        site_must(pubkey_open(key_spki(k), &pub), NULL, "pubkey");
+        pubkey_prepare(pub, key_spki(k));
+        for (unsigned j = 0; j < 10; j++) {
+            struct span m = span_of(&seed, sizeof seed);
+            buf_reset(&sig);
+            site_must(key_sign(k, m, &sig), NULL, "sign");
+            good += pubkey_verify(pub, SIG_ECDSA_SHA256, m, buf_span(&sig)) == CE_OK;
+            seed = seed * 1664525u + 1013904223u;
+            sig.data[(seed >> 8) % sig.len] ^= (uint8_t)(1u << (seed >> 29));
+            bool ours = pubkey_verify(pub, SIG_ECDSA_SHA256, m, buf_span(&sig)) == CE_OK;
+            bent += !ours;
+            differ += ours != (spki_verify(key_spki(k), SIG_ECDSA_SHA256, m, buf_span(&sig)) == CE_OK);
+        }
+        const struct span edge[] = { SPAN_LIT(""), SPAN_LIT("\1"), span_of(order, 32), span_of(order, 31), SPAN_LIT("\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0") };
+        for (size_t a = 0; a < 25 && i < 8; a++) {
+            put_sig(&odd, edge[a / 5], edge[a % 5]);
+            differ += pubkey_verify(pub, SIG_ECDSA_SHA256, SPAN_LIT("m"), buf_span(&odd)) == CE_OK;
+            differ += spki_verify(key_spki(k), SIG_ECDSA_SHA256, SPAN_LIT("m"), buf_span(&odd)) == CE_OK;
+        }
+    }
+    ok(good == 800, "prepared keys verify good signatures (%u of 800)", good);
+    ok(differ == 0 && bent > 780, "and agree with OpenSSL on %u bent ones and on extreme values", bent);
+}
+
+/* All hashes that X.509 pairs with P-256, also those longer than the order. */
+static void prepared_hashes(void)
+{
+    struct buf sig = BUF_INIT(0);
+    bool same = true;
+    for (int bits = 256; bits <= 512; bits += 128) {
+        same = same && site_sh("cd %s && openssl ecparam -name prime256v1 -genkey -noout -out h.key && openssl pkey -in h.key -pubout -outform DER -out h.spki && "
+                               "printf message > h.msg && openssl dgst -sha%d -sign h.key -out h.sig h.msg", dir, bits);
+        CLEANUP(buf_free) struct buf spki = BUF_INIT(0);
+        CLEANUP(pubkey_free_p) struct pubkey *pub = NULL;
+        char path[PATH_MAX_LEN];
+        path_join(path, "%s/h.spki", dir);
+        site_must(file_read(path, &spki), NULL, path);
+        path_join(path, "%s/h.sig", dir);
+        buf_reset(&sig);
+        site_must(file_read(path, &sig), NULL, path);
+        site_must(pubkey_open(buf_span(&spki), &pub), NULL, "pubkey");
+        pubkey_prepare(pub, buf_span(&spki));
+        enum sig_alg alg = bits == 256 ? SIG_ECDSA_SHA256 : bits == 384 ? SIG_ECDSA_SHA384 : SIG_ECDSA_SHA512;
+        same = same && pubkey_verify(pub, alg, SPAN_LIT("message"), buf_span(&sig)) == CE_OK &&
+               pubkey_verify(pub, alg, SPAN_LIT("massage"), buf_span(&sig)) == CE_BAD_SIGNATURE;
+    }
+    ok(same, "prepared keys verify openssl's signatures with SHA-256, SHA-384 and SHA-512");
+    buf_free(&sig);
+}
+
 static enum err sign_elsewhere(void *ctx, struct span message, struct buf *sig) { return key_sign(ctx, message, sig); }
 
 static void external(void)
@@ -205,6 +279,8 @@ int main(void)
     pem_files();
     made_by_openssl();
     bent_points();
+    prepared();
+    prepared_hashes();
     external();
     post_quantum();
     site_remove(dir);
