@@ -46,6 +46,12 @@ has "$(openssl base64 -d -in out | openssl asn1parse -inform DER)" 'prime256v1' 
 curl -s --cacert "$CA" -o out "$EST/pump/csrattrs"
 has "$(openssl base64 -d -in out | openssl asn1parse -inform DER)" 'ecdsa-with-SHA256' "csrattrs under a label"
 
+# -- what old clients do
+is "$(curl -s --tls-max 1.2 --cacert "$CA" -o out -w '%{http_code}' "$EST/cacerts")" 200 "TLS 1.2 is still spoken (libest, strongSwan)"
+two=$(printf 'GET /.well-known/est/cacerts HTTP/1.1\r\nHost: localhost\r\n\r\n\r\nGET /.well-known/est/csrattrs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' |
+    timeout 10 openssl s_client -connect "localhost:$BASE" -CAfile "$CA" -quiet 2>/dev/null | grep -ac '^HTTP/1.1 200')
+is "$two" 2 "a stray blank line between two requests does no harm"
+
 # -- first enrollment
 key P-1; csr P-1 /CN=P-1
 est station1 /simpleenroll P-1.csr
@@ -125,6 +131,11 @@ wait_for 15 expired; ok $? "an expired certificate"
 serial=$(openssl x509 -in P-2.pem -noout -serial | cut -d= -f2)
 api -X POST -d '{"reason":"keyCompromise"}' -o /dev/null "$HTTPS/api/v1/certs/$serial/revoke"
 csr P-2 /CN=P-2; est P-2 /simplereenroll P-2.csr; refused "403 certificate-revoked" "a revoked certificate"
+
+# -- a session cannot be taken up again: every connection shows its certificate anew
+again=$(timeout 20 openssl s_client -connect "localhost:$BASE" -CAfile "$CA" -cert P-2.pem -key P-2.key -tls1_2 -reconnect </dev/null 2>/dev/null)
+has "$again" '^New, TLSv1.2' "openssl reconnects with TLS 1.2"
+[ "$(printf '%s\n' "$again" | grep -c '^Reused')" = 0 ]; ok $? "and no session is resumed"
 
 # -- the same at OCSP, with openssl as the client
 ocsp() { openssl ocsp -issuer "$SITE/ca/device.pem" -cert "$1" -url "$HTTP/ocsp" -CAfile "$CA" $2 2>&1; }
