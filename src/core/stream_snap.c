@@ -11,6 +11,7 @@
 #include "core/stream_priv.h"
 
 #define ANSWER_MAX 33554432 /* msg.def: body of a reply */
+#define ANSWER_ROOM 65536   /* for the header and the first frames after it */
 
 void stream_snap_clear(struct stream *s)
 {
@@ -20,6 +21,19 @@ void stream_snap_clear(struct stream *s)
 }
 
 /* -- making ------------------------------------------------------------------------------------------------------------------------- */
+static void snap_refuse(struct batch *b, struct stream *s, size_t n)
+{
+    log_error(0, "the revocation snapshot has %zu bytes, more than the %d that fit into an answer; subscribers cannot be served", n, ANSWER_MAX);
+    const struct msg_reply r = { .code = CE_UNSUPPORTED, .text = SPAN_LIT("the revocation snapshot is too large for this release") };
+    while (s->waiters) {
+        struct stream_waiter *w = s->waiters;
+        s->waiters = w->next;
+        batch_reply(b, &w->to, &r);
+        free(w);
+    }
+    s->n_waiters = 0;
+}
+
 void stream_snap_anchor(struct batch *b, struct stream *s, const char *vector)
 {
     stream_snap_clear(s);
@@ -30,11 +44,11 @@ void stream_snap_anchor(struct batch *b, struct stream *s, const char *vector)
         n += stream_set_body(&s->sets[i]).n;
         p->n[i] = (uint32_t)s->sets[i].n;
     }
-    uint8_t *at = n ? buf_grow(&p->body, n) : NULL;
-    if (n && !at) {
-        log_error(0, "the revocation snapshot is larger than %d bytes; subscribers cannot be served", ANSWER_MAX);
+    if (n > ANSWER_MAX - ANSWER_ROOM) {
+        snap_refuse(b, s, n);
         return;
     }
+    uint8_t *at = n ? buf_grow(&p->body, n) : NULL;
     for (int i = 0; i < STREAM_SETS; i++) {
         struct span body = stream_set_body(&s->sets[i]);
         if (body.n) {
@@ -46,6 +60,7 @@ void stream_snap_anchor(struct batch *b, struct stream *s, const char *vector)
     p->at_ms = b->now_ms;
     sha256_begin(&p->hash);
     p->state = SNAP_HASHING;
+    core_wake(s->core);
 }
 
 static enum err snap_signed(struct batch *b, void *data, const struct msg_signed *m)
