@@ -251,8 +251,6 @@ static inline void site_replies_free(struct site *s)
 
 static inline void site_close(struct site *s)
 {
-    struct fault fold = { .code = CE_OK };
-    ok(core_fold_check(core_db(s->core), &fold) == CE_OK, "fold(events) = tables: %s", fold.code ? fold.text : "equal");
     core_close(s->core);
     signer_close(s->signer);
     site_forget_asks(s);
