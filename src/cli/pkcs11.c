@@ -79,10 +79,10 @@ enum err pkcs11_uri_parse(const char *uri, struct pkcs11_uri *u, struct fault *f
         e = pair.n ? uri_attribute(pair, u, f) : CE_OK;
     while (!e && span_cut(&s, '&', &pair))
         e = pair.n ? uri_attribute(pair, u, f) : CE_OK;
-    if (!e && (!u->token[0] || !u->module[0] || !u->pin_source[0]))
-        e = fault_set(f, CE_USAGE, "the PKCS#11 URI lacks %s", !u->token[0] ? "token=" : !u->module[0] ? "module-path=" : "pin-source=");
     if (!e && strncmp(u->pin_source, "file:", 5) == 0)
         memmove(u->pin_source, u->pin_source + 5, strlen(u->pin_source + 5) + 1);
+    if (!e && (!u->token[0] || !u->module[0] || !u->pin_source[0]))
+        e = fault_set(f, CE_USAGE, "the PKCS#11 URI lacks %s", !u->token[0] ? "token=" : !u->module[0] ? "module-path=" : "pin-source=");
     return e;
 }
 
