@@ -110,7 +110,7 @@ static enum err stream_page(struct query_job *job, struct query_page *p, struct 
     while (!e && p->n < job->limit && db_next(&r)) {
         query_event_item(&r, &ev);
         ++*scanned;
-        if (ev.slot != s->slot || (!job->m->key.n && ev.nseq != s->at + 1))
+        if (!job->m->key.n && ev.nseq != s->at + 1)
             break;
         s->at = ev.nseq;
         if (wanted(job, &ev)) {
@@ -151,47 +151,71 @@ enum err query_do_events(struct query_job *job, struct fault *f)
     return CE_OK;
 }
 
-enum err query_do_timeline(struct query_job *job, struct fault *f)
+static enum err device_known(struct query_job *job, struct fault *f)
 {
-    struct query_page p;
     struct db_rows r;
-    struct event_item ev = { 0 };
     struct device_item d;
-    struct span parts[2];
-    bool there, known = false;
-    int64_t slot = 0, nseq = 0;
-    enum err e = cursor_get(job, parts, 2, &there, f);
-    if (e)
-        return e;
-    if (there && (!span_to_i64(parts[0], &slot) || !span_to_i64(parts[1], &nseq)))
-        return fault_set(f, CE_BAD_CURSOR, "'after' is not a cursor of this list; begin again without it");
+    bool known = false;
     query_device(job->q->db, job->m->key, &r);
     if (db_next(&r)) {
         query_device_item(&r, &d);
         known = in_scope(job, d.line);
     }
-    e = db_rows_end(&r, f);
-    if (e)
-        return e;
-    if (!known)
+    enum err e = db_rows_end(&r, f);
+    if (!e && !known)
         return fault_set(f, CE_UID_UNKNOWN, "no device with UID '" SPAN_FMT "' is registered", SPAN_ARG(job->m->key));
-    page_begin(job, &p);
+    return e;
+}
+
+/* One stream's part of a timeline; s->at moves on. */
+static enum err timeline_page(struct query_job *job, struct query_page *p, struct stream *s, struct fault *f)
+{
+    struct db_rows r;
+    struct event_item ev;
+    enum err e = CE_OK;
     query_budget(job->q);
-    query_device_events(job->q->db, job->m->key, slot, nseq, job->limit, &r);
+    query_device_events(job->q->db, job->m->key, s->slot, s->at, job->limit - p->n, &r);
     while (!e && db_next(&r)) {
         query_event_item(&r, &ev);
-        slot = ev.slot;
-        nseq = ev.nseq;
-        e = put_event(job, &p.j, &ev, true, f);
-        p.n++;
+        s->at = ev.nseq;
+        e = put_event(job, &p->j, &ev, true, f);
+        p->n++;
     }
     enum err end = db_rows_end(&r, f);
-    if (e || end)
-        return e ? e : end;
-    struct span last[2] = { span_str(arena_printf(&job->arena, "%lld", (long long)slot)),
-                            span_str(arena_printf(&job->arena, "%lld", (long long)nseq)) };
+    return e ? e : end;
+}
+
+enum err query_do_timeline(struct query_job *job, struct fault *f)
+{
+    struct query_page p;
+    struct streams v;
+    struct span parts[2], next = { 0 };
+    bool there;
+    int64_t slot = 0, nseq = 0;
+    enum err e = cursor_get(job, parts, 2, &there, f);
+    if (!e && there && (!span_to_i64(parts[0], &slot) || !span_to_i64(parts[1], &nseq)))
+        e = fault_set(f, CE_BAD_CURSOR, "'after' is not a cursor of this list; begin again without it");
+    e = e ? e : device_known(job, f);
+    e = e ? e : streams_load(job, &v, f);
+    if (e)
+        return e;
+    page_begin(job, &p);
+    for (size_t i = 0; !e && i < v.n && p.n < job->limit; i++) {
+        if (v.s[i].slot < slot)
+            continue;
+        v.s[i].at = v.s[i].slot == slot ? nseq : 0;
+        e = timeline_page(job, &p, &v.s[i], f);
+        slot = v.s[i].slot;
+        nseq = v.s[i].at;
+    }
+    if (e)
+        return e;
     bool full = p.n == job->limit;
-    struct span next = full ? cursor_put(job, last, 2) : (struct span){ 0 };
+    if (full) {
+        struct span last[2] = { span_str(arena_printf(&job->arena, "%lld", (long long)slot)),
+                                span_str(arena_printf(&job->arena, "%lld", (long long)nseq)) };
+        next = cursor_put(job, last, 2);
+    }
     page_end(job, &p, full ? &next : NULL);
     return CE_OK;
 }

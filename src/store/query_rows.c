@@ -122,8 +122,7 @@ void query_events(struct db *db, int64_t slot, int64_t after, int64_t limit, str
 
 void query_device_events(struct db *db, struct span uid, int64_t slot, int64_t after, int64_t limit, struct db_rows *out)
 {
-    db_rows(db, EVENT_SQL "WHERE e.device <> '' AND e.device = $1 AND e.slot >= $2 AND (e.slot > $2 OR e.nseq > $3) "
-                          "ORDER BY e.slot, e.nseq LIMIT $4",
+    db_rows(db, EVENT_SQL "WHERE e.device <> '' AND e.device = $1 AND e.slot = $2 AND e.nseq > $3 ORDER BY e.nseq LIMIT $4",
             DB_ARGS(DB_T(uid), DB_I(slot), DB_I(after), DB_I(limit)), out);
 }
 

@@ -52,7 +52,7 @@ struct event_item {
 void query_streams(struct db *db, struct db_rows *out);
 /* Events of a slot after nseq, in order. */
 void query_events(struct db *db, int64_t slot, int64_t after, int64_t limit, struct db_rows *out);
-/* Events of one device after (slot, nseq), by slot and number. */
+/* Events of one device in a slot after nseq, in order. */
 void query_device_events(struct db *db, struct span uid, int64_t slot, int64_t after, int64_t limit, struct db_rows *out);
 void query_event_item(const struct db_rows *r, struct event_item *out);
 /* Leaf index of an event; -1 while it is not in the log. */
