@@ -7,6 +7,8 @@ need strace strace
 B=$PWD/build/release
 PATH="$B:$PATH" # strace and the sanitizers' leak check exclude each other
 site_init; ok $? "a site"
+sed -i 's/^renew_at_pct = .*/renew_at_pct = 10/' "$SITE/profiles/device.conf"
+grep -q '^renew_at_pct = 10' "$SITE/profiles/device.conf"; ok $? "renewal is allowed from a tenth of the life"
 site_start; ok $? "cradled answers"
 cradle line add vib --validity 1y >"$T/log" 2>&1 && cradle model add m --line vib >>"$T/log" 2>&1
 ok $? "a line and a model"
@@ -55,35 +57,27 @@ done
 is $broken 0 "each time the next start enrolled, with nothing left over"
 is $moved 0 "and a key once named is never replaced"
 
-# renewal: a line whose certificates are in their window at once (the window opens at two thirds of 30 s, so wait for it once)
-cradle line add short --validity 30 >>"$T/log" 2>&1 && cradle model add s --line short >>"$T/log" 2>&1
+# renewal: the profile opens the window early in life; all are born first, then renewed
+cradle line add short --validity 1800 >>"$T/log" 2>&1 && cradle model add s --line short >>"$T/log" 2>&1
 list=
 for kind in $kinds; do
     n=1
     while [ $n -le 14 ]; do
         uid=r-$kind-$n
         conf $uid && cradle device add $uid --model s >>"$T/log" 2>&1
+        cradle-agent -c "$T/$uid.conf" enroll >>"$T/agent.log" 2>&1 || echo "# no enrollment for $uid"
         list="$list $kind:$n"
         n=$((n + 1))
     done
 done
-# births in groups, each renewed inside its own window
+due=$(($(date -d "$(openssl x509 -in "$T/$uid/state/current/cert.pem" -noout -startdate | cut -d= -f2)" +%s) + 180 + 22))
+wait_for 60 sh -c "[ \$(date +%s) -ge $due ]"; ok $? "the renewal window is open"
 n_kills=0; broken=0
-set -- $list
-while [ $# -gt 0 ]; do
-    group=
-    i=0
-    while [ $# -gt 0 ] && [ $i -lt 36 ]; do group="$group $1"; shift; i=$((i + 1)); done
-    for kn in $group; do cradle-agent -c "$T/r-${kn%:*}-${kn#*:}.conf" enroll >>"$T/agent.log" 2>&1 || echo "# no enrollment for $kn"; done
-    last=$T/r-${kn%:*}-${kn#*:}/state/current/cert.pem
-    due=$(($(date -d "$(openssl x509 -in "$last" -noout -enddate | cut -d= -f2)" +%s) - 10))
-    wait_for 40 sh -c "[ \$(date +%s) -ge $due ]"
-    for kn in $group; do
-        kind=${kn%:*}; uid=r-$kind-${kn#*:}
-        killed_at $uid renew $kind ${kn#*:} && n_kills=$((n_kills + 1))
-        cradle-agent -c "$T/$uid.conf" enroll >>"$T/agent.log" 2>&1 && pair_fits "$T/$uid/state/current" || { broken=$((broken + 1)); echo "# renewal killed at $kn is not repaired"; }
-        [ -z "$(find "$T/$uid/state" -name '*.tmp*')" ] || { broken=$((broken + 1)); echo "# rubbish after $kn"; }
-    done
+for kn in $list; do
+    kind=${kn%:*}; uid=r-$kind-${kn#*:}
+    killed_at $uid renew $kind ${kn#*:} && n_kills=$((n_kills + 1))
+    cradle-agent -c "$T/$uid.conf" enroll >>"$T/agent.log" 2>&1 && pair_fits "$T/$uid/state/current" || { broken=$((broken + 1)); echo "# renewal killed at $kn is not repaired"; }
+    [ -z "$(find "$T/$uid/state" -name '*.tmp*')" ] || { broken=$((broken + 1)); echo "# rubbish after $kn"; }
 done
 [ $n_kills -ge 15 ]; ok $? "renewal was killed at $n_kills file operations"
 is $broken 0 "each time a working identity was there at the next start"
