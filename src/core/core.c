@@ -61,8 +61,10 @@ static enum err database_open(struct core *core, struct fault *f)
     bool check = stat(path, &st) == 0 && st.st_size <= core->cfg.check_max_mb << 20;
     e = db_open(path, DB_CREATE | (check ? DB_CHECK : 0u), &core->db, f);
     e = e ? e : schema_check(core->db, f);
-    if (e == CE_NOT_FOUND)
+    if (e == CE_NOT_FOUND) { /* a new one */
+        *f = (struct fault){ .code = CE_OK };
         e = schema_create(core->db, f);
+    }
     return e;
 }
 
