@@ -29,9 +29,18 @@ static void on_reply(struct front *fr, struct channel *ch, const struct ipc_fram
         front_reply_plain(r, &rep);
 }
 
-static void on_push_ident(struct front *fr, const void *m) { front_push_ident(fr, m); }
-static void on_push_cert(struct front *fr, const void *m) { front_push_cert(fr, m); }
-static void on_push_frame(struct front *fr, const void *m) { front_stream_frame(fr, ((const struct msg_push_frame *)m)->frame); }
+static void on_push_ident(struct front *fr, const void *m)
+{
+    front_push_ident(fr, m);
+}
+static void on_push_cert(struct front *fr, const void *m)
+{
+    front_push_cert(fr, m);
+}
+static void on_push_frame(struct front *fr, const void *m)
+{
+    front_stream_frame(fr, ((const struct msg_push_frame *)m)->frame);
+}
 static void on_push_ready(struct front *fr, const void *m)
 {
     fr->ready = true;
@@ -43,10 +52,10 @@ static const struct push {
     const struct msg_desc *desc;
     void (*fn)(struct front *fr, const void *m);
 } pushes[] = {
-    { MSG_PUSH_IDENT, &msg_desc_push_ident, on_push_ident },
-    { MSG_PUSH_CERT, &msg_desc_push_cert, on_push_cert },
-    { MSG_PUSH_FRAME, &msg_desc_push_frame, on_push_frame },
-    { MSG_PUSH_READY, &msg_desc_push_ready, on_push_ready },
+    {MSG_PUSH_IDENT, &msg_desc_push_ident, on_push_ident},
+    {MSG_PUSH_CERT, &msg_desc_push_cert, on_push_cert},
+    {MSG_PUSH_FRAME, &msg_desc_push_frame, on_push_frame},
+    {MSG_PUSH_READY, &msg_desc_push_ready, on_push_ready},
 };
 
 union push_any {
@@ -74,7 +83,8 @@ static void on_frame(void *ctx, struct channel *ch, const struct ipc_frame *f)
     channel_bad(ch, f->type, "type");
 }
 
-/* -- peers --------------------------------------------------------------------------------------------------------------------------------- */
+/* -- peers
+ * --------------------------------------------------------------------------------------------------------------------------------- */
 static void core_lost(struct front *fr)
 {
     struct channel *ch = fr->core;
@@ -96,7 +106,7 @@ static void query_lost(struct front *fr, unsigned index)
     if (!ch)
         return;
     front_requests_lost(fr, ch);
-    fr->query[index] = (struct front_query_peer){ 0 };
+    fr->query[index] = (struct front_query_peer){0};
     channel_free(ch);
 }
 
@@ -113,8 +123,14 @@ static void on_gone(void *ctx, struct channel *ch)
 void front_peer(struct front *fr, const struct role_peer *p)
 {
     const struct channel_config c = {
-        .base = fr->config.base, .fd = p->fd, .self = ROLE_FRONT, .peer = p->role, .peer_index = p->index,
-        .on_frame = on_frame, .on_gone = on_gone, .ctx = fr,
+        .base = fr->config.base,
+        .fd = p->fd,
+        .self = ROLE_FRONT,
+        .peer = p->role,
+        .peer_index = p->index,
+        .on_frame = on_frame,
+        .on_gone = on_gone,
+        .ctx = fr,
     };
     INVARIANT(p->role == ROLE_CORE || (p->role == ROLE_QUERY && p->index < ROLE_PEERS_MAX));
     if (p->role == ROLE_CORE) {
@@ -126,7 +142,8 @@ void front_peer(struct front *fr, const struct role_peer *p)
     }
 }
 
-/* -- life ---------------------------------------------------------------------------------------------------------------------------------- */
+/* -- life
+ * ---------------------------------------------------------------------------------------------------------------------------------- */
 static void on_sweep(evutil_socket_t fd, short what, void *arg)
 {
     struct front *fr = arg;
@@ -140,7 +157,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 
 static enum err files_open(struct front *fr, struct fault *f)
 {
-    static const char *const names[FRONT_CAS] = { "device", "infra" };
+    static const char *const names[FRONT_CAS] = {"device", "infra"};
     const char *site = fr->config.site;
     enum err e = CE_OK;
     for (size_t i = 0; i < FRONT_CAS && !e; i++)
@@ -154,7 +171,7 @@ static enum err files_open(struct front *fr, struct fault *f)
 
 static enum err http_open(struct front *fr, struct fault *f)
 {
-    const struct timeval every = { 0, FRONT_SWEEP_MS * 1000 };
+    const struct timeval every = {0, FRONT_SWEEP_MS * 1000};
     fr->http = evhttp_new(fr->config.base);
     fr->sweep = event_new(fr->config.base, -1, EV_PERSIST, on_sweep, fr);
     if (!fr->http || !fr->sweep || event_add(fr->sweep, &every) != 0)
@@ -227,15 +244,19 @@ void front_drain(struct front *fr)
     front_streams_end(fr);
 }
 
-size_t front_open(const struct front *fr) { return fr->requests.live + fr->nstreams; }
+size_t front_open(const struct front *fr)
+{
+    return fr->requests.live + fr->nstreams;
+}
 
 enum err front_listen(const char *site, unsigned index, int *fd, struct fault *f)
 {
-    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
     char path[PATH_MAX_LEN];
     path_join(path, "%s/run/front-%u.sock", site, index);
     if (span_to_cstr(span_str(path), a.sun_path, sizeof a.sun_path))
-        return fault_set(f, CE_IO, "%s is longer than a socket's name may be (%zu bytes): move the site to a shorter path", path, sizeof a.sun_path - 1);
+        return fault_set(f, CE_IO, "%s is longer than a socket's name may be (%zu bytes): move the site to a shorter path", path,
+                         sizeof a.sun_path - 1);
     unlink(path);
     int s = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     mode_t old = umask(0177);

@@ -14,15 +14,15 @@
 struct front;
 
 struct front_config {
-    struct event_base *base;   /* borrowed, outlives the front */
-    const char *site;          /* the site's folder; ca/ and profiles/ are read by front_new only */
-    int listen_fd;             /* listening, non-blocking Unix socket; becomes the front's */
-    unsigned index;            /* number of this front, a label in its metrics */
-    int64_t request_ms;        /* absolute bound for a request to arrive and, again, for its answer */
-    int64_t open_max;          /* open requests; above it 503 busy with Retry-After */
-    int64_t streams_max;       /* edge streams; above it 503 */
-    int64_t ocsp_ms;           /* how long an OCSP answer may be given again */
-    bool require_rev;          /* PATCH and DELETE without If-Match: 428 rev-required */
+    struct event_base *base; /* borrowed, outlives the front */
+    const char *site;        /* the site's folder; ca/ and profiles/ are read by front_new only */
+    int listen_fd;           /* listening, non-blocking Unix socket; becomes the front's */
+    unsigned index;          /* number of this front, a label in its metrics */
+    int64_t request_ms;      /* absolute bound for a request to arrive and, again, for its answer */
+    int64_t open_max;        /* open requests; above it 503 busy with Retry-After */
+    int64_t streams_max;     /* edge streams; above it 503 */
+    int64_t ocsp_ms;         /* how long an OCSP answer may be given again */
+    bool require_rev;        /* PATCH and DELETE without If-Match: 428 rev-required */
 };
 
 /* Reads what it needs and listens. CE_IO, CE_BAD_CERT, CE_BAD_CONFIG: f names the file. Caller: front_free. */

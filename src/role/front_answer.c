@@ -24,12 +24,26 @@ void front_header(struct front_req *r, const char *name, const char *fmt, ...)
 
 static const char *status_phrase(int status)
 {
-    static const struct { int status; const char *phrase; } phrases[] = {
-        { 200, "OK" }, { 201, "Created" }, { 204, "No Content" }, { 400, "Bad Request" }, { 401, "Unauthorized" },
-        { 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" }, { 409, "Conflict" },
-        { 412, "Precondition Failed" }, { 413, "Content Too Large" }, { 415, "Unsupported Media Type" },
-        { 428, "Precondition Required" }, { 429, "Too Many Requests" }, { 500, "Internal Server Error" },
-        { 503, "Service Unavailable" },
+    static const struct {
+        int status;
+        const char *phrase;
+    } phrases[] = {
+        {200, "OK"},
+        {201, "Created"},
+        {204, "No Content"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {409, "Conflict"},
+        {412, "Precondition Failed"},
+        {413, "Content Too Large"},
+        {415, "Unsupported Media Type"},
+        {428, "Precondition Required"},
+        {429, "Too Many Requests"},
+        {500, "Internal Server Error"},
+        {503, "Service Unavailable"},
     };
     for (size_t i = 0; i < ARRAY_LEN(phrases); i++)
         if (phrases[i].status == status)
@@ -56,7 +70,7 @@ void front_send(struct front_req *r, int status, const char *media, struct span 
     front_req_end(r);
 }
 
-static const struct span span_none = { 0 };
+static const struct span span_none = {0};
 
 /* Core makes the evidence of what front refused alone. What is our own trouble is no refusal. */
 static void refusal_report(struct front_req *r, enum err code, const char *text)
@@ -64,7 +78,7 @@ static void refusal_report(struct front_req *r, enum err code, const char *text)
     enum err_class class = err_class(code);
     if (!r->fr->core || channel_full(r->fr->core) || class == ERRC_BUSY || class == ERRC_INTERNAL || class == ERRC_RATE)
         return;
-    struct msg_refused m = { .code = code, .text = span_str(text && text[0] ? text : err_text(code)), .uid = r->caller.cn };
+    struct msg_refused m = {.code = code, .text = span_str(text && text[0] ? text : err_text(code)), .uid = r->caller.cn};
     if (m.text.n > 255)
         m.text.n = 255;
     if (!span_is_utf8(m.text))
@@ -83,14 +97,15 @@ static void refusal_log(const struct front_req *r, enum err code, const char *te
     enum err_class class = err_class(code);
     enum log_level level = class == ERRC_BUSY || class == ERRC_INTERNAL ? LOG_LEVEL_WARN : r->who.role ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
     log_at(level, r->rid, "request %s of %s: %.10s %.100s refused: %s: %s", r->id, r->who.cn[0] ? r->who.cn : "nobody",
-           r->method.p ? (const char *)r->method.p : "", evhttp_request_get_uri(r->http), err_reason(code), text && text[0] ? text : err_text(code));
+           r->method.p ? (const char *)r->method.p : "", evhttp_request_get_uri(r->http), err_reason(code),
+           text && text[0] ? text : err_text(code));
 }
 
 void front_refuse(struct front_req *r, enum err code, const char *text, const struct msg_reply *rep)
 {
     CLEANUP(buf_free) struct buf body = BUF_INIT(8192);
     enum front_style style = r->handler ? r->handler->style : STYLE_PROBLEM;
-    struct problem p = { .code = code, .status = rep ? (int)rep->http : 0, .detail = span_str(text), .instance = span_str(r->id) };
+    struct problem p = {.code = code, .status = rep ? (int)rep->http : 0, .detail = span_str(text), .instance = span_str(r->id)};
     r->fr->count[COUNT_REFUSED]++;
     r->fr->refused[code < CE_COUNT ? code : CE_INTERNAL]++;
     refusal_log(r, code, text);
@@ -115,7 +130,7 @@ void front_refuse(struct front_req *r, enum err code, const char *text, const st
 void front_reply_plain(struct front_req *r, const struct msg_reply *rep)
 {
     static const char *const media[] = {
-        [BODY_JSON] = "application/json", [BODY_CERT] = "application/pkix-cert", [BODY_OCSP] = "application/ocsp-response",
+        [BODY_JSON] = "application/json",          [BODY_CERT] = "application/pkix-cert",      [BODY_OCSP] = "application/ocsp-response",
         [BODY_TEXT] = "text/plain; charset=utf-8", [BODY_BINARY] = "application/octet-stream",
     };
     int status = rep->http ? (int)rep->http : rep->body.n ? 200 : 204;

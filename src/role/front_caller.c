@@ -23,7 +23,10 @@ struct front_cert_cache {
     struct cert_entry set[CACHE_SETS][CACHE_WAYS];
 };
 
-struct front_cert_cache *front_cert_cache_new(void) { return mem_calloc(1, sizeof(struct front_cert_cache)); }
+struct front_cert_cache *front_cert_cache_new(void)
+{
+    return mem_calloc(1, sizeof(struct front_cert_cache));
+}
 
 static struct cert_entry *cache_entry(struct front_cert_cache *c, const uint8_t key[SHA256_LEN], bool *hit)
 {
@@ -138,22 +141,26 @@ static enum err standing(const struct front *fr, struct front_who *w)
     return ident_judge(fr, w);
 }
 
-static struct span fit(struct span s, size_t max) { return s.n <= max && span_is_utf8(s) ? s : span_of(NULL, 0); }
+static struct span fit(struct span s, size_t max)
+{
+    return s.n <= max && span_is_utf8(s) ? s : span_of(NULL, 0);
+}
 
 void front_caller_read(struct front_req *r)
 {
     struct front_who *w = &r->who;
     struct span verify = front_in_header(r, "X-Cradle-Verify");
-    struct fault f = { 0 };
+    struct fault f = {0};
     enum err word = http_verify_err(verify);
-    *w = (struct front_who){ .err = word };
+    *w = (struct front_who){.err = word};
     if (word != CE_NO_CERT) {
         enum err e = cert_cached(r->fr, front_in_header(r, "X-Cradle-Client-Cert"), w, &f);
         w->err = word ? word : e ? e : standing(r->fr, w);
         if (e)
             snprintf(w->text, sizeof w->text, "%.120s", f.text);
         else if (word)
-            snprintf(w->text, sizeof w->text, "%s (%.90s)", err_text(word), verify.n <= 90 && span_is_utf8(verify) ? arena_str(&r->arena, verify) : "");
+            snprintf(w->text, sizeof w->text, "%s (%.90s)", err_text(word),
+                     verify.n <= 90 && span_is_utf8(verify) ? arena_str(&r->arena, verify) : "");
         if (w->err)
             w->role = 0;
         if (word || e)
@@ -173,7 +180,7 @@ void front_caller_read(struct front_req *r)
 void front_push_ident(struct front *fr, const struct msg_push_ident *m)
 {
     struct front_ident *id = front_map_set(&fr->idents, m->name);
-    *id = (struct front_ident){ .role = route_role_bit(m->role), .removed = m->removed };
+    *id = (struct front_ident){.role = route_role_bit(m->role), .removed = m->removed};
     if (span_to_cstr(m->lines, id->lines, sizeof id->lines))
         id->role = 0; /* unreadable limits: no rights */
     front_streams_recheck(fr);

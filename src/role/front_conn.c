@@ -17,9 +17,15 @@ struct front_conn {
     int fd;
 };
 
-struct front_map front_conns_map(void) { return FRONT_MAP(struct front_conn); }
+struct front_map front_conns_map(void)
+{
+    return FRONT_MAP(struct front_conn);
+}
 
-static struct span conn_key(struct evbuffer *const *input) { return span_of(input, sizeof *input); }
+static struct span conn_key(struct evbuffer *const *input)
+{
+    return span_of(input, sizeof *input);
+}
 
 static uint64_t cookie_of(int fd)
 {
@@ -49,7 +55,7 @@ struct bufferevent *front_conn_new(struct event_base *base, void *arg)
         return NULL;
     struct evbuffer *input = bufferevent_get_input(bev);
     evbuffer_add_cb(input, on_bytes, fr);
-    *(struct front_conn *)front_map_set(&fr->conns, conn_key(&input)) = (struct front_conn){ .bev = bev, .fd = -1 };
+    *(struct front_conn *)front_map_set(&fr->conns, conn_key(&input)) = (struct front_conn){.bev = bev, .fd = -1};
     return bev;
 }
 

@@ -33,7 +33,8 @@ enum err front_est_open(struct front *fr, struct fault *f)
     return CE_OK;
 }
 
-/* -- requests --------------------------------------------------------------------------------------------------------------------------- */
+/* -- requests ---------------------------------------------------------------------------------------------------------------------------
+ */
 /* The label is the path's parameter, if the template has one (RFC 7030 3.2.2). */
 static enum err label_read(struct front_req *r, struct span *label, struct fault *f)
 {
@@ -53,8 +54,14 @@ static enum err made_at_start(struct front_req *r, const struct buf *what, const
     return CE_OK;
 }
 
-enum err front_cacerts(struct front_req *r, struct fault *f) { return made_at_start(r, &r->fr->cacerts, EST_MEDIA_CERTS, f); }
-enum err front_csrattrs(struct front_req *r, struct fault *f) { return made_at_start(r, &r->fr->csrattrs, EST_MEDIA_ATTRS, f); }
+enum err front_cacerts(struct front_req *r, struct fault *f)
+{
+    return made_at_start(r, &r->fr->cacerts, EST_MEDIA_CERTS, f);
+}
+enum err front_csrattrs(struct front_req *r, struct fault *f)
+{
+    return made_at_start(r, &r->fr->csrattrs, EST_MEDIA_ATTRS, f);
+}
 
 enum err front_serverkeygen(struct front_req *r, struct fault *f)
 {
@@ -79,7 +86,7 @@ enum err front_csr_judge(struct arena *a, struct span der, const char *algs, str
 {
     struct csr csr;
     struct spki_info key;
-    *out = (struct msg_enroll){ 0 };
+    *out = (struct msg_enroll){0};
     enum err e = csr_parse(der, &csr, f);
     if (e)
         return e;
@@ -126,8 +133,14 @@ static enum err enroll(struct front_req *r, bool renew, struct fault *f)
     return CE_OK;
 }
 
-enum err front_enroll(struct front_req *r, struct fault *f) { return enroll(r, false, f); }
-enum err front_reenroll(struct front_req *r, struct fault *f) { return enroll(r, true, f); }
+enum err front_enroll(struct front_req *r, struct fault *f)
+{
+    return enroll(r, false, f);
+}
+enum err front_reenroll(struct front_req *r, struct fault *f)
+{
+    return enroll(r, true, f);
+}
 
 /* RFC 7030 4.2.3: certs-only, holding only the certificate that was issued. */
 void front_reply_enrolled(struct front_req *r, const struct msg_reply *rep)

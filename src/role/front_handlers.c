@@ -3,46 +3,52 @@
  */
 #include "role/front_priv.h"
 
-#define EST .style = STYLE_EST, .proto = "est"
-#define REST .proto = "rest"
-#define JSON .to = FRONT_CORE, REST, .media = "application/json", .decode = front_json
+#define HANDLER(name, ...) static const struct front_handler h_##name = { __VA_ARGS__ };
 #define PAGE "after limit "
 
-static const struct front_handler h_est_cacerts = { FRONT_SELF, EST, .decode = front_cacerts };
-static const struct front_handler h_est_csrattrs = { FRONT_SELF, EST, .decode = front_csrattrs };
-static const struct front_handler h_est_simpleenroll = { FRONT_CORE, EST, .media = "application/pkcs10", .decode = front_enroll, .reply = front_reply_enrolled };
-static const struct front_handler h_est_simplereenroll = { FRONT_CORE, EST, .media = "application/pkcs10", .decode = front_reenroll, .reply = front_reply_enrolled };
-static const struct front_handler h_est_serverkeygen = { FRONT_SELF, EST, .decode = front_serverkeygen };
+/* EST: front knows the CAs and the CSR attributes; what a device may have is core's decision */
+#define EST(to, ...) to, .style = STYLE_EST, .proto = "est", __VA_ARGS__
+#define CSR .media = "application/pkcs10", .reply = front_reply_enrolled
+HANDLER(est_cacerts, EST(FRONT_SELF, .decode = front_cacerts))
+HANDLER(est_csrattrs, EST(FRONT_SELF, .decode = front_csrattrs))
+HANDLER(est_simpleenroll, EST(FRONT_CORE, .decode = front_enroll, CSR))
+HANDLER(est_simplereenroll, EST(FRONT_CORE, .decode = front_reenroll, CSR))
+HANDLER(est_serverkeygen, EST(FRONT_SELF, .decode = front_serverkeygen))
 
-static const struct front_handler h_ocsp_post = { FRONT_CORE, STYLE_OCSP, "ocsp", .media = "application/ocsp-request", .decode = front_ocsp_post, .reply = front_reply_ocsp };
-static const struct front_handler h_ocsp_get = { FRONT_CORE, STYLE_OCSP, "ocsp", .decode = front_ocsp_get, .reply = front_reply_ocsp };
+#define OCSP(...) FRONT_CORE, STYLE_OCSP, "ocsp", .reply = front_reply_ocsp, __VA_ARGS__
+HANDLER(ocsp_post, OCSP(.media = "application/ocsp-request", .decode = front_ocsp_post))
+HANDLER(ocsp_get, OCSP(.decode = front_ocsp_get))
 
-static const struct front_handler h_line_list = { FRONT_QUERY, REST, .decode = front_query, .what = "lines", .filters = PAGE };
-static const struct front_handler h_line_add = { JSON, .desc = &msg_desc_line_add, .reply = front_reply_created };
-static const struct front_handler h_model_list = { FRONT_QUERY, REST, .decode = front_query, .what = "models", .filters = PAGE "line" };
-static const struct front_handler h_model_add = { JSON, .desc = &msg_desc_model_add, .reply = front_reply_created };
-static const struct front_handler h_device_list = { FRONT_QUERY, REST, .decode = front_query, .what = "devices", .filters = PAGE "line model batch state q" };
-static const struct front_handler h_device_add = { JSON, .desc = &msg_desc_device_add, .reply = front_reply_created, .location = "/api/v1/devices" };
-static const struct front_handler h_device_get = { FRONT_QUERY, REST, .decode = front_query, .what = "device", .param = "uid", .filters = "" };
-static const struct front_handler h_device_state = { JSON, .desc = &msg_desc_device_state, .param = "uid" };
-static const struct front_handler h_device_timeline = { FRONT_QUERY, REST, .decode = front_query, .what = "timeline", .param = "uid", .filters = PAGE };
-static const struct front_handler h_cert_list = { FRONT_QUERY, REST, .decode = front_query, .what = "certs", .filters = PAGE "device line state q" };
-static const struct front_handler h_cert_get = { FRONT_QUERY, REST, .decode = front_cert_query, .what = "cert", .param = "serial", .filters = "" };
-static const struct front_handler h_cert_revoke = { JSON, .desc = &msg_desc_cert_revoke, .param = "serial" };
-static const struct front_handler h_operator_list = { FRONT_QUERY, REST, .decode = front_query, .what = "operators", .filters = PAGE };
-static const struct front_handler h_operator_add = { FRONT_CORE, REST, .media = "application/json", .decode = front_operator_add, .desc = &msg_desc_operator_add, .reply = front_reply_operator };
-static const struct front_handler h_operator_remove = { JSON, .desc = &msg_desc_operator_remove, .param = "name" };
+/* lists and objects, from the query role */
+#define QUERY(decode_, what_, filters_, ...) FRONT_QUERY, .proto = "rest", .decode = decode_, .what = what_, .filters = filters_, ##__VA_ARGS__
+HANDLER(line_list, QUERY(front_query, "lines", PAGE))
+HANDLER(model_list, QUERY(front_query, "models", PAGE "line"))
+HANDLER(device_list, QUERY(front_query, "devices", PAGE "line model batch state q"))
+HANDLER(device_get, QUERY(front_query, "device", "", .param = "uid"))
+HANDLER(device_timeline, QUERY(front_query, "timeline", PAGE, .param = "uid"))
+HANDLER(cert_list, QUERY(front_query, "certs", PAGE "device line state q"))
+HANDLER(cert_get, QUERY(front_cert_query, "cert", "", .param = "serial"))
+HANDLER(operator_list, QUERY(front_query, "operators", PAGE))
+HANDLER(event_list, QUERY(front_query, "events", PAGE "device kind line"))
+HANDLER(evidence_export, QUERY(front_query, "export", PAGE))
+HANDLER(evidence_proof, QUERY(front_query, "proof", "index"))
 
-static const struct front_handler h_event_list = { FRONT_QUERY, REST, .decode = front_query, .what = "events", .filters = PAGE "device kind line" };
-static const struct front_handler h_evidence_export = { FRONT_QUERY, REST, .decode = front_query, .what = "export", .filters = PAGE };
-static const struct front_handler h_evidence_proof = { FRONT_QUERY, REST, .decode = front_query, .what = "proof", .filters = "index" };
-static const struct front_handler h_status_get = { FRONT_CORE, REST, .decode = front_status };
+/* changes: a JSON body becomes the message of the same name */
+#define CHANGE(proto_, decode_, ...) FRONT_CORE, .proto = proto_, .media = "application/json", .decode = decode_, __VA_ARGS__
+#define JSON(message, ...) CHANGE("rest", front_json, .desc = &msg_desc_##message, __VA_ARGS__)
+HANDLER(line_add, JSON(line_add, .reply = front_reply_created))
+HANDLER(model_add, JSON(model_add, .reply = front_reply_created))
+HANDLER(device_add, JSON(device_add, .reply = front_reply_created, .location = "/api/v1/devices"))
+HANDLER(device_state, JSON(device_state, .param = "uid"))
+HANDLER(cert_revoke, JSON(cert_revoke, .param = "serial"))
+HANDLER(operator_remove, JSON(operator_remove, .param = "name"))
+HANDLER(operator_add, CHANGE("rest", front_operator_add, .desc = &msg_desc_operator_add, .reply = front_reply_operator))
+HANDLER(edge_report, CHANGE("edge", front_report, .reply = front_reply_report))
 
-static const struct front_handler h_edge_stream = { FRONT_CORE, .proto = "edge", .decode = front_stream_open, .reply = front_stream_begin };
-static const struct front_handler h_edge_report = { FRONT_CORE, .proto = "edge", .media = "application/json", .decode = front_report, .reply = front_reply_report };
-
-static const struct front_handler h_health_get = { FRONT_SELF, REST, .decode = front_health };
-static const struct front_handler h_metrics_get = { FRONT_CORE, REST, .decode = front_metrics, .reply = front_reply_metrics, .local = true };
+HANDLER(edge_stream, FRONT_CORE, .proto = "edge", .decode = front_stream_open, .reply = front_stream_begin)
+HANDLER(status_get, FRONT_CORE, .proto = "rest", .decode = front_status)
+HANDLER(metrics_get, FRONT_CORE, .proto = "rest", .decode = front_metrics, .reply = front_reply_metrics, .local = true)
+HANDLER(health_get, FRONT_SELF, .proto = "rest", .decode = front_health)
 
 #define ROUTE(m, p, h, r, b) &h_##h,
 const struct front_handler *const front_handlers[] = {

@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "role/jail.h"
 #include "role/front_priv.h"
+#include "role/jail.h"
 #include "role/link.h"
 
 struct front_process {
@@ -15,7 +15,10 @@ struct front_process {
     struct front *front;
 };
 
-static void on_peer(void *ctx, const struct role_peer *p) { front_peer(((struct front_process *)ctx)->front, p); }
+static void on_peer(void *ctx, const struct role_peer *p)
+{
+    front_peer(((struct front_process *)ctx)->front, p);
+}
 
 static void on_drain(void *ctx, int64_t deadline_ms)
 {
@@ -41,8 +44,13 @@ static enum err front_start(struct front_process *p, const struct role_context *
 {
     const struct settings *s = c->settings;
     struct front_config config = {
-        .base = p->base, .site = c->site, .index = c->index, .request_ms = s->request_deadline * 1000, .open_max = s->max_requests,
-        .streams_max = s->max_streams, .require_rev = s->require_if_match,
+        .base = p->base,
+        .site = c->site,
+        .index = c->index,
+        .request_ms = s->request_deadline * 1000,
+        .open_max = s->max_requests,
+        .streams_max = s->max_streams,
+        .require_rev = s->require_if_match,
         .ocsp_ms = s->ocsp_validity >= 60 ? 30000 : s->ocsp_validity * 500,
     };
     enum err e = front_listen(c->site, c->index, &config.listen_fd, f);
@@ -53,9 +61,9 @@ static enum err front_start(struct front_process *p, const struct role_context *
 
 int role_front_main(struct role_context *c)
 {
-    struct front_process p = { 0 };
-    struct fault f = { 0 };
-    const struct role_events events = { .ctx = &p, .peer = on_peer, .drain = on_drain };
+    struct front_process p = {0};
+    struct fault f = {0};
+    const struct role_events events = {.ctx = &p, .peer = on_peer, .drain = on_drain};
     signal(SIGPIPE, SIG_IGN);
     json_object_seed(0); /* jansson would open /dev/urandom with the first object, inside the jail */
     p.base = event_base_new();

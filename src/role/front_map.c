@@ -15,9 +15,18 @@ struct slot {
 
 #define VALUE_OFFSET ((sizeof(struct slot) + 7) & ~(size_t)7)
 
-static size_t slot_size(const struct front_map *m) { return (VALUE_OFFSET + m->value + 15) & ~(size_t)15; }
-static struct slot *slot_at(const struct front_map *m, size_t i) { return (struct slot *)(void *)(m->slots + i * slot_size(m)); }
-static void *slot_value(struct slot *s) { return (uint8_t *)s + VALUE_OFFSET; }
+static size_t slot_size(const struct front_map *m)
+{
+    return (VALUE_OFFSET + m->value + 15) & ~(size_t)15;
+}
+static struct slot *slot_at(const struct front_map *m, size_t i)
+{
+    return (struct slot *)(void *)(m->slots + i * slot_size(m));
+}
+static void *slot_value(struct slot *s)
+{
+    return (uint8_t *)s + VALUE_OFFSET;
+}
 
 /* FNV-1a. Keys are names and serials that core has let in, so nobody outside chooses collisions in bulk. */
 static uint32_t hash_of(struct span key)
@@ -62,7 +71,7 @@ static void rebuild(struct front_map *m)
 void front_map_free(struct front_map *m)
 {
     free(m->slots);
-    *m = (struct front_map){ .value = m->value };
+    *m = (struct front_map){.value = m->value};
 }
 
 void *front_map_get(const struct front_map *m, struct span key)

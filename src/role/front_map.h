@@ -12,9 +12,9 @@ struct front_map {
     uint8_t *slots;      /* owned */
     size_t nslots, used; /* used counts living and dead slots */
     size_t live;
-    size_t value;        /* bytes of a value */
+    size_t value; /* bytes of a value */
 };
-#define FRONT_MAP(type) ((struct front_map){ .value = sizeof(type) })
+#define FRONT_MAP(type) ((struct front_map){.value = sizeof(type)})
 
 void front_map_free(struct front_map *m); /* leaves an empty map */
 /* NULL when the key is not there. The pointer is valid until the next front_map_set. */

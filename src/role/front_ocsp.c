@@ -20,7 +20,9 @@ struct ocsp_entry {
     struct buf answer;
 };
 
-struct front_ocsp_cache { struct ocsp_entry set[OCSP_SETS][OCSP_WAYS]; };
+struct front_ocsp_cache {
+    struct ocsp_entry set[OCSP_SETS][OCSP_WAYS];
+};
 
 /* What a request waits for. */
 struct ocsp_note {
@@ -29,7 +31,10 @@ struct ocsp_note {
     uint64_t blocked_changes; /* when it was asked */
 };
 
-struct front_ocsp_cache *front_ocsp_cache_new(void) { return mem_calloc(1, sizeof(struct front_ocsp_cache)); }
+struct front_ocsp_cache *front_ocsp_cache_new(void)
+{
+    return mem_calloc(1, sizeof(struct front_ocsp_cache));
+}
 
 static struct ocsp_entry *set_of(struct front_ocsp_cache *c, struct span serial)
 {
@@ -88,7 +93,8 @@ static void cache_add(struct front_ocsp_cache *c, const struct ocsp_note *n, str
     buf_put_span(&oldest->answer, answer);
 }
 
-/* -- requests ----------------------------------------------------------------------------------------------------------------------------- */
+/* -- requests -----------------------------------------------------------------------------------------------------------------------------
+ */
 static const struct ca *ca_of(const struct front *fr, const struct ocsp_request *q)
 {
     for (size_t i = 0; i < FRONT_CAS; i++) {
@@ -115,7 +121,7 @@ static enum err ask_core(struct front_req *r, const struct ocsp_request *q, stru
     if (!ca)
         return fault_set(f, CE_NOT_FOUND, "the CertIDs do not name one issuing CA of this site (RFC 5019 2.2.3: unauthorized)");
     for (size_t i = 0; i < q->n; i++) {
-        struct msg_ocsp_item item = { .certid = q->ids[i].der, .serial = q->ids[i].serial, .reason = -1 };
+        struct msg_ocsp_item item = {.certid = q->ids[i].der, .serial = q->ids[i].serial, .reason = -1};
         if (item.certid.n > 256 || item.serial.n > 20)
             return fault_set(f, CE_BAD_OCSP, "a serial of more than 20 bytes (RFC 5280 4.1.2.2)");
         msg_pack(&msg_desc_ocsp_item, &item, &items);
@@ -155,7 +161,10 @@ static enum err ocsp_read(struct front_req *r, struct span der, struct fault *f)
     return ask_core(r, q, f);
 }
 
-enum err front_ocsp_post(struct front_req *r, struct fault *f) { return ocsp_read(r, r->body, f); }
+enum err front_ocsp_post(struct front_req *r, struct fault *f)
+{
+    return ocsp_read(r, r->body, f);
+}
 
 enum err front_ocsp_get(struct front_req *r, struct fault *f)
 {
@@ -178,10 +187,12 @@ void front_reply_ocsp(struct front_req *r, const struct msg_reply *rep)
 /* OCSP says its errors in its own words (RFC 6960 4.2.1), with HTTP status 200. */
 void front_ocsp_refuse(struct front_req *r, enum err code)
 {
-    static const struct { enum err_class class; enum ocsp_status status; } words[] = {
-        { ERRC_INPUT, OCSP_MALFORMED }, { ERRC_LARGE, OCSP_MALFORMED },    { ERRC_MEDIA, OCSP_MALFORMED },
-        { ERRC_BUSY, OCSP_TRY_LATER },  { ERRC_RATE, OCSP_TRY_LATER },     { ERRC_MISSING, OCSP_UNAUTHORIZED },
-        { ERRC_DENIED, OCSP_UNAUTHORIZED }, { ERRC_AUTHN, OCSP_UNAUTHORIZED },
+    static const struct {
+        enum err_class class;
+        enum ocsp_status status;
+    } words[] = {
+        {ERRC_INPUT, OCSP_MALFORMED}, {ERRC_LARGE, OCSP_MALFORMED},      {ERRC_MEDIA, OCSP_MALFORMED},     {ERRC_BUSY, OCSP_TRY_LATER},
+        {ERRC_RATE, OCSP_TRY_LATER},  {ERRC_MISSING, OCSP_UNAUTHORIZED}, {ERRC_DENIED, OCSP_UNAUTHORIZED}, {ERRC_AUTHN, OCSP_UNAUTHORIZED},
     };
     CLEANUP(buf_free) struct buf body = BUF_INIT(64);
     enum ocsp_status status = OCSP_INTERNAL;

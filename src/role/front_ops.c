@@ -46,17 +46,20 @@ enum err front_status(struct front_req *r, struct fault *f)
 /* Counters of this front; front="N" tells them apart. A scrape meets one front: sums come from scraping often enough. */
 static void own_metrics(const struct front *fr, struct buf *out)
 {
-    static const struct { enum front_count which; const char *name, *help; } rows[] = {
-        { COUNT_REQUESTS, "requests", "HTTP requests received" },
-        { COUNT_REFUSED, "refused", "requests refused" },
-        { COUNT_TIMEOUT, "timeouts", "requests that got no answer in time" },
-        { COUNT_BUSY, "busy", "requests refused because too many were open" },
-        { COUNT_CERT_HIT, "cert_cache_hits", "client certificates found in the cache" },
-        { COUNT_CERT_MISS, "cert_cache_misses", "client certificates parsed" },
-        { COUNT_OCSP_HIT, "ocsp_cache_hits", "OCSP answers from the cache" },
-        { COUNT_OCSP_MISS, "ocsp_cache_misses", "cacheable OCSP requests that went to core" },
-        { COUNT_SLOW_CLOSED, "slow_closed", "connections closed because a request did not arrive in time" },
-        { COUNT_STREAM_CLOSED, "streams_closed", "edge streams that were cut or lost" },
+    static const struct {
+        enum front_count which;
+        const char *name, *help;
+    } rows[] = {
+        {COUNT_REQUESTS, "requests", "HTTP requests received"},
+        {COUNT_REFUSED, "refused", "requests refused"},
+        {COUNT_TIMEOUT, "timeouts", "requests that got no answer in time"},
+        {COUNT_BUSY, "busy", "requests refused because too many were open"},
+        {COUNT_CERT_HIT, "cert_cache_hits", "client certificates found in the cache"},
+        {COUNT_CERT_MISS, "cert_cache_misses", "client certificates parsed"},
+        {COUNT_OCSP_HIT, "ocsp_cache_hits", "OCSP answers from the cache"},
+        {COUNT_OCSP_MISS, "ocsp_cache_misses", "cacheable OCSP requests that went to core"},
+        {COUNT_SLOW_CLOSED, "slow_closed", "connections closed because a request did not arrive in time"},
+        {COUNT_STREAM_CLOSED, "streams_closed", "edge streams that were cut or lost"},
     };
     unsigned n = fr->config.index;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -65,9 +68,14 @@ static void own_metrics(const struct front *fr, struct buf *out)
     buf_printf(out, "# HELP cradle_front_refusals_total requests refused, by reason\n# TYPE cradle_front_refusals_total counter\n");
     for (int e = 1; e < CE_COUNT; e++)
         if (fr->refused[e])
-            buf_printf(out, "cradle_front_refusals_total{front=\"%u\",reason=\"%s\"} %llu\n", n, err_reason((enum err)e), (unsigned long long)fr->refused[e]);
-    buf_printf(out, "# HELP cradle_front_open requests open now\n# TYPE cradle_front_open gauge\ncradle_front_open{front=\"%u\"} %zu\n", n, fr->requests.live);
-    buf_printf(out, "# HELP cradle_front_streams edge streams open now\n# TYPE cradle_front_streams gauge\ncradle_front_streams{front=\"%u\"} %zu\n", n, fr->nstreams);
+            buf_printf(out, "cradle_front_refusals_total{front=\"%u\",reason=\"%s\"} %llu\n", n, err_reason((enum err)e),
+                       (unsigned long long)fr->refused[e]);
+    buf_printf(out, "# HELP cradle_front_open requests open now\n# TYPE cradle_front_open gauge\ncradle_front_open{front=\"%u\"} %zu\n", n,
+               fr->requests.live);
+    buf_printf(
+        out,
+        "# HELP cradle_front_streams edge streams open now\n# TYPE cradle_front_streams gauge\ncradle_front_streams{front=\"%u\"} %zu\n", n,
+        fr->nstreams);
 }
 
 void front_reply_metrics(struct front_req *r, const struct msg_reply *rep)

@@ -23,10 +23,10 @@
 #include "wire/problem.h"
 #include "wire/route.h"
 
-#define FRONT_CAS 2            /* issuing CAs: device, infra */
+#define FRONT_CAS 2 /* issuing CAs: device, infra */
 #define FRONT_BODY_MAX (2u << 20)
 #define FRONT_HEADERS_MAX 65536
-#define FRONT_IDLE_S 75        /* longer than nginx keeps idle upstream connections: it never meets a closing one */
+#define FRONT_IDLE_S 75 /* longer than nginx keeps idle upstream connections: it never meets a closing one */
 #define FRONT_SWEEP_MS 250
 
 struct front_req;
@@ -56,66 +56,87 @@ extern const struct front_handler *const front_handlers[]; /* same order as rout
 /* Who asks, as far as front knows. */
 struct front_who {
     enum caller_kind kind;
-    enum err err;               /* why the certificate does not count; CE_OK, or CE_NO_CERT */
-    char text[128];             /* more than err says; may be empty */
-    unsigned role;              /* R_* bit; 0 when err */
+    enum err err;   /* why the certificate does not count; CE_OK, or CE_NO_CERT */
+    char text[128]; /* more than err says; may be empty */
+    unsigned role;  /* R_* bit; 0 when err */
     uint8_t kid[20], serial[20], spki[32];
     size_t nkid, nserial;
     char cn[UID_MAX + 1];
     int64_t not_before, not_after;
-    char lines[513];            /* a station's lines; empty: all */
+    char lines[513]; /* a station's lines; empty: all */
 };
 
 struct front_req {
     struct front *fr;
-    struct evhttp_request *http;    /* libevent's until it is answered */
+    struct evhttp_request *http; /* libevent's until it is answered */
     uint64_t rid;
     int64_t began_us, deadline_ms;
     struct arena arena;
-    char id[40];                    /* X-Request-Id */
+    char id[40]; /* X-Request-Id */
     struct span method, path, query, body;
     struct route_match match;
     const struct front_handler *handler; /* NULL until routed */
     struct front_who who;
     struct msg_caller caller;
-    const struct msg_desc *desc;    /* message for core or query */
+    const struct msg_desc *desc; /* message for core or query */
     void *msg;
-    const struct channel *sent_to;  /* awaited; NULL: nobody */
-    struct buf out;                 /* the answer, when front answers itself */
+    const struct channel *sent_to; /* awaited; NULL: nobody */
+    struct buf out;                /* the answer, when front answers itself */
     const char *out_media;
     int out_status;
-    bool here;                      /* a handler to core or query has answered by itself */
-    void *note;                     /* the handler's own, in the arena */
+    bool here;  /* a handler to core or query has answered by itself */
+    void *note; /* the handler's own, in the arena */
     bool head;
 };
 
-struct front_ident { unsigned role; bool removed; char lines[513]; };
-struct front_blocked { enum err why; char uid[UID_MAX + 1]; };
+struct front_ident {
+    unsigned role;
+    bool removed;
+    char lines[513];
+};
+struct front_blocked {
+    enum err why;
+    char uid[UID_MAX + 1];
+};
 
-struct front_query_peer { struct channel *ch; size_t waiting; };
+struct front_query_peer {
+    struct channel *ch;
+    size_t waiting;
+};
 
-enum front_count { COUNT_REQUESTS, COUNT_REFUSED, COUNT_TIMEOUT, COUNT_BUSY, COUNT_CERT_HIT, COUNT_CERT_MISS, COUNT_OCSP_HIT,
-                   COUNT_OCSP_MISS, COUNT_SLOW_CLOSED, COUNT_STREAM_CLOSED, COUNT_N };
+enum front_count {
+    COUNT_REQUESTS,
+    COUNT_REFUSED,
+    COUNT_TIMEOUT,
+    COUNT_BUSY,
+    COUNT_CERT_HIT,
+    COUNT_CERT_MISS,
+    COUNT_OCSP_HIT,
+    COUNT_OCSP_MISS,
+    COUNT_SLOW_CLOSED,
+    COUNT_STREAM_CLOSED,
+    COUNT_N
+};
 
 struct front {
     struct front_config config;
     struct evhttp *http;
     struct event *sweep;
     struct ca cas[FRONT_CAS];
-    struct profile profile;          /* of devices */
-    struct profile infra;            /* of operators, stations, edges */
-    struct buf cacerts, csrattrs;    /* EST answers, base64, made at start */
+    struct profile profile;       /* of devices */
+    struct profile infra;         /* of operators, stations, edges */
+    struct buf cacerts, csrattrs; /* EST answers, base64, made at start */
     struct channel *core;
-    bool ready;                      /* PUSH_READY seen on this core */
+    bool ready; /* PUSH_READY seen on this core */
     bool draining;
     struct front_query_peer query[ROLE_PEERS_MAX];
     size_t next_query;
     uint64_t next_rid;
-    struct front_map requests;       /* rid -> struct front_req * */
-    struct front_map conns;          /* input buffer -> struct front_conn */
-    struct front_map idents;         /* name -> struct front_ident */
-    struct front_map blocked;        /* kid || serial -> struct front_blocked */
-    uint64_t blocked_changes;        /* PUSH_CERTs seen: an OCSP answer asked for before one is not cached */
+    struct front_map requests; /* rid -> struct front_req * */
+    struct front_map conns;    /* input buffer -> struct front_conn */
+    struct front_map idents;   /* name -> struct front_ident */
+    struct front_map blocked;  /* kid || serial -> struct front_blocked */
+    uint64_t blocked_changes;  /* PUSH_CERTs seen: an OCSP answer asked for before one is not cached */
     struct front_cert_cache *certs;
     struct front_ocsp_cache *ocsp;
     struct front_stream *streams;
@@ -131,13 +152,13 @@ void front_header(struct front_req *r, const char *name, const char *fmt, ...) P
 struct span front_in_header(const struct front_req *r, const char *name); /* empty when absent */
 void front_reply_plain(struct front_req *r, const struct msg_reply *rep);
 struct front_req *front_req_find(struct front *fr, uint64_t rid);
-void front_req_end(struct front_req *r);     /* forgets it; libevent has the request */
+void front_req_end(struct front_req *r);                              /* forgets it; libevent has the request */
 void front_requests_lost(struct front *fr, const struct channel *ch); /* 503 for all that wait for ch */
 void front_requests_sweep(struct front *fr, int64_t now_ms);
 
 /* front_caller.c */
 struct front_cert_cache *front_cert_cache_new(void);
-void front_caller_read(struct front_req *r);  /* fills r->who and r->caller */
+void front_caller_read(struct front_req *r); /* fills r->who and r->caller */
 void front_push_ident(struct front *fr, const struct msg_push_ident *m);
 void front_push_cert(struct front *fr, const struct msg_push_cert *m);
 enum err front_blocked(const struct front *fr, const struct front_who *w);
@@ -171,7 +192,7 @@ void front_ocsp_refuse(struct front_req *r, enum err code);
 front_decode_fn front_stream_open;
 front_reply_fn front_stream_begin;
 void front_stream_frame(struct front *fr, struct span frame);
-void front_streams_recheck(struct front *fr);  /* closes those whose caller is no longer an edge in good standing */
+void front_streams_recheck(struct front *fr); /* closes those whose caller is no longer an edge in good standing */
 void front_streams_end(struct front *fr);
 /* front_ops.c */
 front_decode_fn front_health, front_metrics, front_status;

@@ -11,7 +11,10 @@
 #include "crypt/hash.h"
 #include "role/front_priv.h"
 
-static struct span rid_key(const uint64_t *rid) { return span_of(rid, sizeof *rid); }
+static struct span rid_key(const uint64_t *rid)
+{
+    return span_of(rid, sizeof *rid);
+}
 
 struct front_req *front_req_find(struct front *fr, uint64_t rid)
 {
@@ -72,7 +75,9 @@ static enum err step_body(struct front_req *r, struct fault *f)
     struct evbuffer *in = evhttp_request_get_input_buffer(r->http);
     size_t n = evbuffer_get_length(in), max = r->match.route->body_max;
     if (n > max)
-        return fault_set(f, CE_TOO_LARGE, max ? "the body has %zu bytes; this route takes %zu" : "the body has %zu bytes; this route takes none%.0zu", n, max);
+        return fault_set(f, CE_TOO_LARGE,
+                         max ? "the body has %zu bytes; this route takes %zu" : "the body has %zu bytes; this route takes none%.0zu", n,
+                         max);
     r->body = span_of(n ? evbuffer_pullup(in, -1) : NULL, n);
     return CE_OK;
 }
@@ -106,7 +111,8 @@ static bool is_open(const struct front_req *r)
     struct span addr = front_in_header(r, "X-Cradle-Addr");
     if (r->match.route->roles & R_PUBLIC)
         return true;
-    return r->handler->local && span_eq_str(front_in_header(r, "X-Cradle-Port"), "plain") && (span_eq_str(addr, "127.0.0.1") || span_eq_str(addr, "::1"));
+    return r->handler->local && span_eq_str(front_in_header(r, "X-Cradle-Port"), "plain") &&
+           (span_eq_str(addr, "127.0.0.1") || span_eq_str(addr, "::1"));
 }
 
 /* An ingress that adds its word beside a client's own instead of replacing it must not let the client choose. */
@@ -115,13 +121,13 @@ static bool is_repeated(const struct front_req *r, const char *name)
     const struct evkeyval *h;
     unsigned n = 0;
     TAILQ_FOREACH(h, evhttp_request_get_input_headers(r->http), next)
-        n += strcasecmp(h->key, name) == 0;
+    n += strcasecmp(h->key, name) == 0;
     return n > 1;
 }
 
 static enum err step_caller(struct front_req *r, struct fault *f)
 {
-    static const char *const ours[] = { "X-Cradle-Verify", "X-Cradle-Client-Cert", "X-Cradle-Addr", "X-Cradle-Port" };
+    static const char *const ours[] = {"X-Cradle-Verify", "X-Cradle-Client-Cert", "X-Cradle-Addr", "X-Cradle-Port"};
     for (size_t i = 0; i < ARRAY_LEN(ours); i++)
         if (is_repeated(r, ours[i]))
             return fault_set(f, CE_BAD_INPUT, "header %s is there twice: the ingress must replace what clients send", ours[i]);
@@ -182,7 +188,10 @@ static struct channel *query_pick(struct front *fr)
     return best ? best->ch : NULL;
 }
 
-static bool answered_here(const struct front_req *r) { return r->here || r->handler->to == FRONT_SELF; }
+static bool answered_here(const struct front_req *r)
+{
+    return r->here || r->handler->to == FRONT_SELF;
+}
 
 static enum err step_forward(struct front_req *r, struct fault *f)
 {
@@ -202,22 +211,30 @@ static enum err step_forward(struct front_req *r, struct fault *f)
 
 typedef enum err step_fn(struct front_req *r, struct fault *f);
 static step_fn *const steps[] = {
-    step_route, step_draining, step_limit, step_body, step_media, step_ready, step_caller, step_role, step_headers, step_decode,
-    step_forward,
+    step_route,  step_draining, step_limit,   step_body,   step_media,   step_ready,
+    step_caller, step_role,     step_headers, step_decode, step_forward,
 };
 
 /* -- beginning --------------------------------------------------------------------------------------------------------------------- */
 static const char *method_text(enum evhttp_cmd_type t)
 {
     switch (t) {
-    case EVHTTP_REQ_GET: return "GET";
-    case EVHTTP_REQ_HEAD: return "HEAD";
-    case EVHTTP_REQ_POST: return "POST";
-    case EVHTTP_REQ_PATCH: return "PATCH";
-    case EVHTTP_REQ_DELETE: return "DELETE";
-    case EVHTTP_REQ_PUT: return "PUT";
-    case EVHTTP_REQ_OPTIONS: return "OPTIONS";
-    default: return "OTHER";
+    case EVHTTP_REQ_GET:
+        return "GET";
+    case EVHTTP_REQ_HEAD:
+        return "HEAD";
+    case EVHTTP_REQ_POST:
+        return "POST";
+    case EVHTTP_REQ_PATCH:
+        return "PATCH";
+    case EVHTTP_REQ_DELETE:
+        return "DELETE";
+    case EVHTTP_REQ_PUT:
+        return "PUT";
+    case EVHTTP_REQ_OPTIONS:
+        return "OPTIONS";
+    default:
+        return "OTHER";
     }
 }
 
@@ -236,11 +253,11 @@ static void request_id(struct front_req *r)
 void front_request(struct evhttp_request *http, void *arg)
 {
     struct front *fr = arg;
-    struct fault f = { 0 };
+    struct fault f = {0};
     enum err e = CE_OK;
     front_conn_arrived(fr, http);
     struct front_req *r = mem_calloc(1, sizeof *r);
-    *r = (struct front_req){ .fr = fr, .http = http, .rid = ++fr->next_rid, .began_us = clock_mono_us(), .out = BUF_INIT(0) };
+    *r = (struct front_req){.fr = fr, .http = http, .rid = ++fr->next_rid, .began_us = clock_mono_us(), .out = BUF_INIT(0)};
     r->deadline_ms = clock_mono_ms() + fr->config.request_ms;
     r->head = evhttp_request_get_command(http) == EVHTTP_REQ_HEAD;
     r->method = span_str(method_text(evhttp_request_get_command(http)));
@@ -257,7 +274,8 @@ void front_request(struct evhttp_request *http, void *arg)
 }
 
 /* -- from outside the steps ------------------------------------------------------------------------------------------------------ */
-static void refuse_each(struct front *fr, bool (*which)(const struct front_req *, const void *), const void *arg, enum err code, const char *text)
+static void refuse_each(struct front *fr, bool (*which)(const struct front_req *, const void *), const void *arg, enum err code,
+                        const char *text)
 {
     struct span key;
     struct front_req **at;
@@ -266,18 +284,25 @@ static void refuse_each(struct front *fr, bool (*which)(const struct front_req *
             front_refuse(*at, code, text, NULL);
 }
 
-static bool waits_for(const struct front_req *r, const void *ch) { return r->sent_to == ch; }
-static bool is_late(const struct front_req *r, const void *now) { return r->sent_to && r->deadline_ms < *(const int64_t *)now; }
+static bool waits_for(const struct front_req *r, const void *ch)
+{
+    return r->sent_to == ch;
+}
+static bool is_late(const struct front_req *r, const void *now)
+{
+    return r->sent_to && r->deadline_ms < *(const int64_t *)now;
+}
 
 void front_requests_lost(struct front *fr, const struct channel *ch)
 {
-    refuse_each(fr, waits_for, ch, CE_ROLE_GONE, "a part of the service is restarting; whether the change was made is not known: ask, then try again");
+    refuse_each(fr, waits_for, ch, CE_ROLE_GONE,
+                "a part of the service is restarting; whether the change was made is not known: ask, then try again");
 }
 
 /* A search that nobody awaits any more need not go on. */
 static void queries_cancel(struct front *fr, int64_t now_ms)
 {
-    const struct msg_query_cancel m = { .reason = CE_TIMEOUT };
+    const struct msg_query_cancel m = {.reason = CE_TIMEOUT};
     struct span key;
     struct front_req **at;
     for (size_t i = 0; (at = front_map_next(&fr->requests, &i, &key));)

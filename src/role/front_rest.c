@@ -5,7 +5,10 @@
 #include "crypt/pem.h"
 #include "role/front_priv.h"
 
-static void json_decref_p(json_t **j) { json_decref(*j); }
+static void json_decref_p(json_t **j)
+{
+    json_decref(*j);
+}
 
 static struct span *msg_span(const struct msg_desc *d, void *msg, const char *name)
 {
@@ -59,7 +62,7 @@ static enum err body_read(struct front_req *r, struct fault *f)
 
 enum err front_json(struct front_req *r, struct fault *f)
 {
-    struct span param = { 0 };
+    struct span param = {0};
     enum err e = r->handler->param ? front_param(r, &param, f) : CE_OK;
     if (!e)
         e = body_read(r, f);
@@ -136,7 +139,7 @@ enum err front_report(struct front_req *r, struct fault *f)
         return fault_set(f, CE_BAD_FIELD, "the body must be an array of at most %d reports", REPORTS_MAX);
     for (size_t i = 0; i < json_array_size(json); i++) {
         struct msg_report one;
-        struct fault why = { 0 };
+        struct fault why = {0};
         e = msg_from_json(&msg_desc_report, json_array_get(json, i), &r->arena, &one, &why);
         if (e)
             return fault_set(f, e, "report %zu: %.200s", i, why.text);

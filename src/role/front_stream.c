@@ -81,9 +81,9 @@ void front_stream_begin(struct front_req *r, const struct msg_reply *rep)
 {
     struct front *fr = r->fr;
     struct evhttp_connection *evcon = evhttp_request_get_connection(r->http);
-    const struct timeval write = { STREAM_WRITE_S, 0 };
+    const struct timeval write = {STREAM_WRITE_S, 0};
     struct front_stream *s = mem_calloc(1, sizeof *s);
-    *s = (struct front_stream){ .fr = fr, .http = r->http, .who = r->who, .backlog_max = rep->body.n + STREAM_BACKLOG };
+    *s = (struct front_stream){.fr = fr, .http = r->http, .who = r->who, .backlog_max = rep->body.n + STREAM_BACKLOG};
     s->bev = evhttp_connection_get_bufferevent(evcon);
     s->next = fr->streams;
     s->prev = &fr->streams;

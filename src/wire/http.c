@@ -100,8 +100,7 @@ enum err http_if_match(struct span value, int64_t *rev, struct fault *f)
     value = span_trim(value);
     if (value.n == 0 || span_eq_str(value, "*"))
         return CE_OK;
-    if (value.n > 2 && value.p[0] == '"' && value.p[value.n - 1] == '"' &&
-        span_to_i64(span_of(value.p + 1, value.n - 2), rev) && *rev >= 0)
+    if (value.n > 2 && value.p[0] == '"' && value.p[value.n - 1] == '"' && span_to_i64(span_of(value.p + 1, value.n - 2), rev) && *rev >= 0)
         return CE_OK;
     return fault_set(f, CE_BAD_FIELD, "If-Match must be one strong ETag of this service, such as \"7\" (RFC 9110 13.1.1)");
 }
@@ -128,8 +127,12 @@ enum err http_client_cert(struct span header, struct buf *der, struct fault *f)
 
 enum err http_verify_err(struct span verify)
 {
-    static const struct { const char *word; enum err e; } words[] = {
-        { "has expired", CE_CERT_EXPIRED }, { "not yet valid", CE_CERT_NOT_YET },
+    static const struct {
+        const char *word;
+        enum err e;
+    } words[] = {
+        {"has expired", CE_CERT_EXPIRED},
+        {"not yet valid", CE_CERT_NOT_YET},
     };
     if (span_eq_str(verify, "SUCCESS"))
         return CE_OK;

@@ -15,8 +15,8 @@ MUST_USE enum err http_target_split(struct span target, struct span *path, struc
  * control bytes, an empty key: CE_BAD_INPUT. */
 MUST_USE enum err http_query_next(struct span *rest, struct arena *a, struct span *key, struct span *value, struct fault *f);
 
-bool http_media_is(struct span content_type, const char *media);   /* without parameters, any case */
-bool http_accepts(struct span accept, const char *media);          /* listed by name with q != 0; wildcards do not count */
+bool http_media_is(struct span content_type, const char *media); /* without parameters, any case */
+bool http_accepts(struct span accept, const char *media);        /* listed by name with q != 0; wildcards do not count */
 /* If-Match: "17" -> 17, "*" or empty -> -1. Weak tags, lists and other text: CE_BAD_FIELD (RFC 9110 13.1.1). */
 MUST_USE enum err http_if_match(struct span value, int64_t *rev, struct fault *f);
 /* Idempotency-Key: empty or 1..64 printable ASCII characters without blanks: CE_BAD_FIELD otherwise. */

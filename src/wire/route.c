@@ -3,7 +3,7 @@
 
 #include "wire/http.h"
 
-#define ROUTE(m, p, h, r, b) { ROUTE_##m, p, #h, r, b },
+#define ROUTE(m, p, h, r, b) {ROUTE_##m, p, #h, r, b},
 const struct route route_table[] = {
 #include "wire/route.def"
 };
@@ -11,14 +11,23 @@ const struct route route_table[] = {
 const size_t route_count = ARRAY_LEN(route_table);
 
 static const char *const method_names[ROUTE_METHODS] = {
-    [ROUTE_GET] = "GET", [ROUTE_POST] = "POST", [ROUTE_PATCH] = "PATCH", [ROUTE_DELETE] = "DELETE",
+    [ROUTE_GET] = "GET",
+    [ROUTE_POST] = "POST",
+    [ROUTE_PATCH] = "PATCH",
+    [ROUTE_DELETE] = "DELETE",
 };
 
-static const struct { const char *name; unsigned bit; } role_names[] = {
-    { "admin", R_ADMIN }, { "operator", R_OPERATOR }, { "station", R_STATION }, { "auditor", R_AUDITOR }, { "edge", R_EDGE },
+static const struct {
+    const char *name;
+    unsigned bit;
+} role_names[] = {
+    {"admin", R_ADMIN}, {"operator", R_OPERATOR}, {"station", R_STATION}, {"auditor", R_AUDITOR}, {"edge", R_EDGE},
 };
 
-const char *route_method_name(enum route_method m) { return method_names[m]; }
+const char *route_method_name(enum route_method m)
+{
+    return method_names[m];
+}
 
 unsigned route_role_bit(struct span role)
 {
@@ -40,8 +49,14 @@ static struct span segment(struct span *rest)
     return s;
 }
 
-static bool is_param(struct span t) { return t.n > 2 && t.p[0] == '{'; }
-static bool is_tail(struct span t) { return is_param(t) && t.p[t.n - 2] == '*'; }
+static bool is_param(struct span t)
+{
+    return t.n > 2 && t.p[0] == '{';
+}
+static bool is_tail(struct span t)
+{
+    return is_param(t) && t.p[t.n - 2] == '*';
+}
 
 /* Does the raw path have the template's shape? Parameters come out still encoded. */
 static bool shape_match(const char *template, struct span path, struct span *params, size_t *nparams)
@@ -87,7 +102,7 @@ static enum err params_decode(struct route_match *m, struct arena *a, struct fau
 enum err route_find(struct span method, struct span path, struct arena *a, struct route_match *out, struct fault *f)
 {
     const struct route *other = NULL;
-    *out = (struct route_match){ 0 };
+    *out = (struct route_match){0};
     for (size_t i = 0; i < route_count; i++) {
         const struct route *r = &route_table[i];
         struct span params[ROUTE_PARAMS];

@@ -4,14 +4,17 @@ struct resp {
     int status; /* 0: no answer */
     struct buf all;
     char *head, *body;
-    size_t n;   /* bytes of body */
+    size_t n; /* bytes of body */
 };
 
-static void resp_free(struct resp *r) { buf_free(&r->all); }
+static void resp_free(struct resp *r)
+{
+    buf_free(&r->all);
+}
 
 static int dial(void)
 {
-    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
     snprintf(a.sun_path, sizeof a.sun_path, "%s/site/run/front-0.sock", T);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (connect(fd, (struct sockaddr *)(void *)&a, sizeof a) != 0) {
@@ -27,7 +30,7 @@ static bool drink(int fd, struct buf *out, size_t want, int ms)
     int64_t end = clock_mono_ms() + ms;
     while (out->len < want) {
         char chunk[65536];
-        struct pollfd pf = { .fd = fd, .events = POLLIN };
+        struct pollfd pf = {.fd = fd, .events = POLLIN};
         int64_t left = end - clock_mono_ms();
         if (left <= 0 || poll(&pf, 1, (int)left) != 1)
             return false;
@@ -66,11 +69,14 @@ static void put_escaped(struct buf *out, const char *path)
 }
 
 /* who: name of a certificate in the test's folder, NULL for none. verify: NULL for what nginx would say. */
-static void request_bytes(struct buf *b, const char *method, const char *target, const char *who, const char *verify,
-                          const char *headers, struct span body)
+static void request_bytes(struct buf *b, const char *method, const char *target, const char *who, const char *verify, const char *headers,
+                          struct span body)
 {
     buf_printf(b, "%s %s HTTP/1.1\r\nHost: test\r\nConnection: close\r\n", method, target);
-    buf_printf(b, "X-Cradle-Verify: %s\r\nX-Cradle-Addr: 192.0.2.7\r\nX-Request-Id: 0123456789abcdef\r\n", verify ? verify : who ? "SUCCESS" : "NONE");
+    buf_printf(b, "X-Cradle-Verify: %s\r\nX-Cradle-Addr: 192.0.2.7\r\nX-Request-Id: 0123456789abcdef\r\n",
+               verify ? verify
+               : who  ? "SUCCESS"
+                      : "NONE");
     if (who) {
         char path[128];
         snprintf(path, sizeof path, "%s/%s.pem", T, who);
@@ -86,10 +92,11 @@ static void request_bytes(struct buf *b, const char *method, const char *target,
     buf_put_span(b, body);
 }
 
-static struct resp request_as(const char *method, const char *target, const char *who, const char *verify, const char *headers, struct span body)
+static struct resp request_as(const char *method, const char *target, const char *who, const char *verify, const char *headers,
+                              struct span body)
 {
     struct buf b = BUF_INIT(0);
-    struct resp r = { .all = BUF_INIT(0) };
+    struct resp r = {.all = BUF_INIT(0)};
     request_bytes(&b, method, target, who, verify, headers, body);
     int fd = dial();
     size_t sent = 0;
@@ -108,12 +115,16 @@ static struct resp request_as(const char *method, const char *target, const char
     return r;
 }
 
-__attribute__((unused)) static struct resp request(const char *method, const char *target, const char *who, const char *headers, const char *body)
+__attribute__((unused)) static struct resp request(const char *method, const char *target, const char *who, const char *headers,
+                                                   const char *body)
 {
     return request_as(method, target, who, NULL, headers, span_str(body ? body : ""));
 }
 
-__attribute__((unused)) static bool has(const struct resp *r, const char *text) { return r->status && (strstr(r->head, text) || strstr(r->body, text)); }
+__attribute__((unused)) static bool has(const struct resp *r, const char *text)
+{
+    return r->status && (strstr(r->head, text) || strstr(r->body, text));
+}
 
 /* Sends, and judges status and reason (the header that every refusal carries); reason NULL: none. */
 __attribute__((unused)) static bool answers(struct resp r, int status, const char *reason)

@@ -25,7 +25,8 @@ static int send_raw(const char *text, size_t n)
 
 static void test_slow(void)
 {
-    static const char half[] = "POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nContent-Type: application/pkcs10\r\n\r\n";
+    static const char half[] =
+        "POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nContent-Type: application/pkcs10\r\n\r\n";
     struct buf got = BUF_INIT(0);
     int64_t began = clock_mono_ms();
     int fd = send_raw(half, sizeof half - 1), head = send_raw("GET /healthz HT", 15);
@@ -36,7 +37,8 @@ static void test_slow(void)
         closed = drink(fd, &got, SIZE_MAX, 100);
     }
     int64_t took = clock_mono_ms() - began;
-    ok(closed && took >= REQUEST_MS - 100 && took < REQUEST_MS + 1500, "a trickled body is closed by the absolute bound (%lld ms)", (long long)took);
+    ok(closed && took >= REQUEST_MS - 100 && took < REQUEST_MS + 1500, "a trickled body is closed by the absolute bound (%lld ms)",
+       (long long)took);
     ok(drink(head, &got, SIZE_MAX, 2000), "a trickled request line too");
     close(fd);
     close(head);
@@ -49,7 +51,8 @@ static void test_slow(void)
 static void test_timeout(void)
 {
     int64_t began = clock_mono_ms();
-    ok(answers(request("POST", "/api/v1/devices", "admin", JSON, "{\"uid\":\"SILENT-1\",\"model\":\"m\"}"), 503, "timeout"), "core that does not answer: 503 timeout");
+    ok(answers(request("POST", "/api/v1/devices", "admin", JSON, "{\"uid\":\"SILENT-1\",\"model\":\"m\"}"), 503, "timeout"),
+       "core that does not answer: 503 timeout");
     ok(clock_mono_ms() - began < REQUEST_MS + 1500, "in bounded time");
     ok(answers(request("GET", "/api/v1/devices/SILENT-1", "admin", NULL, NULL), 503, "timeout"), "query that does not answer: 503 timeout");
     ok(strstr(tell("cancel"), "cancelled"), "and it is told to stop searching");
@@ -83,7 +86,7 @@ static void test_flood(void)
         fds[i] = send_raw((char *)b.data, b.len);
     size_t busy = 0, late = 0;
     for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
-        struct resp r = { .all = BUF_INIT(0) };
+        struct resp r = {.all = BUF_INIT(0)};
         drink(fds[i], &r.all, SIZE_MAX, 8000);
         resp_parse(&r);
         busy += r.status == 503 && has(&r, "reason\":\"busy\"") && has(&r, "Retry-After: ");
@@ -91,14 +94,15 @@ static void test_flood(void)
         resp_free(&r);
         close(fds[i]);
     }
-    ok(late == OPEN_MAX_TEST && busy == ARRAY_LEN(fds) - OPEN_MAX_TEST, "above the limit of open requests: 503 busy (%zu busy, %zu waited)", busy, late);
+    ok(late == OPEN_MAX_TEST && busy == ARRAY_LEN(fds) - OPEN_MAX_TEST, "above the limit of open requests: 503 busy (%zu busy, %zu waited)",
+       busy, late);
     buf_free(&b);
 }
 
 static void test_roles_gone(void)
 {
     struct buf b = BUF_INIT(0);
-    struct resp r = { .all = BUF_INIT(0) };
+    struct resp r = {.all = BUF_INIT(0)};
     request_bytes(&b, "POST", "/api/v1/devices", "admin", NULL, JSON, span_str("{\"uid\":\"SILENT-1\",\"model\":\"m\"}"));
     int fd = send_raw((char *)b.data, b.len);
     wait_tell("open", "1");
@@ -129,7 +133,10 @@ static void test_roles_gone(void)
     buf_free(&b);
 }
 
-static bool seen(const struct buf *b, const char *text) { return b->len && memmem(b->data, b->len, text, strlen(text)); }
+static bool seen(const struct buf *b, const char *text)
+{
+    return b->len && memmem(b->data, b->len, text, strlen(text));
+}
 
 static int stream_open(struct buf *got)
 {
@@ -190,7 +197,8 @@ static void test_stream(void)
 static void ocsp_body(struct buf *out, const char *more)
 {
     char command[512];
-    snprintf(command, sizeof command, "cd %s && openssl ocsp -issuer site/ca/device.pem -cert dev-1.pem %s -reqout req.der 2>/dev/null >/dev/null", T, more);
+    snprintf(command, sizeof command,
+             "cd %s && openssl ocsp -issuer site/ca/device.pem -cert dev-1.pem %s -reqout req.der 2>/dev/null >/dev/null", T, more);
     char path[128];
     snprintf(path, sizeof path, "%s/req.der", T);
     if (system(command) != 0 || file_read(path, out) != CE_OK)
@@ -204,7 +212,9 @@ static void test_ocsp(void)
     buf_put_str(&path, "/ocsp/");
     buf_put_base64(&path, buf_span(&req), 0);
     struct resp r = request("GET", buf_cstr(&path), NULL, NULL, NULL), again = request("GET", buf_cstr(&path), NULL, NULL, NULL);
-    ok(r.status == 200 && strcmp(r.body, "ocsp answer 1") == 0 && has(&r, "application/ocsp-response") && has(&r, "Cache-Control: max-age=10, public"), "OCSP GET with raw base64");
+    ok(r.status == 200 && strcmp(r.body, "ocsp answer 1") == 0 && has(&r, "application/ocsp-response") &&
+           has(&r, "Cache-Control: max-age=10, public"),
+       "OCSP GET with raw base64");
     ok(again.status == 200 && strcmp(again.body, "ocsp answer 1") == 0, "the second one comes from the cache");
     resp_free(&r);
     resp_free(&again);
@@ -225,7 +235,7 @@ static void test_ocsp(void)
         ok(r.status == 200 && strcmp(r.body, want) == 0, "with a nonce core is asked every time");
         resp_free(&r);
     }
-    static const uint8_t malformed[] = { 0x30, 0x03, 0x0a, 0x01, 0x01 }, unauthorized[] = { 0x30, 0x03, 0x0a, 0x01, 0x06 };
+    static const uint8_t malformed[] = {0x30, 0x03, 0x0a, 0x01, 0x01}, unauthorized[] = {0x30, 0x03, 0x0a, 0x01, 0x06};
     r = request("POST", "/ocsp", NULL, "Content-Type: application/ocsp-request\r\n", "junk");
     ok(r.status == 200 && r.n == 5 && memcmp(r.body, malformed, 5) == 0, "junk is answered with malformedRequest");
     resp_free(&r);

@@ -26,10 +26,10 @@
 #include "base/mem.h"
 #include "crypt/cert.h"
 #include "role/front.h"
+#include "t/tap.h"
 #include "wire/ipc.h"
 #include "wire/msg.h"
 #include "wire/route.h"
-#include "t/tap.h"
 
 #define REQUEST_MS 1500 /* the front's own bound, short for the tests */
 #define OPEN_MAX_TEST 64
@@ -88,9 +88,12 @@ static void echo(const struct msg_desc *d, const struct msg_caller *who, const v
 }
 
 /* UIDs that the played core answers in a special way. */
-static const struct { const char *uid; enum err e; } special[] = {
-    { "BUSY-1", CE_BUSY_UID }, { "UNKNOWN-1", CE_UID_UNKNOWN }, { "RETIRED-1", CE_DEVICE_RETIRED }, { "OTHERLINE-1", CE_LINE_FORBIDDEN },
-    { "KEYOTHER-1", CE_KEY_OF_OTHER }, { "EARLY-1", CE_TOO_EARLY }, { "DISK-1", CE_DISK_FULL }, { "SILENT-1", CE_TIMEOUT },
+static const struct {
+    const char *uid;
+    enum err e;
+} special[] = {
+    {"BUSY-1", CE_BUSY_UID},         {"UNKNOWN-1", CE_UID_UNKNOWN}, {"RETIRED-1", CE_DEVICE_RETIRED}, {"OTHERLINE-1", CE_LINE_FORBIDDEN},
+    {"KEYOTHER-1", CE_KEY_OF_OTHER}, {"EARLY-1", CE_TOO_EARLY},     {"DISK-1", CE_DISK_FULL},         {"SILENT-1", CE_TIMEOUT},
 };
 
 static enum err special_of(struct span uid)
@@ -103,9 +106,14 @@ static enum err special_of(struct span uid)
 
 static void play(struct played *p, struct bufferevent *bev, const struct ipc_frame *f)
 {
-    static union { struct msg_query q; struct msg_enroll e; struct msg_device_add a; uint8_t any[1024]; } m;
+    static union {
+        struct msg_query q;
+        struct msg_enroll e;
+        struct msg_device_add a;
+        uint8_t any[1024];
+    } m;
     struct msg_caller who;
-    struct span body = f->body, uid = { 0 };
+    struct span body = f->body, uid = {0};
     const struct msg_desc *d = msg_desc_find(f->type);
     struct buf out = BUF_INIT(0);
     if (f->type == MSG_QUERY_CANCEL) {
@@ -114,7 +122,7 @@ static void play(struct played *p, struct bufferevent *bev, const struct ipc_fra
     }
     INVARIANT(d && msg_unpack(&msg_desc_caller, &body, &who) == CE_OK && msg_unpack_all(d, body, &m) == CE_OK);
     echo(d, &who, &m, &out);
-    struct msg_reply rep = { .body_kind = BODY_JSON, .body = buf_span(&out) };
+    struct msg_reply rep = {.body_kind = BODY_JSON, .body = buf_span(&out)};
     struct buf cert = BUF_INIT(0);
     char text[32];
     if (f->type == MSG_REFUSED) {
@@ -154,7 +162,7 @@ static void play(struct played *p, struct bufferevent *bev, const struct ipc_fra
     if (f->type == MSG_DEVICE_ADD || f->type == MSG_DEVICE_STATE || f->type == MSG_QUERY)
         rep.rev = 7;
     if (e) {
-        rep = (struct msg_reply){ .code = e, .text = span_str(err_text(e)), .retry_s = err_class(e) == ERRC_BUSY ? 3 : 0 };
+        rep = (struct msg_reply){.code = e, .text = span_str(err_text(e)), .retry_s = err_class(e) == ERRC_BUSY ? 3 : 0};
     }
     if (e != CE_TIMEOUT)
         put_frame(bev, MSG_REPLY, f->rid, &msg_desc_reply, &rep);
@@ -180,23 +188,25 @@ static struct bufferevent *attach(struct played *p, enum role role)
     struct bufferevent *bev = bufferevent_socket_new(p->base, fd[1], BEV_OPT_CLOSE_ON_FREE);
     bufferevent_setcb(bev, on_peer_bytes, NULL, NULL, p);
     bufferevent_enable(bev, EV_READ | EV_WRITE);
-    const struct role_peer peer = { .role = role, .index = 0, .fd = fd[0] };
+    const struct role_peer peer = {.role = role, .index = 0, .fd = fd[0]};
     front_peer(p->front, &peer);
     return bev;
 }
 
-static const char *const infra[] = { "admin", "operator", "station", "auditor", "edge" };
+static const char *const infra[] = {"admin", "operator", "station", "auditor", "edge"};
 
 static void push_ident(struct played *p, const char *name, const char *role, bool removed)
 {
-    const struct msg_push_ident m = { .name = span_str(name), .role = span_str(role), .removed = removed,
-                                      .lines = strcmp(role, "station") == 0 ? SPAN_LIT("pump") : span_of(NULL, 0) };
+    const struct msg_push_ident m = {.name = span_str(name),
+                                     .role = span_str(role),
+                                     .removed = removed,
+                                     .lines = strcmp(role, "station") == 0 ? SPAN_LIT("pump") : span_of(NULL, 0)};
     put_frame(p->core, MSG_PUSH_IDENT, 0, &msg_desc_push_ident, &m);
 }
 
 static void core_on(struct played *p)
 {
-    const struct msg_push_ready ready = { .idents = 5 };
+    const struct msg_push_ready ready = {.idents = 5};
     p->core = attach(p, ROLE_CORE);
     for (size_t i = 0; i < ARRAY_LEN(infra); i++)
         push_ident(p, infra[i], infra[i], false);
@@ -208,7 +218,7 @@ static void push_cert(struct played *p, const char *path, const char *reason, bo
     struct buf der = BUF_INIT(0);
     struct cert c;
     INVARIANT(cert_load(path, &der, &c, NULL) == CE_OK);
-    const struct msg_push_cert m = { .kid = c.aki, .serial = c.serial, .uid = c.cn, .reason = span_str(reason), .lifted = lifted };
+    const struct msg_push_cert m = {.kid = c.aki, .serial = c.serial, .uid = c.cn, .reason = span_str(reason), .lifted = lifted};
     put_frame(p->core, MSG_PUSH_CERT, 0, &msg_desc_push_cert, &m);
     buf_free(&der);
 }
@@ -238,7 +248,7 @@ static void control(struct played *p, char *line, char *answer, size_t max)
     else if (strcmp(a, "frame") == 0 || strcmp(a, "bigframe") == 0) {
         for (int i = 0; i < (a[0] == 'b' ? 65536 : 1); i++)
             buf_put_str(&big, "FRAME.");
-        const struct msg_push_frame m = { .frame = buf_span(&big) };
+        const struct msg_push_frame m = {.frame = buf_span(&big)};
         put_frame(p->core, MSG_PUSH_FRAME, 0, &msg_desc_push_frame, &m);
     } else if (strcmp(a, "core-off") == 0) {
         bufferevent_free(p->core);
@@ -275,11 +285,12 @@ static void on_control(evutil_socket_t fd, short what, void *arg)
 
 static int child_main(int control_fd)
 {
-    struct played p = { .base = event_base_new(), .control = control_fd };
-    struct fault f = { 0 };
+    struct played p = {.base = event_base_new(), .control = control_fd};
+    struct fault f = {0};
     char site[80];
     snprintf(site, sizeof site, "%s/site", T);
-    struct front_config c = { .base = p.base, .site = site, .request_ms = REQUEST_MS, .open_max = OPEN_MAX_TEST, .streams_max = 4, .ocsp_ms = 30000 };
+    struct front_config c = {
+        .base = p.base, .site = site, .request_ms = REQUEST_MS, .open_max = OPEN_MAX_TEST, .streams_max = 4, .ocsp_ms = 30000};
     signal(SIGPIPE, SIG_IGN);
     log_setup("front", getenv("CRADLE_TEST_LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
     if (front_listen(site, 0, &c.listen_fd, &f) || front_new(&c, &p.front, &f)) {
@@ -300,7 +311,8 @@ static int child_main(int control_fd)
     return 0;
 }
 
-/* -- the parent ------------------------------------------------------------------------------------------------------------------------- */
+/* -- the parent -------------------------------------------------------------------------------------------------------------------------
+ */
 static int control_fd = -1;
 static pid_t child = -1;
 
@@ -314,7 +326,7 @@ static const char *tell(const char *fmt, ...)
     va_end(ap);
     if (send(control_fd, line, strlen(line), MSG_NOSIGNAL) < 0)
         return "front is dead";
-    struct pollfd pf = { .fd = control_fd, .events = POLLIN };
+    struct pollfd pf = {.fd = control_fd, .events = POLLIN};
     ssize_t n = poll(&pf, 1, 5000) == 1 ? recv(control_fd, answer, sizeof answer - 1, 0) : -1;
     answer[n > 0 ? n : 0] = 0;
     return answer;
@@ -333,17 +345,19 @@ __attribute__((unused)) static bool wait_tell(const char *question, const char *
 /* Certificates by the openssl program, so that nothing of ours vouches for itself. */
 static int site_make(void)
 {
-    static const char script[] =
-        "set -e; cd \"$1\"; mkdir -p site/ca site/profiles site/run\n"
-        "ca() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $1.key -out site/ca/$1.pem -subj \"/CN=test $1\" -days 30 "
-        "-addext keyUsage=critical,keyCertSign,cRLSign ${2:+-CA site/ca/$2.pem -CAkey $2.key}; }\n"
-        "leaf() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $1.key -out $1.pem -subj \"/CN=$1\" -days 10 "
-        "-addext basicConstraints=critical,CA:false -addext extendedKeyUsage=clientAuth -CA $2 -CAkey $3; }\n"
-        "ca root; ca device root; ca infra root; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout other.key -out other.pem -subj /CN=other\n"
-        "for r in admin operator station auditor edge nobody; do leaf $r site/ca/infra.pem infra.key; done\n"
-        "for d in dev-1 dev-2; do leaf $d site/ca/device.pem device.key; done; leaf foreign other.pem other.key\n"
-        "openssl req -new -key dev-1.key -subj /CN=dev-1 -outform DER -out dev-1.csr\n"
-        "echo 'ca = device' >site/profiles/device.conf; echo 'ca = infra' >site/profiles/operator.conf\n";
+    static const char script[] = "set -e; cd \"$1\"; mkdir -p site/ca site/profiles site/run\n"
+                                 "ca() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $1.key -out "
+                                 "site/ca/$1.pem -subj \"/CN=test $1\" -days 30 "
+                                 "-addext keyUsage=critical,keyCertSign,cRLSign ${2:+-CA site/ca/$2.pem -CAkey $2.key}; }\n"
+                                 "leaf() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $1.key -out $1.pem "
+                                 "-subj \"/CN=$1\" -days 10 "
+                                 "-addext basicConstraints=critical,CA:false -addext extendedKeyUsage=clientAuth -CA $2 -CAkey $3; }\n"
+                                 "ca root; ca device root; ca infra root; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
+                                 "-nodes -keyout other.key -out other.pem -subj /CN=other\n"
+                                 "for r in admin operator station auditor edge nobody; do leaf $r site/ca/infra.pem infra.key; done\n"
+                                 "for d in dev-1 dev-2; do leaf $d site/ca/device.pem device.key; done; leaf foreign other.pem other.key\n"
+                                 "openssl req -new -key dev-1.key -subj /CN=dev-1 -outform DER -out dev-1.csr\n"
+                                 "echo 'ca = device' >site/profiles/device.conf; echo 'ca = infra' >site/profiles/operator.conf\n";
     char command[4096];
     snprintf(T, sizeof T, "/tmp/front.XXXXXX");
     if (!mkdtemp(T))

@@ -6,7 +6,10 @@
 
 #define N 5000
 
-static struct span key_of(uint32_t *i) { return span_of(i, sizeof *i); }
+static struct span key_of(uint32_t *i)
+{
+    return span_of(i, sizeof *i);
+}
 
 int main(void)
 {

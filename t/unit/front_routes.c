@@ -1,17 +1,22 @@
 /* Every route with every role, over HTTP through the real front: who is let through is exactly what route.def says. */
 #include "t/unit/front_harness.h"
 
-static const struct { const char *cert; const char *verify; unsigned bit; int status; } callers[] = {
-    { NULL, NULL, R_PUBLIC, 401 },
-    { "admin", NULL, R_ADMIN, 403 },
-    { "operator", NULL, R_OPERATOR, 403 },
-    { "station", NULL, R_STATION, 403 },
-    { "auditor", NULL, R_AUDITOR, 403 },
-    { "edge", NULL, R_EDGE, 403 },
-    { "dev-1", NULL, R_DEVICE, 403 },
-    { "nobody", NULL, 0, 401 },
-    { "foreign", "FAILED:unable to verify the first certificate", 0, 401 },
-    { "admin", "FAILED:certificate has expired", 0, 401 },
+static const struct {
+    const char *cert;
+    const char *verify;
+    unsigned bit;
+    int status;
+} callers[] = {
+    {NULL, NULL, R_PUBLIC, 401},
+    {"admin", NULL, R_ADMIN, 403},
+    {"operator", NULL, R_OPERATOR, 403},
+    {"station", NULL, R_STATION, 403},
+    {"auditor", NULL, R_AUDITOR, 403},
+    {"edge", NULL, R_EDGE, 403},
+    {"dev-1", NULL, R_DEVICE, 403},
+    {"nobody", NULL, 0, 401},
+    {"foreign", "FAILED:unable to verify the first certificate", 0, 401},
+    {"admin", "FAILED:certificate has expired", 0, 401},
 };
 
 static void path_fill(const char *template, char *out, size_t max)
@@ -19,7 +24,10 @@ static void path_fill(const char *template, char *out, size_t max)
     size_t n = 0;
     for (const char *p = template; *p && n + 8 < max; p++)
         if (*p == '{') {
-            n += (size_t)snprintf(out + n, max - n, strncmp(p, "{serial", 7) == 0 ? "0a1b" : strncmp(p, "{request", 8) == 0 ? "MAA=" : "x1");
+            n += (size_t)snprintf(out + n, max - n,
+                                  strncmp(p, "{serial", 7) == 0    ? "0a1b"
+                                  : strncmp(p, "{request", 8) == 0 ? "MAA="
+                                                                   : "x1");
             p = strchr(p, '}');
         } else {
             out[n++] = *p;
@@ -36,8 +44,9 @@ static void try(const struct route *r, size_t who)
     struct resp a = request_as(route_method_name(r->method), path, callers[who].cert, callers[who].verify, NULL, span_str(""));
     bool allowed = (r->roles & R_PUBLIC) || (r->roles & callers[who].bit);
     bool refused = a.status == 401 || (a.status == 403 && has(&a, "X-Cradle-Reason: role-forbidden"));
-    ok(a.status != 0 && refused == !allowed && (allowed || a.status == callers[who].status), "%s %s as %s%s: %d %s", route_method_name(r->method), r->path,
-       callers[who].cert ? callers[who].cert : "nobody at all", callers[who].verify ? " (not verified)" : "", a.status, allowed ? "let through" : "refused");
+    ok(a.status != 0 && refused == !allowed && (allowed || a.status == callers[who].status), "%s %s as %s%s: %d %s",
+       route_method_name(r->method), r->path, callers[who].cert ? callers[who].cert : "nobody at all",
+       callers[who].verify ? " (not verified)" : "", a.status, allowed ? "let through" : "refused");
     resp_free(&a);
 }
 

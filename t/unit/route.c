@@ -7,7 +7,7 @@ static struct arena arena;
 
 static enum err find(const char *method, const char *path, struct route_match *m)
 {
-    struct fault f = { 0 };
+    struct fault f = {0};
     return route_find(span_str(method), span_str(path), &arena, m, &f);
 }
 
@@ -31,19 +31,32 @@ int main(void)
     for (size_t i = 0; i < route_count; i++) {
         const struct route *r = &route_table[i];
         fill(r->path, path, sizeof path);
-        ok(find(route_method_name(r->method), path, &m) == CE_OK && m.route == r && m.index == i, "%s %s is found", route_method_name(r->method), r->path);
-        ok(r->roles != 0 && (!(r->roles & R_PUBLIC) || r->roles == R_PUBLIC), "%s %s: public or for roles, not both", route_method_name(r->method), r->path);
+        ok(find(route_method_name(r->method), path, &m) == CE_OK && m.route == r && m.index == i, "%s %s is found",
+           route_method_name(r->method), r->path);
+        ok(r->roles != 0 && (!(r->roles & R_PUBLIC) || r->roles == R_PUBLIC), "%s %s: public or for roles, not both",
+           route_method_name(r->method), r->path);
     }
     ok(find("GET", "/api/v1/devices/a%3Ab", &m) == CE_OK && span_eq_str(m.params[0], "a:b"), "a parameter is percent-decoded");
     ok(find("GET", "/api/v1/devices/a%253Ab", &m) == CE_OK && span_eq_str(m.params[0], "a%3Ab"), "exactly once");
     ok(find("GET", "/api/v1/devices/%2e%2e", &m) == CE_OK && span_eq_str(m.params[0], ".."), "dots are data, not a way up");
     ok(find("GET", "/api/v1/devices/a%2Fb", &m) == CE_OK && span_eq_str(m.params[0], "a/b"), "an encoded slash does not make a segment");
-    static const char *const bad[] = { "/api/v1/devices/%", "/api/v1/devices/%4", "/api/v1/devices/%zz", "/api/v1/devices/a%00b",
-                                       "/api/v1/devices/%0a", "/api/v1/devices/%ff", "/api/v1/devices/%c0%af" };
+    static const char *const bad[] = {"/api/v1/devices/%",   "/api/v1/devices/%4",  "/api/v1/devices/%zz",   "/api/v1/devices/a%00b",
+                                      "/api/v1/devices/%0a", "/api/v1/devices/%ff", "/api/v1/devices/%c0%af"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         ok(find("GET", bad[i], &m) == CE_BAD_INPUT, "%s is refused", bad[i]);
-    static const char *const none[] = { "/", "", "/api", "/api/v1/devices/", "/api/v1//devices", "/api/v1/devices/a/b", "//api/v1/devices", "/API/v1/devices",
-                                        "/api/v1/../v1/devices", "/.well-known/est", "/ocsp/", "/api/v1/%64evices", "/edge/v1/stream/" };
+    static const char *const none[] = {"/",
+                                       "",
+                                       "/api",
+                                       "/api/v1/devices/",
+                                       "/api/v1//devices",
+                                       "/api/v1/devices/a/b",
+                                       "//api/v1/devices",
+                                       "/API/v1/devices",
+                                       "/api/v1/../v1/devices",
+                                       "/.well-known/est",
+                                       "/ocsp/",
+                                       "/api/v1/%64evices",
+                                       "/edge/v1/stream/"};
     for (size_t i = 0; i < ARRAY_LEN(none); i++)
         ok(find("GET", none[i], &m) == CE_NO_ROUTE, "'%s' is no route", none[i]);
     ok(find("GET", "/ocsp/MEIw/QD+A=%3D", &m) == CE_OK && span_eq_str(m.params[0], "MEIw/QD+A=="), "an OCSP request may hold slashes");
