@@ -19,7 +19,8 @@ static struct span holder_device(const struct enrollment *e)
 }
 
 /* -- the end of an enrollment ---------------------------------------------------------------------------------------------------- */
-/* The engine has answered everybody who waited with the error of the batch, except those of the batch itself. */
+/* The answers of a batch that failed have left as that error, so nobody waits any more, except who joined in the batch itself: the
+ * engine answers those. */
 static void waiters_answered(struct enrollment *e)
 {
     for (struct cert_waiter **at = &e->waiters; *at;) {
@@ -48,7 +49,8 @@ static void finish_end(void *data, bool committed)
     enrollment_later(e);
 }
 
-/* Comes last: the answers, which point into e, leave before finish_end frees it. */
+/* Comes last, after the answers: they point into e and leave before finish_end frees it. Every way here adds an answer for everybody
+ * who waits, also when the batch is about to fail: the engine then puts the error in its place. */
 static void finish_decided(struct batch *b, struct enrollment *e)
 {
     e->path->n_open--;
@@ -117,8 +119,7 @@ static enum err finish_failed(struct batch *b, struct enrollment *e, struct faul
     struct intent_row i = { .kid = span_of(e->kid, sizeof e->kid), .serial = span_of(e->serial, sizeof e->serial), .holder_kind = e->kind,
                             .holder = span_str(e->holder), .spki = span_of(e->spki, SHA256_LEN), .not_after = e->not_after };
     enum err err = intent_close(b, &i, f);
-    if (!err)
-        answer_refused(b, e, &e->fault);
+    answer_refused(b, e, &e->fault);
     finish_decided(b, e);
     return err;
 }
@@ -218,9 +219,9 @@ static enum err finish_signed(struct batch *b, struct enrollment *e, struct faul
     struct fault refusal;
     struct core_stats *stats = core_stats(b->core);
     enum err err = cert_write(b, e, &refusal, f);
-    if (!err && refusal.code)
+    if (refusal.code)
         answer_refused(b, e, &refusal);
-    else if (!err)
+    else
         answer_cert(b, e);
     finish_decided(b, e);
     *(e->kind == CERT_HOLDER_DEVICE ? &stats->issued_device : &stats->issued_infra) += !err;

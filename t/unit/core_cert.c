@@ -228,6 +228,61 @@ static void crash(void)
     key_free(k);
 }
 
+/* The database takes nothing more: pages is how many it may have; 0: as many as it likes. */
+static void database_limit(int64_t pages)
+{
+    char sql[64];
+    struct fault f = { 0 };
+    snprintf(sql, sizeof sql, "PRAGMA max_page_count = %lld", (long long)(pages ? pages : 1073741823));
+    site_must(db_ddl(core_db(s.core), sql, &f), &f, sql);
+}
+
+static void disk_full(void)
+{
+    enum { N = 60 };
+    struct key *k[N];
+    uint64_t rid[N];
+    int stored = 0, refused = 0, waiting = 0, same = 0;
+    char uid[24];
+    for (int i = 0; i < N; i++) {
+        k[i] = site_new_key();
+        snprintf(uid, sizeof uid, "full-%d", i);
+        site_device(&s, uid, "pump");
+    }
+    s.hold = true;
+    for (int i = 0; i < N; i++) {
+        snprintf(uid, sizeof uid, "full-%d", i);
+        struct msg_enroll m = enroll_msg(uid, k[i], false);
+        rid[i] = site_send(&s, &station, &msg_desc_enroll, &m);
+    }
+    site_run(&s);
+    database_limit(1);
+    s.hold = false;
+    site_run(&s);
+    for (int i = 0; i < N; i++) {
+        refused += site_reply_of(&s, rid[i])->code == CE_DISK_FULL;
+        stored += site_reply_of(&s, rid[i])->code == CE_OK;
+        waiting += site_reply_of(&s, rid[i])->code < 0;
+    }
+    ok(refused > 0 && refused + stored + waiting == N, "the disk is full when the signer answers: %d callers are told, %d wait", refused, waiting);
+    ok(site_count(&s, "SELECT count(*) FROM intent") == N - stored, "nothing that was not stored was acknowledged");
+    database_limit(0);
+    for (int i = 0; i < 200 && site_count(&s, "SELECT count(*) FROM intent"); i++)
+        site_wait(&s, 50);
+    ok(site_count(&s, "SELECT count(*) FROM cert WHERE holder LIKE 'full-%'") == N, "when there is room again the certificates are stored");
+    waiting = 0;
+    for (int i = 0; i < N; i++)
+        waiting += site_reply_of(&s, rid[i])->code < 0;
+    ok(waiting == 0, "nobody is left waiting");
+    for (int i = 0; i < N; i++) {
+        snprintf(uid, sizeof uid, "full-%d", i);
+        struct msg_enroll m = enroll_msg(uid, k[i], false);
+        same += site_do(&s, &station, &msg_desc_enroll, &m)->code == CE_OK;
+        key_free(k[i]);
+    }
+    ok(same == N && site_count(&s, "SELECT count(*) FROM cert WHERE holder LIKE 'full-%'") == N, "and given to those who ask again");
+}
+
 static void operators(void)
 {
     struct who w = { 0 };
@@ -265,6 +320,7 @@ int main(void)
     refusals();
     concurrency();
     operators();
+    disk_full();
     crash();
     renewal();
     buf_free(&station.der);
