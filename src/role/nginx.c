@@ -13,7 +13,8 @@
 
 #include "base/mem.h"
 
-/* Statuses that nginx makes by itself, as RFC 9457 problems. */
+/* Statuses that nginx makes by itself, as RFC 9457 problems. Their places are paths, not names: a request whose path cannot be
+ * parsed has no way to a named location. */
 static const struct problem {
     int status, answer;
     enum err code;
@@ -52,9 +53,9 @@ static void put_problems(struct buf *b)
     for (size_t i = 0; i < ARRAY_LEN(problems); i++) {
         const struct problem *p = &problems[i];
         const char *reason = err_reason(p->code);
-        buf_printf(b, "    error_page %d = @problem_%d;\n", p->status, p->status);
+        buf_printf(b, "    error_page %d /problem/%d;\n", p->status, p->status);
         buf_printf(b,
-                   "    location @problem_%d {\n"
+                   "    location = /problem/%d {\n"
                    "      internal;\n      default_type application/problem+json;\n"
                    "      add_header X-Cradle-Reason %s always;\n%s"
                    "      return %d '{\"type\":\"urn:cradle:problem:%s\",\"title\":\"",
