@@ -69,7 +69,7 @@ static enum err uri_attribute(struct span pair, struct pkcs11_uri *u, struct fau
 enum err pkcs11_uri_parse(const char *uri, struct pkcs11_uri *u, struct fault *f)
 {
     *u = (struct pkcs11_uri){ .object = "cradle-root" };
-    struct span s = span_str(uri), path, pair;
+    struct span s = span_str(uri), path = { 0 }, pair;
     if (!span_starts(s, "pkcs11:"))
         return fault_set(f, CE_USAGE, "a PKCS#11 URI begins with pkcs11: (RFC 7512)");
     s = span_of(s.p + 7, s.n - 7);

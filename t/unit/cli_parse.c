@@ -106,6 +106,7 @@ static void test_uri(void)
     uri("pkcs11:token=a?module-path=/m", CE_USAGE, "no PIN");
     uri("pkcs11:object=a?module-path=/m&pin-source=/p", CE_USAGE, "no token");
     uri("pkcs11:token=a?module-path=/m&pin-source=file:", CE_USAGE, "an empty file name");
+    uri("pkcs11:", CE_USAGE, "nothing in it");
     uri("http:token=a", CE_USAGE, "another scheme");
     uri("pkcs11:token=%00a?module-path=/m&pin-source=/p", CE_USAGE, "a NUL");
     uri("pkcs11:token=%4?module-path=/m&pin-source=/p", CE_USAGE, "half an escape");
