@@ -109,14 +109,15 @@ static enum err take_clone(struct batch *b, const struct caller *c, const struct
     return clone_quarantine(b, r, f);
 }
 
+/* Coming and going keeps the presence row; only a new place is evidence, or ten million meters would fill the log by reconnecting. */
 static enum err take_presence(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)
 {
-    bool online = span_eq_str(r->kind, "connected");
-    enum err e = store_presence_put(b->db, r->uid, c->name, r->addr, online, r->at, f);
+    bool online = span_eq_str(r->kind, "connected"), moved = false;
+    enum err e = store_presence_put(b->db, r->uid, c->name, r->addr, online, r->at, &moved, f);
     e = e ? e : store_device_seen(b->db, r->uid, r->at, f);
     if (!e && online && r->serial.n)
         e = cert_seen(b, r->uid, (struct span){ 0 }, r->serial, f);
-    if (e)
+    if (e || !moved)
         return e;
     struct json_out *j = event_begin(b, EVENT_PRESENCE, r->uid, 0);
     json_str(j, "edge", c->name);
