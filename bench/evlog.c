@@ -26,14 +26,17 @@ static void add_events(struct db *db, int64_t n)
     char payload[300];
     uint8_t salt[32];
     must(db_begin(db, &f), "begin");
-    must(db_run(db, "INSERT INTO node (slot, nseq, epoch, beat, version, schema) VALUES (1, $1, 1, 0, '', 1)", DB_ARGS(DB_I(n)), NULL, &f), "node");
+    must(db_run(db, "INSERT INTO node (slot, nseq, epoch, beat, version, schema) VALUES (1, $1, 1, 0, '', 1)", DB_ARGS(DB_I(n)), NULL, &f),
+         "node");
     for (int64_t i = 1; i <= n; i++) {
-        snprintf(payload, sizeof payload,
-                 "{\"at\":\"2026-11-20T22:57:00.123Z\",\"kind\":\"device-added\",\"device\":\"PUMP-%08lld\",\"rev\":1,\"serial\":\"SN%lld\","
-                 "\"model\":\"p100\",\"line\":\"pump\",\"batch\":\"2026-47\",\"country\":\"DE\",\"by\":\"station-1\"}",
-                 (long long)i, (long long)i);
+        snprintf(
+            payload, sizeof payload,
+            "{\"at\":\"2026-11-20T22:57:00.123Z\",\"kind\":\"device-added\",\"device\":\"PUMP-%08lld\",\"rev\":1,\"serial\":\"SN%lld\","
+            "\"model\":\"p100\",\"line\":\"pump\",\"batch\":\"2026-47\",\"country\":\"DE\",\"by\":\"station-1\"}",
+            (long long)i, (long long)i);
         sha256(span_str(payload), salt);
-        must(db_run(db, "INSERT INTO event (slot, nseq, at, kind, device, rev, salt, payload) VALUES (1, $1, 0, 'device-added', '', 0, $2, $3)",
+        must(db_run(db,
+                    "INSERT INTO event (slot, nseq, at, kind, device, rev, salt, payload) VALUES (1, $1, 0, 'device-added', '', 0, $2, $3)",
                     DB_ARGS(DB_I(i), DB_B(span_of(salt, 32)), DB_S(payload)), NULL, &f),
              "event");
     }
@@ -43,7 +46,7 @@ static void add_events(struct db *db, int64_t n)
 static void run(struct db *db, const char *dir, size_t batch, int64_t limit)
 {
     struct evlog *l;
-    struct evlog_config c = { db, dir, NULL };
+    struct evlog_config c = {db, dir, NULL};
     size_t n;
     must(evlog_open(&c, &l, &f), "open");
     int64_t start = clock_mono_us(), from = evlog_size(l), rounds = 0;
@@ -63,7 +66,7 @@ static void run(struct db *db, const char *dir, size_t batch, int64_t limit)
 static void proofs(const char *dir, uint64_t size)
 {
     struct tiles *t = tiles_new(dir, size);
-    struct merkle_source s = { t, tiles_node };
+    struct merkle_source s = {t, tiles_node};
     struct merkle_proof p;
     int64_t start = clock_mono_us();
     for (uint64_t i = 0; i < 1000; i++)
@@ -75,7 +78,10 @@ static void proofs(const char *dir, uint64_t size)
 int main(int argc, char **argv)
 {
     char dir[PATH_MAX_LEN] = "/tmp/cradle-bench-evlog-XXXXXX", path[PATH_MAX_LEN], cmd[PATH_MAX_LEN];
-    static const struct { size_t batch; int64_t limit; } plan[] = { { 1, 300 }, { 32, 9600 }, { 256, 50000 }, { 2048, 1 << 30 } };
+    static const struct {
+        size_t batch;
+        int64_t limit;
+    } plan[] = {{1, 300}, {32, 9600}, {256, 50000}, {2048, 1 << 30}};
     struct db *db;
     bool own = argc < 2;
     if (own ? !mkdtemp(dir) : (path_join(dir, "%s", argv[1]), file_mkdirs(dir, 0755) != CE_OK))

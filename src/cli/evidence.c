@@ -59,8 +59,9 @@ static enum err take_page(struct export_job *x, const json_t *o, struct fault *f
         export_header_put(&line, span_str(origin), x->size);
         e = put(x->out, &line, f);
     }
-    json_array_foreach(items, i, item) {
-        struct arena a = { 0 };
+    json_array_foreach(items, i, item)
+    {
+        struct arena a = {0};
         struct export_line l;
         char *text = json_dumps(item, JSON_COMPACT);
         if (!e && x->have < x->size) {
@@ -85,12 +86,12 @@ static enum err export_pages(struct cli *c, struct export_job *x, struct fault *
 {
     while (x->size < 0 || x->have < x->size) {
         char path[128];
-        CLEANUP(net_reply_free) struct net_reply r = { 0 };
+        CLEANUP(net_reply_free) struct net_reply r = {0};
         CLEANUP(json_decref_p) json_t *o = NULL;
         snprintf(path, sizeof path, "/api/v1/evidence/export?limit=%d", EXPORT_PAGE);
         if (x->have)
             snprintf(path, sizeof path, "/api/v1/evidence/export?limit=%d&after=%lld", EXPORT_PAGE, (long long)(x->have - 1));
-        enum err e = cli_call(c, "GET", path, (struct span){ 0 }, &r, f);
+        enum err e = cli_call(c, "GET", path, (struct span){0}, &r, f);
         e = e ? e : cli_json(&r, &o, f);
         e = e ? e : take_page(x, o, f);
         if (e)
@@ -103,14 +104,17 @@ static enum err export_pages(struct cli *c, struct export_job *x, struct fault *
     return put(x->out, &line, f);
 }
 
-static void export_job_free(struct export_job *x) { buf_free(&x->note); }
+static void export_job_free(struct export_job *x)
+{
+    buf_free(&x->note);
+}
 
 static enum err export_run(struct cli *c, struct fault *f)
 {
     char tmp[PATH_MAX_LEN];
     const char *path = c->args[0];
     bool to_stdout = strcmp(path, "-") == 0;
-    CLEANUP(export_job_free) struct export_job x = { .size = -1, .note = BUF_INIT(NOTE_MAX) };
+    CLEANUP(export_job_free) struct export_job x = {.size = -1, .note = BUF_INIT(NOTE_MAX)};
     if (strlen(path) > PATH_MAX_LEN - 32)
         return fault_set(f, CE_USAGE, "the file's path is too long");
     path_join(tmp, "%s.tmp-%ld", path, (long)getpid());
@@ -127,7 +131,8 @@ static enum err export_run(struct cli *c, struct fault *f)
     if (!e && !to_stdout && c->json)
         printf("{\"size\":%lld}\n", (long long)x.size);
     if (!e && !to_stdout)
-        cli_say(c, "exported %lld leaves to %s; check it anywhere with: cradle evidence verify %s --log-key log.pub", (long long)x.size, path, path);
+        cli_say(c, "exported %lld leaves to %s; check it anywhere with: cradle evidence verify %s --log-key log.pub", (long long)x.size,
+                path, path);
     return e;
 }
 
@@ -147,7 +152,7 @@ static enum err since_read(struct cli *c, struct evidence *ev, struct fault *f)
 
 static enum err verify_run(struct cli *c, struct fault *f)
 {
-    CLEANUP(evidence_free) struct evidence ev = { .declared = -1 };
+    CLEANUP(evidence_free) struct evidence ev = {.declared = -1};
     enum err e = key_read(c, &ev.key, f);
     e = e ? e : since_read(c, &ev, f);
     e = e ? e : evidence_read(&ev, c, c->args[0], f);
@@ -178,7 +183,7 @@ static enum err proof_judge(struct cli *c, const json_t *o, struct fault *f)
 {
     struct note_key k;
     struct checkpoint head;
-    struct merkle_proof p = { 0 };
+    struct merkle_proof p = {0};
     struct merkle_hash leaf, root;
     size_t i;
     json_t *h;
@@ -188,8 +193,10 @@ static enum err proof_judge(struct cli *c, const json_t *o, struct fault *f)
         return e;
     e = hash_text(json_path_str(o, "leaf", ""), &leaf);
     e = e ? e : hash_text(json_path_str(o, "root", ""), &root);
-    json_array_foreach(json_object_get(o, "path"), i, h)
-        e = e ? e : p.n < MERKLE_PROOF_MAX ? hash_text(json_string_value(h) ? json_string_value(h) : "", &p.h[p.n++]) : CE_BAD_PROOF;
+    json_array_foreach(json_object_get(o, "path"), i, h) e = e ? e
+                                                             : p.n < MERKLE_PROOF_MAX
+                                                                 ? hash_text(json_string_value(h) ? json_string_value(h) : "", &p.h[p.n++])
+                                                                 : CE_BAD_PROOF;
     if (!e && (!merkle_eq(&root, &head.root) || json_path_int(o, "size", -1) != (int64_t)head.size ||
                json_path_int(o, "index", -1) != strtoll(c->args[0], NULL, 10)))
         e = CE_BAD_PROOF;
@@ -205,10 +212,9 @@ static void proof_print(const json_t *o)
     printf("# entry %s (leaf hash = SHA-256 of byte 0 and the entry)\n", json_path_str(o, "entry", "-"));
     while (span_cut(&note, '\n', &text))
         printf("# " SPAN_FMT "\n", SPAN_ARG(text));
-    printf("inclusion %lld %lld %s %s", (long long)json_path_int(o, "index", -1), (long long)json_path_int(o, "size", -1), json_path_str(o, "leaf", "-"),
-           json_path_str(o, "root", "-"));
-    json_array_foreach(json_object_get(o, "path"), i, h)
-        printf(" %s", json_string_value(h));
+    printf("inclusion %lld %lld %s %s", (long long)json_path_int(o, "index", -1), (long long)json_path_int(o, "size", -1),
+           json_path_str(o, "leaf", "-"), json_path_str(o, "root", "-"));
+    json_array_foreach(json_object_get(o, "path"), i, h) printf(" %s", json_string_value(h));
     putchar('\n');
 }
 
@@ -216,12 +222,12 @@ static enum err proof_run(struct cli *c, struct fault *f)
 {
     char path[128];
     int64_t index;
-    CLEANUP(net_reply_free) struct net_reply r = { 0 };
+    CLEANUP(net_reply_free) struct net_reply r = {0};
     CLEANUP(json_decref_p) json_t *o = NULL;
     if (!span_to_i64(span_str(c->args[0]), &index) || index < 0)
         return fault_set(f, CE_USAGE, "INDEX is the number of a leaf, from 0 (timelines and exports name it)");
     snprintf(path, sizeof path, "/api/v1/evidence/proof?index=%lld", (long long)index);
-    enum err e = cli_call(c, "GET", path, (struct span){ 0 }, &r, f);
+    enum err e = cli_call(c, "GET", path, (struct span){0}, &r, f);
     e = e ? e : cli_json(&r, &o, f);
     e = e ? e : proof_judge(c, o, f);
     if (e)
@@ -234,28 +240,50 @@ static enum err proof_run(struct cli *c, struct fault *f)
 }
 
 /* -- the verbs ------------------------------------------------------------------------------------------------------------------------- */
-#define KEY_OPT { "--log-key", "FILE", "the log's public key; default: the site's trust/log.pub", false }
+#define KEY_OPT                                                                                                                            \
+    {                                                                                                                                      \
+        "--log-key", "FILE", "the log's public key; default: the site's trust/log.pub", false                                              \
+    }
 static const struct verb_opt verify_opts[] = {
     KEY_OPT,
-    { "--since", "FILE", "an older checkpoint that the log must continue", false },
-    { "--device", "UID", "print this device's timeline only", false },
+    {"--since", "FILE", "an older checkpoint that the log must continue", false},
+    {"--device", "UID", "print this device's timeline only", false},
 };
-static const struct verb_opt proof_opts[] = { KEY_OPT };
+static const struct verb_opt proof_opts[] = {KEY_OPT};
 
 const struct verb verb_evidence_export = {
-    .name = "evidence export", .args = "FILE", .min_args = 1, .max_args = 1, .help = "write the whole evidence log into a file",
+    .name = "evidence export",
+    .args = "FILE",
+    .min_args = 1,
+    .max_args = 1,
+    .help = "write the whole evidence log into a file",
     .text = "The export is text, a line of JSON a leaf, so that jq and sha256sum can check it too. FILE - is the standard output.",
-    .example = "cradle evidence export log.jsonl", .run = export_run,
+    .example = "cradle evidence export log.jsonl",
+    .run = export_run,
 };
 const struct verb verb_evidence_verify = {
-    .name = "evidence verify", .args = "FILE", .min_args = 1, .max_args = 1, .help = "check an export offline and print the devices' timelines",
-    .text = "Needs nothing but the export and the log's public key: every leaf is hashed again, the root and its signature are checked, then what "
-            "the events say: dense streams, allowed changes of state, an intent for every certificate. Exit code 7 when anything does not hold.",
-    .example = "cradle evidence verify log.jsonl --log-key log.pub --since checkpoint.old\ncradle evidence verify log.jsonl --device pump-0001",
-    VERB_OPTS(verify_opts), .run = verify_run,
+    .name = "evidence verify",
+    .args = "FILE",
+    .min_args = 1,
+    .max_args = 1,
+    .help = "check an export offline and print the devices' timelines",
+    .text = "Needs nothing but the export and the log's public key: every leaf is hashed again, the root and its signature are checked, "
+            "then what "
+            "the events say: dense streams, allowed changes of state, an intent for every certificate. Exit code 7 when anything does not "
+            "hold.",
+    .example =
+        "cradle evidence verify log.jsonl --log-key log.pub --since checkpoint.old\ncradle evidence verify log.jsonl --device pump-0001",
+    VERB_OPTS(verify_opts),
+    .run = verify_run,
 };
 const struct verb verb_evidence_proof = {
-    .name = "evidence proof", .args = "INDEX", .min_args = 1, .max_args = 1, .help = "print the inclusion proof of a leaf",
+    .name = "evidence proof",
+    .args = "INDEX",
+    .min_args = 1,
+    .max_args = 1,
+    .help = "print the inclusion proof of a leaf",
     .text = "Prints one line: inclusion INDEX SIZE LEAFHASH ROOT and the path of RFC 9162 2.1.3, for any verifier of RFC 6962 trees.",
-    .example = "cradle evidence proof 17", VERB_OPTS(proof_opts), .run = proof_run,
+    .example = "cradle evidence proof 17",
+    VERB_OPTS(proof_opts),
+    .run = proof_run,
 };

@@ -10,33 +10,31 @@
 #include "wire/checkpoint.h"
 #include "wire/export.h"
 
-enum ev_kind {
-    EV_OTHER, EV_DEVICE_ADDED, EV_DEVICE_STATE, EV_CERT_INTENT, EV_CERT_ISSUED, EV_CERT_ORPHAN, EV_CERT_REVOKED, EV_KINDS
-};
+enum ev_kind { EV_OTHER, EV_DEVICE_ADDED, EV_DEVICE_STATE, EV_CERT_INTENT, EV_CERT_ISSUED, EV_CERT_ORPHAN, EV_CERT_REVOKED, EV_KINDS };
 enum ev_state { EV_NONE, EV_REGISTERED, EV_PROVISIONED, EV_ACTIVE, EV_SUSPENDED, EV_REVOKED, EV_DECOMMISSIONED, EV_STATES };
 
 #define EV_CERT_KEY 20
-struct ev_device { /* an event that names a device */
-    const char *uid;          /* in the arena */
+struct ev_device {   /* an event that names a device */
+    const char *uid; /* in the arena */
     int64_t index, rev;
-    long offset;              /* of its line in the file */
+    long offset; /* of its line in the file */
     enum ev_kind kind;
-    enum ev_state from, to;   /* EV_NONE: not one of the states */
+    enum ev_state from, to; /* EV_NONE: not one of the states */
     uint8_t cert[EV_CERT_KEY];
 };
-struct ev_cert {   /* an event about a certificate */
+struct ev_cert {              /* an event about a certificate */
     uint8_t key[EV_CERT_KEY]; /* of SHA-256(issuer's key id || serial number) */
     uint8_t spki[8];          /* beginning of its key's hash */
     enum ev_kind kind;
     int64_t index, status;
 };
 struct ev_stream {
-    int64_t slot, nseq;       /* how far it has been read */
+    int64_t slot, nseq;                /* how far it has been read */
     int64_t counter, restarts, others; /* signer's counter in cert-issued; signatures between that are not certificates */
 };
 struct ev_finding {
-    bool bad;                 /* false: a note */
-    int64_t index;            /* leaf, -1 none */
+    bool bad;      /* false: a note */
+    int64_t index; /* leaf, -1 none */
     char text[224];
 };
 
@@ -48,9 +46,9 @@ struct evidence {
     struct arena arena;
     struct note_key key;
     char origin[NOTE_NAME_MAX + 1];
-    int64_t declared;                 /* size in the header */
+    int64_t declared; /* size in the header */
     int64_t erased;
-    struct merkle_hash *leaf;         /* leaf hashes, and above them the perfect subtrees of each level */
+    struct merkle_hash *leaf; /* leaf hashes, and above them the perfect subtrees of each level */
     size_t n, cap;
     struct merkle_hash *level[MERKLE_LEVELS];
     struct checkpoint head;
@@ -63,10 +61,10 @@ struct evidence {
     size_t nstream;
     struct checkpoint since;
     bool has_since;
-    unsigned since_proof;             /* hashes in the consistency proof */
+    unsigned since_proof; /* hashes in the consistency proof */
     struct ev_finding finding[EV_FINDINGS];
     size_t nfinding, bad, notes;
-    enum err worst;                   /* of the first bad finding */
+    enum err worst; /* of the first bad finding */
 };
 
 void evidence_free(struct evidence *ev);

@@ -11,15 +11,15 @@
 #define DETAIL_MAX 60    /* bytes of one detail */
 
 /* Details worth a line, in this order; the rest is in the export. */
-static const char *const details[] = { "model", "line", "from", "to", "profile", "serial", "reason", "status", "latency_us", "edge", "addr",
-                                       "count", "text", "note", "by" };
+static const char *const details[] = {"model",      "line", "from", "to",    "profile", "serial", "reason", "status",
+                                      "latency_us", "edge", "addr", "count", "text",    "note",   "by"};
 
 /* Reads the leaf's line again. The caller json_decref()s. */
 static json_t *payload_at(struct evidence *ev, long offset)
 {
     CLEANUP(mem_free_p) char *text = NULL;
     size_t cap = 0;
-    struct arena a = { 0 };
+    struct arena a = {0};
     struct export_line l;
     json_t *o = NULL;
     ssize_t len = fseek(ev->file, offset, SEEK_SET) ? -1 : getline(&text, &cap, ev->file);
@@ -148,14 +148,14 @@ static json_t *summary_json(const struct evidence *ev)
                                                   ev->finding[i].index < 0 ? json_null() : json_integer(ev->finding[i].index), "text",
                                                   ev->finding[i].text));
     buf_put_hex(&root, span_of(ev->head.root.b, MERKLE_HASH));
-    return json_pack("{s:b,s:s,s:I,s:s,s:I,s:I,s:I,s:I,s:I,s:o}", "ok", ev->bad == 0, "origin", ev->origin, "size", (json_int_t)ev->n, "root",
-                     buf_cstr(&root), "bad", (json_int_t)ev->bad, "notes", (json_int_t)ev->notes, "devices", (json_int_t)ev->uids, "certificates",
-                     (json_int_t)ev->issued, "erased", (json_int_t)ev->erased, "findings", findings);
+    return json_pack("{s:b,s:s,s:I,s:s,s:I,s:I,s:I,s:I,s:I,s:o}", "ok", ev->bad == 0, "origin", ev->origin, "size", (json_int_t)ev->n,
+                     "root", buf_cstr(&root), "bad", (json_int_t)ev->bad, "notes", (json_int_t)ev->notes, "devices", (json_int_t)ev->uids,
+                     "certificates", (json_int_t)ev->issued, "erased", (json_int_t)ev->erased, "findings", findings);
 }
 
 enum err evidence_print(struct evidence *ev, struct cli *c, const char *uid, struct fault *f)
 {
-    struct timeline t = { 0 };
+    struct timeline t = {0};
     bool all = !uid && ev->uids <= TIMELINES_MAX, found = false;
     CLEANUP(json_decref_p) json_t *o = c->json ? summary_json(ev) : NULL;
     CLEANUP(json_decref_p) json_t *lines = c->json ? json_array() : NULL;

@@ -27,7 +27,7 @@ static void finding(struct evidence *ev, bool bad, int64_t index, const char *fm
     if (ev->nfinding == EV_FINDINGS)
         return;
     struct ev_finding *x = &ev->finding[ev->nfinding++];
-    *x = (struct ev_finding){ .bad = bad, .index = index };
+    *x = (struct ev_finding){.bad = bad, .index = index};
     vsnprintf(x->text, sizeof x->text, fmt, ap);
     for (char *p = x->text; *p; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
@@ -68,14 +68,15 @@ static struct ev_stream *stream_of(struct evidence *ev, int64_t slot)
             return &ev->stream[i];
     if (ev->nstream == EV_STREAMS)
         return NULL;
-    ev->stream[ev->nstream] = (struct ev_stream){ .slot = slot };
+    ev->stream[ev->nstream] = (struct ev_stream){.slot = slot};
     return &ev->stream[ev->nstream++];
 }
 
 /* -- payloads -------------------------------------------------------------------------------------------------------------- */
 static enum ev_kind kind_of(const char *name)
 {
-    static const char *const names[EV_KINDS] = { "", "device-added", "device-state", "cert-intent", "cert-issued", "cert-orphan", "cert-revoked" };
+    static const char *const names[EV_KINDS] = {
+        "", "device-added", "device-state", "cert-intent", "cert-issued", "cert-orphan", "cert-revoked"};
     for (int i = 1; i < EV_KINDS; i++)
         if (strcmp(name, names[i]) == 0)
             return (enum ev_kind)i;
@@ -84,7 +85,7 @@ static enum ev_kind kind_of(const char *name)
 
 enum ev_state ev_state_parse(const char *name)
 {
-    static const char *const names[EV_STATES] = { "", "registered", "provisioned", "active", "suspended", "revoked", "decommissioned" };
+    static const char *const names[EV_STATES] = {"", "registered", "provisioned", "active", "suspended", "revoked", "decommissioned"};
     for (int i = 1; i < EV_STATES; i++)
         if (strcmp(name, names[i]) == 0)
             return (enum ev_state)i;
@@ -112,7 +113,8 @@ static void take_counter(struct evidence *ev, struct ev_stream *s, int64_t index
     s->counter = counter;
 }
 
-static void take_cert(struct evidence *ev, struct ev_stream *s, enum ev_kind kind, int64_t index, const json_t *o, uint8_t key_out[EV_CERT_KEY])
+static void take_cert(struct evidence *ev, struct ev_stream *s, enum ev_kind kind, int64_t index, const json_t *o,
+                      uint8_t key_out[EV_CERT_KEY])
 {
     CLEANUP(buf_free) struct buf id = BUF_INIT(128);
     uint8_t hash[SHA256_LEN];
@@ -125,7 +127,7 @@ static void take_cert(struct evidence *ev, struct ev_stream *s, enum ev_kind kin
     memcpy(key_out, hash, EV_CERT_KEY);
     ev->cert = grow(ev->cert, ev->ncert, &ev->cert_cap, sizeof *ev->cert);
     struct ev_cert *x = &ev->cert[ev->ncert++];
-    *x = (struct ev_cert){ .kind = kind, .index = index, .status = json_path_int(o, "status", 0) };
+    *x = (struct ev_cert){.kind = kind, .index = index, .status = json_path_int(o, "status", 0)};
     memcpy(x->key, hash, EV_CERT_KEY);
     hex_prefix(o, "spki", x->spki, sizeof x->spki);
     if (kind == EV_CERT_ISSUED)
@@ -135,7 +137,7 @@ static void take_cert(struct evidence *ev, struct ev_stream *s, enum ev_kind kin
 static void take_payload(struct evidence *ev, struct ev_stream *s, const struct export_line *l, long offset)
 {
     CLEANUP(json_decref_p) json_t *o = NULL;
-    struct ev_device d = { .index = l->index, .offset = offset };
+    struct ev_device d = {.index = l->index, .offset = offset};
     if (json_parse(l->payload, &o, NULL) || !json_is_object(o) || !json_is_string(json_object_get(o, "kind")) ||
         !json_is_string(json_object_get(o, "at"))) {
         ev_bad(ev, CE_LOG_INCONSISTENT, l->index, "the payload is not a JSON object with kind and at");
@@ -159,7 +161,8 @@ static void take_payload(struct evidence *ev, struct ev_stream *s, const struct 
 static void take_leaf(struct evidence *ev, const struct export_line *l, long offset)
 {
     if (l->index != (int64_t)ev->n)
-        ev_bad(ev, CE_LOG_INCONSISTENT, (int64_t)ev->n, "leaf %lld stands where leaf %zu belongs: lines are missing or moved", (long long)l->index, ev->n);
+        ev_bad(ev, CE_LOG_INCONSISTENT, (int64_t)ev->n, "leaf %lld stands where leaf %zu belongs: lines are missing or moved",
+               (long long)l->index, ev->n);
     ev->leaf = grow(ev->leaf, ev->n, &ev->cap, sizeof *ev->leaf);
     merkle_leaf(span_of(l->entry, sizeof l->entry), &ev->leaf[ev->n++]);
     struct ev_stream *s = stream_of(ev, l->slot);
@@ -168,8 +171,8 @@ static void take_leaf(struct evidence *ev, const struct export_line *l, long off
         return;
     }
     if (l->nseq != s->nseq + 1)
-        ev_bad(ev, CE_LOG_INCONSISTENT, l->index, "stream %lld goes from event %lld to %lld: it must be dense", (long long)l->slot, (long long)s->nseq,
-               (long long)l->nseq);
+        ev_bad(ev, CE_LOG_INCONSISTENT, l->index, "stream %lld goes from event %lld to %lld: it must be dense", (long long)l->slot,
+               (long long)s->nseq, (long long)l->nseq);
     s->nseq = l->nseq;
     if (l->erased)
         ev->erased++;
@@ -179,7 +182,7 @@ static void take_leaf(struct evidence *ev, const struct export_line *l, long off
 
 static void take_head(struct evidence *ev, const struct export_line *l)
 {
-    struct fault f = { 0 };
+    struct fault f = {0};
     struct span text, sigs;
     if (ev->has_head)
         ev_bad(ev, CE_LOG_INCONSISTENT, -1, "there are two checkpoints");
@@ -205,8 +208,12 @@ static void take_line(struct evidence *ev, const struct export_line *l, long off
         if (span_to_cstr(l->origin, ev->origin, sizeof ev->origin))
             ev_bad(ev, CE_LOG_INCONSISTENT, -1, "the origin in the header is malformed");
         return;
-    case EXPORT_LEAF: take_leaf(ev, l, offset); return;
-    case EXPORT_CHECKPOINT: take_head(ev, l); return;
+    case EXPORT_LEAF:
+        take_leaf(ev, l, offset);
+        return;
+    case EXPORT_CHECKPOINT:
+        take_head(ev, l);
+        return;
     }
 }
 
@@ -220,9 +227,9 @@ enum err evidence_read(struct evidence *ev, struct cli *c, const char *path, str
     if (!ev->file)
         return fault_set(f, errno == ENOENT ? CE_NOT_FOUND : CE_IO, "cannot read %.150s: %s", path, strerror(errno));
     while ((len = getline(&text, &cap, ev->file)) >= 0) {
-        struct arena a = { 0 };
+        struct arena a = {0};
         struct export_line l;
-        struct fault why = { 0 };
+        struct fault why = {0};
         struct span line = span_of(text, (size_t)len);
         if (line.n && line.p[line.n - 1] == '\n')
             line.n--;

@@ -27,7 +27,10 @@ static enum err level_node(void *ctx, unsigned level, uint64_t index, struct mer
     return CE_OK;
 }
 
-static struct merkle_source source(const struct evidence *ev) { return (struct merkle_source){ (void *)ev, level_node }; }
+static struct merkle_source source(const struct evidence *ev)
+{
+    return (struct merkle_source){(void *)ev, level_node};
+}
 
 bool evidence_proof(const struct evidence *ev, int64_t index, struct merkle_proof *out)
 {
@@ -75,7 +78,8 @@ static void judge_since(struct evidence *ev)
     }
     if (merkle_consistency(&s, ev->since.size, ev->n, &p) ||
         merkle_consistency_verify(ev->since.size, ev->head.size, &ev->since.root, &ev->head.root, &p))
-        ev_bad(ev, CE_BAD_PROOF, -1, "the consistency proof from %llu to %zu leaves does not verify", (unsigned long long)ev->since.size, ev->n);
+        ev_bad(ev, CE_BAD_PROOF, -1, "the consistency proof from %llu to %zu leaves does not verify", (unsigned long long)ev->since.size,
+               ev->n);
     ev->since_proof = p.n;
 }
 
@@ -96,7 +100,8 @@ static void judge_cert(struct evidence *ev, const struct ev_cert *x, size_t n)
         switch (x[i].kind) {
         case EV_CERT_INTENT:
             if (intent)
-                ev_bad(ev, CE_LOG_INCONSISTENT, x[i].index, "this serial number has an intent already, leaf %lld", (long long)intent->index);
+                ev_bad(ev, CE_LOG_INCONSISTENT, x[i].index, "this serial number has an intent already, leaf %lld",
+                       (long long)intent->index);
             intent = &x[i];
             break;
         case EV_CERT_ISSUED:
@@ -104,20 +109,25 @@ static void judge_cert(struct evidence *ev, const struct ev_cert *x, size_t n)
             if (issued)
                 ev_bad(ev, CE_LOG_INCONSISTENT, x[i].index, "this serial number was issued already, leaf %lld", (long long)issued->index);
             if (orphan)
-                ev_bad(ev, CE_LOG_INCONSISTENT, x[i].index, "its intent was closed as an orphan before, leaf %lld", (long long)orphan->index);
+                ev_bad(ev, CE_LOG_INCONSISTENT, x[i].index, "its intent was closed as an orphan before, leaf %lld",
+                       (long long)orphan->index);
             if (!intent && !ev->erased)
                 ev_bad(ev, CE_LOG_INCONSISTENT, x[i].index, "a certificate was issued without an intent before it");
             if (intent && memcmp(intent->spki, x[i].spki, sizeof x[i].spki) != 0)
-                ev_bad(ev, CE_LOG_INCONSISTENT, x[i].index, "the certificate has another key than its intent, leaf %lld", (long long)intent->index);
+                ev_bad(ev, CE_LOG_INCONSISTENT, x[i].index, "the certificate has another key than its intent, leaf %lld",
+                       (long long)intent->index);
             issued = &x[i];
             break;
-        case EV_CERT_ORPHAN: orphan = &x[i]; break;
+        case EV_CERT_ORPHAN:
+            orphan = &x[i];
+            break;
         case EV_CERT_REVOKED:
             if (dead && x[i].status != 1)
                 ev_bad(ev, CE_LOG_INCONSISTENT, x[i].index, "a revoked certificate came back: revocation is final");
             dead |= x[i].status == 1;
             break;
-        default: break;
+        default:
+            break;
         }
     }
     if (intent && !issued && !orphan)
@@ -161,13 +171,16 @@ static int device_cmp(const void *a, const void *b)
     return c ? c : (x->index > y->index) - (x->index < y->index);
 }
 
-static bool terminal(enum ev_state s) { return s == EV_REVOKED || s == EV_DECOMMISSIONED; }
+static bool terminal(enum ev_state s)
+{
+    return s == EV_REVOKED || s == EV_DECOMMISSIONED;
+}
 
 /* Which change of state may happen: the row is from, the letters are to, as in letters. */
 static bool change_allowed(enum ev_state from, enum ev_state to)
 {
-    static const char *const rows[EV_STATES] = { "", "psvd", "asvd", "svd", "avd", "", "" };
-    static const char letters[EV_STATES] = { 0, 'r', 'p', 'a', 's', 'v', 'd' };
+    static const char *const rows[EV_STATES] = {"", "psvd", "asvd", "svd", "avd", "", ""};
+    static const char letters[EV_STATES] = {0, 'r', 'p', 'a', 's', 'v', 'd'};
     return to != EV_NONE && strchr(rows[from], letters[to]);
 }
 
@@ -184,8 +197,8 @@ static void judge_device(struct evidence *ev, const struct ev_device *x, size_t 
         if (x[i].rev == rev)
             ev_bad(ev, CE_LOG_INCONSISTENT, x[i].index, "device %.64s has two changes with rev %lld", x[i].uid, (long long)rev);
         else if (x[i].rev != rev + 1 && !ev->erased)
-            ev_bad(ev, CE_LOG_INCONSISTENT, x[i].index, "device %.64s goes from rev %lld to %lld: a change is missing", x[i].uid, (long long)rev,
-                   (long long)x[i].rev);
+            ev_bad(ev, CE_LOG_INCONSISTENT, x[i].index, "device %.64s goes from rev %lld to %lld: a change is missing", x[i].uid,
+                   (long long)rev, (long long)x[i].rev);
         rev = x[i].rev;
         if (x[i].kind == EV_DEVICE_ADDED) {
             if (state != EV_NONE)
@@ -232,7 +245,9 @@ static void judge_signer(struct evidence *ev)
     for (size_t i = 0; i < ev->nstream; i++) {
         const struct ev_stream *s = &ev->stream[i];
         if (s->restarts || s->others)
-            ev_note(ev, -1, "signer of stream %lld: %lld signatures between the certificates (status answers, CRLs, stream frames, log heads), %lld restarts",
+            ev_note(ev, -1,
+                    "signer of stream %lld: %lld signatures between the certificates (status answers, CRLs, stream frames, log heads), "
+                    "%lld restarts",
                     (long long)s->slot, (long long)s->others, (long long)s->restarts);
     }
 }

@@ -20,7 +20,7 @@ static enum err edge_node(void *ctx, unsigned level, uint64_t index, struct merk
 void evlog_edge_root(const struct evlog_edge *edge, struct merkle_hash *out)
 {
     /* the perfect subtrees of the whole tree all lie in unfinished tiles, so the edge knows every one of them */
-    struct merkle_source s = { (void *)edge, edge_node };
+    struct merkle_source s = {(void *)edge, edge_node};
     enum err e = merkle_root_at(&s, edge->size, out);
     INVARIANT(e == CE_OK);
 }
@@ -90,7 +90,7 @@ static enum err take_events(struct evlog *l, int64_t slot, int64_t after, size_t
 {
     struct db_rows r;
     struct tree_event ev;
-    struct tree_run run = { (int64_t)l->next->size, slot, after + 1, 0 };
+    struct tree_run run = {(int64_t)l->next->size, slot, after + 1, 0};
     enum err e = CE_OK;
     tree_events(l->c.db, slot, after, (int64_t)max, &r);
     while (!e && db_next(&r)) {
@@ -126,7 +126,7 @@ static enum err find_waiting(struct evlog *l, struct waiting *out, size_t *n, st
     tree_streams(l->c.db, &r);
     while (*n < EVLOG_RUNS && db_next(&r))
         if (db_i64(&r, 1) > db_i64(&r, 2))
-            out[(*n)++] = (struct waiting){ db_i64(&r, 0), db_i64(&r, 2) };
+            out[(*n)++] = (struct waiting){db_i64(&r, 0), db_i64(&r, 2)};
     return db_rows_end(&r, f);
 }
 
@@ -281,6 +281,15 @@ void evlog_close(struct evlog *l)
     free(l);
 }
 
-int64_t evlog_size(const struct evlog *l) { return l->tree.size; }
-int64_t evlog_published(const struct evlog *l) { return l->published; }
-int64_t evlog_repaired(const struct evlog *l) { return l->repaired; }
+int64_t evlog_size(const struct evlog *l)
+{
+    return l->tree.size;
+}
+int64_t evlog_published(const struct evlog *l)
+{
+    return l->published;
+}
+int64_t evlog_repaired(const struct evlog *l)
+{
+    return l->repaired;
+}

@@ -5,19 +5,19 @@
 #include "base/log.h"
 #include "core/evlog.h"
 
-#define RETRY_MS 1000           /* after a failed write or signature */
+#define RETRY_MS 1000             /* after a failed write or signature */
 #define BACKLOG (EVLOG_BATCH / 2) /* events of this node from which the quiet time is not waited for */
 
 struct evlog_state {
     struct core *core;
     struct evlog *log;
     int64_t quiet_ms;
-    int64_t seen_nseq;    /* of this node at the last integration */
-    int64_t next_ms;      /* next integration, monotonic */
-    int64_t head_ms;      /* next head, monotonic */
-    bool prepared;        /* rows are to be written */
-    bool more;            /* the last integration left events over */
-    bool asked;           /* a head is at the signer */
+    int64_t seen_nseq; /* of this node at the last integration */
+    int64_t next_ms;   /* next integration, monotonic */
+    int64_t head_ms;   /* next head, monotonic */
+    bool prepared;     /* rows are to be written */
+    bool more;         /* the last integration left events over */
+    bool asked;        /* a head is at the signer */
 };
 
 static enum err part_open(struct core *core, void **state, struct fault *f)
@@ -27,7 +27,7 @@ static enum err part_open(struct core *core, void **state, struct fault *f)
     struct evlog_state *st = mem_calloc(1, sizeof *st);
     path_join(dir, "%.400s/log", cc->site);
     path_join(vkey, "%.400s/trust/log.pub", cc->site);
-    struct evlog_config c = { core_db(core), dir, vkey };
+    struct evlog_config c = {core_db(core), dir, vkey};
     st->core = core;
     st->quiet_ms = cc->log_quiet_ms;
     enum err e = evlog_open(&c, &st->log, f);
@@ -63,7 +63,7 @@ static enum err part_start(struct batch *b, void *state, struct fault *f)
 static void publish(void *data, bool committed)
 {
     struct evlog_state *st = data;
-    struct fault f = { 0 };
+    struct fault f = {0};
     st->asked = false;
     if (committed && evlog_head_publish(st->log, &f))
         log_error(0, "%s; trying again", f.text);
@@ -72,8 +72,9 @@ static void publish(void *data, bool committed)
 static enum err head_signed(struct batch *b, void *data, const struct msg_signed *m)
 {
     struct evlog_state *st = data;
-    struct fault f = { 0 };
-    enum err e = m->code ? fault_set(&f, (enum err)m->code, SPAN_FMT, SPAN_ARG(m->text)) : evlog_head_write(st->log, m->body, b->now_ms, &f);
+    struct fault f = {0};
+    enum err e =
+        m->code ? fault_set(&f, (enum err)m->code, SPAN_FMT, SPAN_ARG(m->text)) : evlog_head_write(st->log, m->body, b->now_ms, &f);
     if (!e) {
         batch_then(b, publish, st);
         return CE_OK;
@@ -84,17 +85,20 @@ static enum err head_signed(struct batch *b, void *data, const struct msg_signed
     return db_err_fatal(e) || e == CE_EPOCH ? e : CE_OK;
 }
 
-static void head_dropped(void *data) { ((struct evlog_state *)data)->asked = false; }
+static void head_dropped(void *data)
+{
+    ((struct evlog_state *)data)->asked = false;
+}
 
 static void ask_head(struct batch *b, struct evlog_state *st)
 {
     struct merkle_hash *root = arena_alloc(b->arena, sizeof *root);
-    struct msg_sign_head m = { 0 };
+    struct msg_sign_head m = {0};
     if (st->asked || b->mono_ms < st->head_ms || !evlog_head_due(st->log, &m.size, root))
         return;
     m.root = span_of(root->b, MERKLE_HASH);
     st->asked = true;
-    batch_sign_msg(b, &msg_desc_sign_head, &m, (struct sign_done){ .fn = head_signed, .drop = head_dropped, .data = st });
+    batch_sign_msg(b, &msg_desc_sign_head, &m, (struct sign_done){.fn = head_signed, .drop = head_dropped, .data = st});
 }
 
 /* -- integration ---------------------------------------------------------------------------------------------------------------- */
@@ -107,7 +111,7 @@ static void integrated(void *data, bool committed)
 
 static void integrate(struct batch *b, struct evlog_state *st)
 {
-    struct fault f = { 0 };
+    struct fault f = {0};
     size_t n = 0;
     int64_t nseq = core_nseq(st->core);
     if (b->mono_ms < st->next_ms && nseq - st->seen_nseq < BACKLOG && !st->more)

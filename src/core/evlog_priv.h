@@ -19,19 +19,19 @@ struct evlog_edge {
 struct evlog {
     struct evlog_config c;
     char dir[PATH_MAX_LEN];
-    bool keyed;                /* key is set: signatures are judged */
+    bool keyed; /* key is set: signatures are judged */
     struct note_key key;
-    struct tree_row tree;      /* as committed */
-    struct evlog_edge *edge;   /* of tree.size */
-    struct evlog_edge *next;   /* being prepared; its size > tree.size when there is something to write */
+    struct tree_row tree;    /* as committed */
+    struct evlog_edge *edge; /* of tree.size */
+    struct evlog_edge *next; /* being prepared; its size > tree.size when there is something to write */
     struct merkle_hash next_root;
     struct tree_run runs[EVLOG_RUNS];
     size_t nruns;
-    int64_t published;         /* size in the checkpoint file */
+    int64_t published; /* size in the checkpoint file */
     int64_t repaired;
-    int64_t head_size;         /* the head offered for signing, 0 none */
+    int64_t head_size; /* the head offered for signing, 0 none */
     struct merkle_hash head_root;
-    struct buf note;           /* accepted, to be published */
+    struct buf note; /* accepted, to be published */
 };
 
 void evlog_edge_root(const struct evlog_edge *edge, struct merkle_hash *out);

@@ -5,7 +5,10 @@
 #include "base/log.h"
 #include "core/evlog_priv.h"
 
-static void tiles_free_p(struct tiles **t) { free(*t); }
+static void tiles_free_p(struct tiles **t)
+{
+    free(*t);
+}
 
 /* The edge as the tiles have it; it counts only when it gives the tree's root. */
 static enum err edge_read(struct evlog *l, struct tiles *t)
@@ -54,7 +57,8 @@ static enum err replay_run(struct evlog *l, const struct tree_run *run, int64_t 
     if (over)
         return over;
     if (e == CE_LOG_INCONSISTENT || (!e && nseq != end))
-        return fault_set(f, CE_LOG_INCONSISTENT, "event %lld:%lld, which the log holds, is missing or damaged; restore the database from a backup",
+        return fault_set(f, CE_LOG_INCONSISTENT,
+                         "event %lld:%lld, which the log holds, is missing or damaged; restore the database from a backup",
                          (long long)run->slot, (long long)nseq);
     return e;
 }
@@ -127,9 +131,10 @@ static enum err rebuild_all(struct evlog *l, struct fault *f)
     log_warn(0, "the evidence log's tiles are incomplete: making %lld leaves again from the database", (long long)l->tree.size);
     enum err e = replay(l, 0, w, f);
     if (!e && !edge_fits(l))
-        e = fault_set(f, CE_LOG_INCONSISTENT,
-                      "the events in the database do not give the log's root at size %lld: a row was changed; restore the database from a backup",
-                      (long long)l->tree.size);
+        e = fault_set(
+            f, CE_LOG_INCONSISTENT,
+            "the events in the database do not give the log's root at size %lld: a row was changed; restore the database from a backup",
+            (long long)l->tree.size);
     if (e && f && !f->code)
         fault_set(f, e, "cannot write the evidence log below %.100s: %s", l->dir, err_text(e));
     return e ? e : edge_write(l, w, f);
@@ -158,7 +163,7 @@ static enum err load_tiles(struct evlog *l, struct tiles *t, struct fault *f)
 /* The root that this tree had at an earlier size. */
 static enum err root_before(struct evlog *l, struct tiles *t, uint64_t size, struct merkle_hash *out, struct fault *f)
 {
-    struct merkle_source s = { t, tiles_node };
+    struct merkle_source s = {t, tiles_node};
     enum err e = merkle_root_at(&s, size, out);
     return e ? fault_set(f, e, "cannot read the evidence log below %.100s: %s", l->dir, err_text(e)) : CE_OK;
 }
@@ -169,11 +174,13 @@ static enum err check_signed(struct evlog *l, struct tiles *t, struct fault *f)
     if (l->tree.signed_size == 0)
         return CE_OK;
     if (l->tree.signed_size > l->tree.size)
-        return fault_set(f, CE_LOG_INCONSISTENT, "the database says that a head of %lld leaves was signed, but has %lld; restore it from a backup",
+        return fault_set(f, CE_LOG_INCONSISTENT,
+                         "the database says that a head of %lld leaves was signed, but has %lld; restore it from a backup",
                          (long long)l->tree.signed_size, (long long)l->tree.size);
     enum err e = root_before(l, t, (uint64_t)l->tree.signed_size, &h, f);
     if (!e && memcmp(h.b, l->tree.signed_root, MERKLE_HASH) != 0)
-        e = fault_set(f, CE_LOG_INCONSISTENT, "the log disagrees with the head of %lld leaves that it signed; restore the database from a backup",
+        e = fault_set(f, CE_LOG_INCONSISTENT,
+                      "the log disagrees with the head of %lld leaves that it signed; restore the database from a backup",
                       (long long)l->tree.signed_size);
     return e;
 }
@@ -184,7 +191,7 @@ static enum err check_published(struct evlog *l, struct tiles *t, struct fault *
     CLEANUP(buf_free) struct buf note = BUF_INIT(NOTE_MAX);
     struct checkpoint c;
     struct merkle_hash h;
-    struct fault why = { 0 };
+    struct fault why = {0};
     path_join(path, "%.500s/checkpoint", l->dir);
     enum err e = file_read(path, &note);
     if (e == CE_NOT_FOUND)
@@ -201,10 +208,11 @@ static enum err check_published(struct evlog *l, struct tiles *t, struct fault *
                          (long long)l->tree.size, (unsigned long long)c.size);
     e = root_before(l, t, c.size, &h, f);
     if (!e && !merkle_eq(&h, &c.root))
-        return fault_set(f, CE_ROLLBACK,
-                         "the published checkpoint of %llu leaves is of another history than the database: restore the database that belongs to "
-                         "it; starting would fork the log",
-                         (unsigned long long)c.size);
+        return fault_set(
+            f, CE_ROLLBACK,
+            "the published checkpoint of %llu leaves is of another history than the database: restore the database that belongs to "
+            "it; starting would fork the log",
+            (unsigned long long)c.size);
     l->published = e ? 0 : (int64_t)c.size;
     return e;
 }

@@ -32,7 +32,10 @@ size_t tile_bytes(unsigned level, unsigned width)
 }
 
 /* How many hashes (or entries) of this tile level the tree has in all. */
-static uint64_t row_length(uint64_t size, unsigned level) { return level == TILE_BUNDLES ? size : size >> (8 * level); }
+static uint64_t row_length(uint64_t size, unsigned level)
+{
+    return level == TILE_BUNDLES ? size : size >> (8 * level);
+}
 
 static unsigned tile_width(uint64_t size, unsigned level, uint64_t n)
 {
@@ -137,7 +140,7 @@ enum err tiles_entry(struct tiles *t, uint64_t index, uint8_t out[TILE_ENTRY])
 
 void tiles_check(const struct tiles *t, struct tiles_missing *out)
 {
-    *out = (struct tiles_missing){ 0 };
+    *out = (struct tiles_missing){0};
     for (unsigned level = 0; level <= TILE_LEVELS; level++) {
         unsigned width;
         for (uint64_t n = 0; (width = tile_width(t->size, level, n)) > 0; n++) {

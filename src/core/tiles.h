@@ -12,9 +12,9 @@
 #include "crypt/merkle.h"
 
 #define TILE_WIDTH 256
-#define TILE_LEVELS 8                 /* 256^8 leaves: more than there are */
-#define TILE_BUNDLES TILE_LEVELS      /* pass as level: entry bundles, the folder tile/entries */
-#define TILE_ENTRY 32                 /* bytes of one entry of ours */
+#define TILE_LEVELS 8            /* 256^8 leaves: more than there are */
+#define TILE_BUNDLES TILE_LEVELS /* pass as level: entry bundles, the folder tile/entries */
+#define TILE_ENTRY 32            /* bytes of one entry of ours */
 #define TILE_MAX (TILE_WIDTH * (2 + TILE_ENTRY))
 
 /* "tile/0/x001/x234/067.p/12"; width TILE_WIDTH: a full tile. out has PATH_MAX_LEN bytes. */
@@ -22,7 +22,12 @@ void tile_path(unsigned level, uint64_t n, unsigned width, char *out);
 size_t tile_bytes(unsigned level, unsigned width); /* size of the file */
 
 /* -- reading ------------------------------------------------------------------------------------------------------------- */
-struct tile_cached { bool valid; uint64_t n; unsigned width; uint8_t data[TILE_MAX]; };
+struct tile_cached {
+    bool valid;
+    uint64_t n;
+    unsigned width;
+    uint8_t data[TILE_MAX];
+};
 struct tiles {
     char dir[PATH_MAX_LEN];
     uint64_t size;                                /* the tree being read: decides widths */
@@ -34,7 +39,9 @@ void tiles_reset(struct tiles *t, uint64_t size);        /* another tree; what w
 enum err tiles_node(void *ctx, unsigned level, uint64_t index, struct merkle_hash *out);
 MUST_USE enum err tiles_entry(struct tiles *t, uint64_t index, uint8_t out[TILE_ENTRY]);
 /* Files of this tree that are not there in their full length; looks at names and lengths only. */
-struct tiles_missing { uint64_t full, partial; };
+struct tiles_missing {
+    uint64_t full, partial;
+};
 void tiles_check(const struct tiles *t, struct tiles_missing *out);
 
 /* -- writing: put many, then commit makes the full ones durable at once; partial ones are in place when put returns, unflushed --- */

@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "core/tiles.h"
 
-#define WRITER_FILES 64   /* open at a time; more are committed in between */
+#define WRITER_FILES 64 /* open at a time; more are committed in between */
 #define WRITER_FOLDERS 64
 #define TMP_SUFFIX ".tmp"
 
@@ -37,7 +37,10 @@ struct tile_writer *tile_writer_new(const char *dir)
     return w;
 }
 
-static void temp_name(const struct tile_file *t, char *out) { path_join(out, "%.500s" TMP_SUFFIX, t->path); }
+static void temp_name(const struct tile_file *t, char *out)
+{
+    path_join(out, "%.500s" TMP_SUFFIX, t->path);
+}
 
 static void drop_files(struct tile_writer *w)
 {
@@ -58,7 +61,10 @@ void tile_writer_free(struct tile_writer *w)
     free(w);
 }
 
-void tile_writer_free_p(struct tile_writer **w) { tile_writer_free(*w); }
+void tile_writer_free_p(struct tile_writer **w)
+{
+    tile_writer_free(*w);
+}
 
 static enum err folder_flush(const char *path)
 {

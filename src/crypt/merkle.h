@@ -7,7 +7,7 @@
 
 #include "base/span.h"
 
-#define MERKLE_HASH 32      /* bytes */
+#define MERKLE_HASH 32 /* bytes */
 #define MERKLE_LEVELS 64
 #define MERKLE_PROOF_MAX 66 /* hashes; a consistency proof has at most log2(size) + 1 */
 
@@ -15,9 +15,10 @@ struct merkle_hash {
     uint8_t b[MERKLE_HASH];
 };
 
-void merkle_empty(struct merkle_hash *out);                     /* root of the tree of no leaves: SHA-256("") */
-void merkle_leaf(struct span entry, struct merkle_hash *out);   /* SHA-256(0x00 || entry) */
-void merkle_node(const struct merkle_hash *l, const struct merkle_hash *r, struct merkle_hash *out); /* SHA-256(0x01 || l || r); out may be l or r */
+void merkle_empty(struct merkle_hash *out);                   /* root of the tree of no leaves: SHA-256("") */
+void merkle_leaf(struct span entry, struct merkle_hash *out); /* SHA-256(0x00 || entry) */
+void merkle_node(const struct merkle_hash *l, const struct merkle_hash *r,
+                 struct merkle_hash *out); /* SHA-256(0x01 || l || r); out may be l or r */
 bool merkle_eq(const struct merkle_hash *a, const struct merkle_hash *b);
 void merkle_root(const struct merkle_hash *leaves, uint64_t n, struct merkle_hash *out);
 
@@ -51,7 +52,7 @@ MUST_USE enum err merkle_consistency(const struct merkle_source *s, uint64_t old
 /* Verification as in RFC 9162 2.1.3.2 and 2.1.4.2: CE_BAD_PROOF when it does not hold. */
 MUST_USE enum err merkle_inclusion_verify(const struct merkle_hash *leaf, uint64_t index, uint64_t size, const struct merkle_proof *p,
                                           const struct merkle_hash *root);
-MUST_USE enum err merkle_consistency_verify(uint64_t old, uint64_t size, const struct merkle_hash *old_root,
-                                            const struct merkle_hash *root, const struct merkle_proof *p);
+MUST_USE enum err merkle_consistency_verify(uint64_t old, uint64_t size, const struct merkle_hash *old_root, const struct merkle_hash *root,
+                                            const struct merkle_proof *p);
 
 #endif

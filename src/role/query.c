@@ -9,19 +9,22 @@
 #define LIMIT_DEFAULT 50
 #define LIMIT_MAX 500
 #define BODY_LIMIT (32u << 20)
-#define PROGRESS_STEPS 500    /* database instructions between two looks at the clock */
+#define PROGRESS_STEPS 500 /* database instructions between two looks at the clock */
 #define GONE_US 10000
 
 static const struct {
     const char *what;
     query_fn *fn;
 } table[] = {
-    { "devices", query_do_devices },     { "device", query_do_device }, { "certs", query_do_certs },       { "cert", query_do_cert },
-    { "operators", query_do_operators }, { "lines", query_do_lines },   { "models", query_do_models },     { "events", query_do_events },
-    { "timeline", query_do_timeline },   { "export", query_do_export }, { "proof", query_do_proof },
+    {"devices", query_do_devices},     {"device", query_do_device}, {"certs", query_do_certs},   {"cert", query_do_cert},
+    {"operators", query_do_operators}, {"lines", query_do_lines},   {"models", query_do_models}, {"events", query_do_events},
+    {"timeline", query_do_timeline},   {"export", query_do_export}, {"proof", query_do_proof},
 };
 
-void query_budget(struct query *q) { q->deadline_us = q->asked_us = clock_mono_us(), q->deadline_us += q->budget_us; }
+void query_budget(struct query *q)
+{
+    q->deadline_us = q->asked_us = clock_mono_us(), q->deadline_us += q->budget_us;
+}
 
 static int on_progress(void *ctx)
 {
@@ -90,7 +93,10 @@ void query_set_gone(struct query *q, bool (*gone)(void *ctx, uint64_t rid), void
     q->gone_ctx = ctx;
 }
 
-void query_set_budget(struct query *q, int64_t budget_ms) { q->budget_us = budget_ms * 1000; }
+void query_set_budget(struct query *q, int64_t budget_ms)
+{
+    q->budget_us = budget_ms * 1000;
+}
 
 static enum err run(struct query_job *job, struct fault *f)
 {
@@ -113,16 +119,17 @@ enum err query_handle(struct query *q, const struct ipc_frame *frame, struct buf
     struct msg_caller caller;
     struct msg_query m;
     struct span in = frame->body;
-    struct fault f = { 0 };
+    struct fault f = {0};
     if (frame->type != MSG_QUERY || msg_unpack(&msg_desc_caller, &in, &caller) || msg_unpack_all(&msg_desc_query, in, &m))
         return CE_BAD_FRAME;
-    struct query_job job = { .q = q, .m = &m, .limit = m.limit ? m.limit : LIMIT_DEFAULT, .body = BUF_INIT(BODY_LIMIT), .body_kind = BODY_JSON };
+    struct query_job job = {
+        .q = q, .m = &m, .limit = m.limit ? m.limit : LIMIT_DEFAULT, .body = BUF_INIT(BODY_LIMIT), .body_kind = BODY_JSON};
     if (job.limit < 1 || job.limit > LIMIT_MAX)
         job.limit = LIMIT_MAX;
     q->rid = frame->rid;
     q->cancelled = false;
     enum err e = run(&job, &f);
-    struct msg_reply rep = { .code = e, .retry_s = err_class(e) == ERRC_BUSY };
+    struct msg_reply rep = {.code = e, .retry_s = err_class(e) == ERRC_BUSY};
     if (e) {
         rep.text = span_str(f.code == e && f.text[0] ? f.text : err_text(e));
     } else {

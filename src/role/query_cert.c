@@ -1,7 +1,6 @@
 /* query_cert.c: certificates, and the short lists: operators, lines, models. */
 #include "role/query_priv.h"
 
-
 static void put_ca(const struct query_job *job, struct json_out *j, struct span kid)
 {
     for (size_t i = 0; i < job->q->ncas; i++)
@@ -63,7 +62,7 @@ static enum err serial_range(struct query_job *job, struct span *from, struct sp
             return CE_OK;
         }
     }
-    *below = (struct span){ 0 };
+    *below = (struct span){0};
     return CE_OK;
 }
 
@@ -99,8 +98,8 @@ enum err query_do_certs(struct query_job *job, struct fault *f)
 {
     struct query_page p;
     struct db_rows r;
-    struct span parts[2], from = { 0 }, below = { 0 };
-    struct cert_place at = { 0 };
+    struct span parts[2], from = {0}, below = {0};
+    struct cert_place at = {0};
     bool there;
     enum err e = cursor_get(job, parts, 2, &there, f);
     if (!e && job->m->q.n)
@@ -123,8 +122,8 @@ enum err query_do_certs(struct query_job *job, struct fault *f)
     e = certs_page(job, &p, &r, &at, f);
     if (e)
         return e;
-    struct span end[2] = { span_str(arena_printf(&job->arena, "%lld", (long long)at.issued_at)), at.serial };
-    struct span next = at.full ? cursor_put(job, end, 2) : (struct span){ 0 };
+    struct span end[2] = {span_str(arena_printf(&job->arena, "%lld", (long long)at.issued_at)), at.serial};
+    struct span next = at.full ? cursor_put(job, end, 2) : (struct span){0};
     page_end(job, &p, at.full ? &next : NULL);
     return CE_OK;
 }
@@ -184,7 +183,7 @@ static enum err list_by_name(struct query_job *job, const struct by_name *l, str
     e = db_rows_end(&r, f);
     if (e)
         return e;
-    struct span next = full ? cursor_put(job, &last, 1) : (struct span){ 0 };
+    struct span next = full ? cursor_put(job, &last, 1) : (struct span){0};
     page_end(job, &p, full ? &next : NULL);
     return CE_OK;
 }
@@ -248,18 +247,18 @@ static bool put_model(struct query_job *job, const struct db_rows *r, struct jso
 
 enum err query_do_operators(struct query_job *job, struct fault *f)
 {
-    static const struct by_name list = { query_operators, put_operator };
+    static const struct by_name list = {query_operators, put_operator};
     return list_by_name(job, &list, f);
 }
 
 enum err query_do_lines(struct query_job *job, struct fault *f)
 {
-    static const struct by_name list = { query_lines, put_line };
+    static const struct by_name list = {query_lines, put_line};
     return list_by_name(job, &list, f);
 }
 
 enum err query_do_models(struct query_job *job, struct fault *f)
 {
-    static const struct by_name list = { query_models, put_model };
+    static const struct by_name list = {query_models, put_model};
     return list_by_name(job, &list, f);
 }

@@ -92,8 +92,14 @@ static enum err scan(struct query_job *job, struct query_page *p, struct place *
 static void choose(const struct query_job *job, struct place *at)
 {
     const struct msg_query *m = job->m;
-    const struct { struct span value; enum device_order order; } ways[] = {
-        { m->batch, DEVICE_BY_BATCH }, { m->model, DEVICE_BY_MODEL }, { m->state, DEVICE_BY_STATE }, { m->line, DEVICE_BY_LINE },
+    const struct {
+        struct span value;
+        enum device_order order;
+    } ways[] = {
+        {m->batch, DEVICE_BY_BATCH},
+        {m->model, DEVICE_BY_MODEL},
+        {m->state, DEVICE_BY_STATE},
+        {m->line, DEVICE_BY_LINE},
     };
     at->order = DEVICE_BY_UID;
     for (size_t i = 0; !m->q.n && i < ARRAY_LEN(ways); i++)
@@ -111,7 +117,7 @@ static void choose(const struct query_job *job, struct place *at)
 enum err query_do_devices(struct query_job *job, struct fault *f)
 {
     struct query_page p;
-    struct place at = { 0 };
+    struct place at = {0};
     struct span parts[CURSOR_PARTS];
     bool there, full;
     int64_t scanned = 0;
@@ -121,23 +127,23 @@ enum err query_do_devices(struct query_job *job, struct fault *f)
     choose(job, &at);
     bool by_serial = there && span_eq_str(parts[0], "s");
     at.from = there && !by_serial ? text_after(&job->arena, parts[2]) : job->m->q;
-    at.below = job->m->q.n ? text_below(&job->arena, job->m->q) : (struct span){ 0 };
+    at.below = job->m->q.n ? text_below(&job->arena, job->m->q) : (struct span){0};
     page_begin(job, &p);
     full = false;
     if (!by_serial)
         e = scan(job, &p, &at, &scanned, &full, f);
     if (!e && !full && job->m->q.n) { /* the UIDs are through: now the serial numbers that begin so */
         at.order = DEVICE_BY_SERIAL;
-        at.serial = by_serial ? parts[1] : (struct span){ 0 };
-        at.uid = by_serial ? parts[2] : (struct span){ 0 };
+        at.serial = by_serial ? parts[1] : (struct span){0};
+        at.uid = by_serial ? parts[2] : (struct span){0};
         at.from = by_serial ? parts[1] : job->m->q;
         e = scan(job, &p, &at, &scanned, &full, f);
     }
     if (e)
         return e;
-    struct span end[CURSOR_PARTS] = { span_str(at.order == DEVICE_BY_SERIAL ? "s" : "u"),
-                                      at.order == DEVICE_BY_SERIAL ? at.serial : (struct span){ 0 }, at.uid };
-    struct span next = full ? cursor_put(job, end, CURSOR_PARTS) : (struct span){ 0 };
+    struct span end[CURSOR_PARTS] = {span_str(at.order == DEVICE_BY_SERIAL ? "s" : "u"),
+                                     at.order == DEVICE_BY_SERIAL ? at.serial : (struct span){0}, at.uid};
+    struct span next = full ? cursor_put(job, end, CURSOR_PARTS) : (struct span){0};
     page_end(job, &p, full ? &next : NULL);
     return CE_OK;
 }
@@ -152,8 +158,9 @@ enum err query_do_device(struct query_job *job, struct fault *f)
     if (db_next(&r)) {
         query_device_item(&r, &d);
         job->rev = d.rev;
-        e = in_scope(job, d.line) ? put_device(job, &j, &d, f)
-                                  : fault_set(f, CE_LINE_FORBIDDEN, "the device is of line '" SPAN_FMT "', which is not one of yours", SPAN_ARG(d.line));
+        e = in_scope(job, d.line)
+                ? put_device(job, &j, &d, f)
+                : fault_set(f, CE_LINE_FORBIDDEN, "the device is of line '" SPAN_FMT "', which is not one of yours", SPAN_ARG(d.line));
     }
     enum err end = db_rows_end(&r, f);
     return end ? end : e;

@@ -24,7 +24,7 @@ static enum err streams_load(struct query_job *job, struct streams *v, struct fa
     v->n = 0;
     query_streams(job->q->db, &r);
     while (v->n < SLOTS && db_next(&r))
-        v->s[v->n++] = (struct stream){ db_i64(&r, 0), db_i64(&r, 1), 0 };
+        v->s[v->n++] = (struct stream){db_i64(&r, 0), db_i64(&r, 1), 0};
     return db_rows_end(&r, f);
 }
 
@@ -189,7 +189,7 @@ enum err query_do_timeline(struct query_job *job, struct fault *f)
 {
     struct query_page p;
     struct streams v;
-    struct span parts[2], next = { 0 };
+    struct span parts[2], next = {0};
     bool there;
     int64_t slot = 0, nseq = 0;
     enum err e = cursor_get(job, parts, 2, &there, f);
@@ -212,8 +212,8 @@ enum err query_do_timeline(struct query_job *job, struct fault *f)
         return e;
     bool full = p.n == job->limit;
     if (full) {
-        struct span last[2] = { span_str(arena_printf(&job->arena, "%lld", (long long)slot)),
-                                span_str(arena_printf(&job->arena, "%lld", (long long)nseq)) };
+        struct span last[2] = {span_str(arena_printf(&job->arena, "%lld", (long long)slot)),
+                               span_str(arena_printf(&job->arena, "%lld", (long long)nseq))};
         next = cursor_put(job, last, 2);
     }
     page_end(job, &p, full ? &next : NULL);

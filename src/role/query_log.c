@@ -102,7 +102,7 @@ enum err query_do_proof(struct query_job *job, struct fault *f)
     uint8_t entry[TILE_ENTRY];
     int64_t index;
     struct json_out j = JSON_OUT(&job->body);
-    struct merkle_source s = { job->q->tiles, tiles_node };
+    struct merkle_source s = {job->q->tiles, tiles_node};
     if (!span_to_i64(job->m->key, &index) || index < 0)
         return fault_set(f, CE_BAD_FIELD, "query parameter 'index' must be the index of a leaf");
     enum err e = head_read(job, &note, &c, f);

@@ -4,7 +4,7 @@
 
 void page_begin(struct query_job *job, struct query_page *p)
 {
-    *p = (struct query_page){ .j = JSON_OUT(&job->body) };
+    *p = (struct query_page){.j = JSON_OUT(&job->body)};
     json_obj(&p->j, NULL);
     json_arr(&p->j, "items");
 }
@@ -115,7 +115,7 @@ void put_time_s(struct json_out *j, const char *key, int64_t at_s)
 
 const char *cert_status_text(const struct cert_item *c, int64_t now_s)
 {
-    static const char *const names[] = { "good", "revoked", "held", "superseded" };
+    static const char *const names[] = {"good", "revoked", "held", "superseded"};
     if (c->status != 1 && c->not_after < now_s)
         return "expired";
     return c->status >= 0 && c->status < (int64_t)ARRAY_LEN(names) ? names[c->status] : "unknown";

@@ -14,26 +14,30 @@
 #define QUERY_CAS 16
 
 struct query {
-    struct db *db;                    /* owned, read-only */
+    struct db *db; /* owned, read-only */
     char log_dir[PATH_MAX_LEN];
-    struct tiles *tiles;              /* owned */
+    struct tiles *tiles; /* owned */
     int64_t budget_us;
-    int64_t deadline_us, asked_us;    /* of the statement that runs */
+    int64_t deadline_us, asked_us; /* of the statement that runs */
     bool cancelled;
     bool (*gone)(void *ctx, uint64_t rid);
     void *gone_ctx;
     uint64_t rid;
     size_t ncas;
-    struct query_ca { char name[64]; uint8_t kid[20]; size_t kid_n; } ca[QUERY_CAS];
+    struct query_ca {
+        char name[64];
+        uint8_t kid[20];
+        size_t kid_n;
+    } ca[QUERY_CAS];
 };
 
 /* One request. */
 struct query_job {
     struct query *q;
     const struct msg_query *m;
-    int64_t limit;                    /* 1..500 */
+    int64_t limit; /* 1..500 */
     struct arena arena;
-    struct buf body;                  /* the answer's JSON, or the bytes of body_kind */
+    struct buf body; /* the answer's JSON, or the bytes of body_kind */
     enum body_kind body_kind;
     int64_t rev;
 };
@@ -57,7 +61,10 @@ struct span cursor_put(struct query_job *job, const struct span *parts, size_t n
 MUST_USE enum err cursor_get(struct query_job *job, struct span *parts, size_t n, bool *there, struct fault *f);
 
 /* Filters in C: empty filter lets all pass. */
-static inline bool pass(struct span filter, struct span value) { return !filter.n || span_eq(filter, value); }
+static inline bool pass(struct span filter, struct span value)
+{
+    return !filter.n || span_eq(filter, value);
+}
 bool in_scope(const struct query_job *job, struct span line); /* scope: comma-separated lines, empty: all */
 /* The smallest text after s, and the end of the texts that begin with s. In the arena. */
 struct span text_after(struct arena *a, struct span s);

@@ -32,15 +32,24 @@ void query_certs_of(struct db *db, int64_t kind, struct span holder, int64_t fro
 void query_cert(struct db *db, struct span serial, struct db_rows *out);
 void query_cert_item(const struct db_rows *r, struct cert_item *out);
 
-struct operator_item { struct span name, role, lines, state; int64_t rev, added_at, changed_at; };
+struct operator_item {
+    struct span name, role, lines, state;
+    int64_t rev, added_at, changed_at;
+};
 void query_operators(struct db *db, struct span from, int64_t limit, struct db_rows *out);
 void query_operator_item(const struct db_rows *r, struct operator_item *out);
 
-struct line_item { struct span name, title, clone_policy; int64_t validity_s, suspended, added_at; };
+struct line_item {
+    struct span name, title, clone_policy;
+    int64_t validity_s, suspended, added_at;
+};
 void query_lines(struct db *db, struct span from, int64_t limit, struct db_rows *out);
 void query_line_item(const struct db_rows *r, struct line_item *out);
 
-struct model_item { struct span name, line, title, hw_rev; int64_t added_at; };
+struct model_item {
+    struct span name, line, title, hw_rev;
+    int64_t added_at;
+};
 void query_models(struct db *db, struct span from, int64_t limit, struct db_rows *out);
 void query_model_item(const struct db_rows *r, struct model_item *out);
 

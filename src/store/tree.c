@@ -61,9 +61,9 @@ enum err tree_signed(struct db *db, const struct tree_row *old, int64_t size, co
 enum err tree_run_add(struct db *db, const struct tree_run *r, struct fault *f)
 {
     int64_t changed = 0;
-    enum err e = db_run(db,
-                        "UPDATE run SET n = n + $4 WHERE idx = (SELECT max(idx) FROM run) AND idx + n = $1 AND slot = $2 AND nseq + n = $3",
-                        DB_ARGS(DB_I(r->idx), DB_I(r->slot), DB_I(r->nseq), DB_I(r->n)), &changed, f);
+    enum err e =
+        db_run(db, "UPDATE run SET n = n + $4 WHERE idx = (SELECT max(idx) FROM run) AND idx + n = $1 AND slot = $2 AND nseq + n = $3",
+               DB_ARGS(DB_I(r->idx), DB_I(r->slot), DB_I(r->nseq), DB_I(r->n)), &changed, f);
     if (e || changed)
         return e;
     return db_run(db, "INSERT INTO run (idx, slot, nseq, n) VALUES ($1, $2, $3, $4)",
@@ -86,7 +86,7 @@ void tree_runs(struct db *db, int64_t from_idx, struct db_rows *out)
 
 void tree_run_get(const struct db_rows *r, struct tree_run *out)
 {
-    *out = (struct tree_run){ db_i64(r, 0), db_i64(r, 1), db_i64(r, 2), db_i64(r, 3) };
+    *out = (struct tree_run){db_i64(r, 0), db_i64(r, 1), db_i64(r, 2), db_i64(r, 3)};
 }
 
 void tree_events(struct db *db, int64_t slot, int64_t after, int64_t limit, struct db_rows *out)
@@ -97,5 +97,5 @@ void tree_events(struct db *db, int64_t slot, int64_t after, int64_t limit, stru
 
 void tree_event_get(const struct db_rows *r, struct tree_event *out)
 {
-    *out = (struct tree_event){ db_i64(r, 0), db_span(r, 1), db_span(r, 2), db_span(r, 3) };
+    *out = (struct tree_event){db_i64(r, 0), db_span(r, 1), db_span(r, 2), db_span(r, 3)};
 }

@@ -32,8 +32,8 @@ MUST_USE enum err tree_signed(struct db *db, const struct tree_row *old, int64_t
 /* Appends a run, or lengthens the last one when r follows it. */
 MUST_USE enum err tree_run_add(struct db *db, const struct tree_run *r, struct fault *f);
 /* Rows to walk with db_next: */
-void tree_streams(struct db *db, struct db_rows *out);                 /* slot, nseq (committed), integrated nseq; by slot */
-void tree_runs(struct db *db, int64_t from_idx, struct db_rows *out);  /* from the run that holds from_idx; tree_run_get */
+void tree_streams(struct db *db, struct db_rows *out);                /* slot, nseq (committed), integrated nseq; by slot */
+void tree_runs(struct db *db, int64_t from_idx, struct db_rows *out); /* from the run that holds from_idx; tree_run_get */
 void tree_run_get(const struct db_rows *r, struct tree_run *out);
 void tree_events(struct db *db, int64_t slot, int64_t after, int64_t limit, struct db_rows *out); /* nseq > after; tree_event_get */
 void tree_event_get(const struct db_rows *r, struct tree_event *out);

@@ -19,6 +19,7 @@ MUST_USE enum err checkpoint_parse(struct span text, struct checkpoint *c, struc
 /* A whole signed note: verified with k (NULL: only split, not verified), its origin must be k's name. */
 MUST_USE enum err checkpoint_open(const struct note_key *k, struct span note, struct checkpoint *c, struct fault *f);
 /* What the signer does for SIGN_HEAD: origin is k's name. Appends the signed note. */
-MUST_USE enum err checkpoint_sign(const struct note_key *k, struct key *key, uint64_t size, const struct merkle_hash *root, struct buf *out);
+MUST_USE enum err checkpoint_sign(const struct note_key *k, struct key *key, uint64_t size, const struct merkle_hash *root,
+                                  struct buf *out);
 
 #endif

@@ -18,14 +18,14 @@ enum export_kind { EXPORT_HEADER, EXPORT_LEAF, EXPORT_CHECKPOINT };
 
 struct export_line {
     enum export_kind kind;
-    struct span origin;           /* header */
+    struct span origin; /* header */
     int64_t size;
-    int64_t index, slot, nseq;    /* leaf */
+    int64_t index, slot, nseq; /* leaf */
     bool erased;
-    uint8_t salt[32];             /* leaf, not erased */
+    uint8_t salt[32]; /* leaf, not erased */
     struct span payload;
-    uint8_t entry[32];            /* always: computed, or as given when erased */
-    struct span note;             /* checkpoint */
+    uint8_t entry[32]; /* always: computed, or as given when erased */
+    struct span note;  /* checkpoint */
 };
 
 /* Decodes one line (without its newline). Spans live in the arena. CE_BAD_EXPORT and f says why. */

@@ -54,7 +54,7 @@ enum err note_key_parse(struct span vkey, struct note_key *k, struct fault *f)
 
 void note_key_put(const struct note_key *k, struct buf *out)
 {
-    uint8_t typed[33] = { NOTE_ALG_ED25519 };
+    uint8_t typed[33] = {NOTE_ALG_ED25519};
     memcpy(typed + 1, k->pub, 32);
     buf_put_str(out, k->name);
     buf_put_u8(out, '+');
@@ -123,7 +123,8 @@ enum err note_verify(const struct note_key *k, struct span note, struct span *te
         if (!span_eq_str(name, k->name) || memcmp(blob.data, k->id, 4) != 0)
             continue;
         if (blob.len != 4 + ED25519_SIG || ed25519_verify(k->pub, *text, span_of(blob.data + 4, ED25519_SIG)))
-            return fault_set(f, CE_BAD_SIGNATURE, "the signature by %s does not verify: the note was changed or is not from this log", k->name);
+            return fault_set(f, CE_BAD_SIGNATURE, "the signature by %s does not verify: the note was changed or is not from this log",
+                             k->name);
         return CE_OK;
     }
     return fault_set(f, CE_BAD_SIGNATURE, "the note has no signature by %s; is this the key of another log?", k->name);

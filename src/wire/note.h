@@ -11,8 +11,8 @@
 #include "crypt/key.h"
 
 #define NOTE_NAME_MAX 200
-#define NOTE_MAX 16384       /* bytes of a whole note */
-#define NOTE_SIGS_MAX 32     /* signature lines looked at; more are CE_BAD_CHECKPOINT */
+#define NOTE_MAX 16384   /* bytes of a whole note */
+#define NOTE_SIGS_MAX 32 /* signature lines looked at; more are CE_BAD_CHECKPOINT */
 #define NOTE_ALG_ED25519 0x01
 
 struct note_key {

@@ -20,10 +20,10 @@ static void round_trip(const struct checkpoint *c)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const uint8_t pub[32] = { 7 };
+    static const uint8_t pub[32] = {7};
     struct note_key key, parsed;
     struct checkpoint c;
-    struct fault f = { 0 };
+    struct fault f = {0};
     struct span in = span_of(data, size);
     if (note_key_make(&key, SPAN_LIT("fuzz.example/log"), pub, NULL))
         return 0;

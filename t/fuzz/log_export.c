@@ -10,12 +10,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void round_trip(const struct export_line *l)
 {
     CLEANUP(buf_free) struct buf b = BUF_INIT(4u << 20);
-    struct arena a = { 0 };
+    struct arena a = {0};
     struct export_line again;
     switch (l->kind) {
-    case EXPORT_HEADER: export_header_put(&b, l->origin, l->size); break;
-    case EXPORT_LEAF: export_leaf_put(&b, l); break;
-    case EXPORT_CHECKPOINT: export_checkpoint_put(&b, l->note); break;
+    case EXPORT_HEADER:
+        export_header_put(&b, l->origin, l->size);
+        break;
+    case EXPORT_LEAF:
+        export_leaf_put(&b, l);
+        break;
+    case EXPORT_CHECKPOINT:
+        export_checkpoint_put(&b, l->note);
+        break;
     }
     INVARIANT(!buf_err(&b) && b.len > 0);
     if (b.len - 1 <= EXPORT_LINE_MAX) {
@@ -30,9 +36,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct span text = span_of(data, size), line;
     while (span_cut(&text, '\n', &line)) {
-        struct arena a = { 0 };
+        struct arena a = {0};
         struct export_line l;
-        struct fault f = { 0 };
+        struct fault f = {0};
         if (export_line_parse(line, &a, &l, &f) == CE_OK)
             round_trip(&l);
         else

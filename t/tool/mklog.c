@@ -26,7 +26,7 @@ static void hash_tree(size_t lo, size_t hi, unsigned char out[32]) /* RFC 6962 2
         return;
     }
     size_t k = 1;
-    unsigned char in[65] = { 1 };
+    unsigned char in[65] = {1};
     while (2 * k < hi - lo)
         k *= 2;
     hash_tree(lo, lo + k, in + 1);
@@ -57,7 +57,7 @@ static void put_text(FILE *f, const char *s, size_t n) /* a JSON string */
 static void put_leaf(FILE *f, const char *payload, size_t n, long nseq)
 {
     static unsigned char both[32 + LINE_BYTES];
-    unsigned char entry[33] = { 0 };
+    unsigned char entry[33] = {0};
     char seed[64];
     int len = snprintf(seed, sizeof seed, "salt %zu", leaves);
     SHA256((unsigned char *)seed, (size_t)len, both);
@@ -87,7 +87,7 @@ static FILE *create(const char *out, const char *suffix)
 /* The note over the tree; its text also goes to OUT.checkpoint, the key to OUT.pub. */
 static size_t make_note(const char *origin, const char *word, const char *out, char *note, size_t cap)
 {
-    unsigned char seed[32], root[32], typed[33] = { 1 }, id[32], blob[68];
+    unsigned char seed[32], root[32], typed[33] = {1}, id[32], blob[68];
     size_t pub_len = 32, sig_len = 64;
     SHA256((const unsigned char *)word, strlen(word), seed);
     EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed, sizeof seed);

@@ -15,15 +15,15 @@
 #define PATH_MAX_HASHES 256
 
 struct question {
-    uint64_t a, b;                     /* index and size, or old and new size */
-    unsigned char x[HASH], y[HASH];    /* leaf and root, or old and new root */
+    uint64_t a, b;                  /* index and size, or old and new size */
+    unsigned char x[HASH], y[HASH]; /* leaf and root, or old and new root */
     unsigned char path[PATH_MAX_HASHES + 1][HASH];
     size_t n;
 };
 
 static void node(const unsigned char *l, const unsigned char *r, unsigned char *out)
 {
-    unsigned char in[1 + 2 * HASH] = { 1 };
+    unsigned char in[1 + 2 * HASH] = {1};
     memcpy(in + 1, l, HASH);
     memcpy(in + 1 + HASH, r, HASH);
     SHA256(in, sizeof in, out);
@@ -101,7 +101,7 @@ static bool read_hash(const char *word, unsigned char *out)
     if (strlen(word) != 2 * HASH || strspn(word, "0123456789abcdefABCDEF") != 2 * HASH)
         return false;
     for (int i = 0; i < HASH; i++) {
-        char two[3] = { word[2 * i], word[2 * i + 1], 0 };
+        char two[3] = {word[2 * i], word[2 * i + 1], 0};
         out[i] = (unsigned char)strtoul(two, NULL, 16);
     }
     return true;

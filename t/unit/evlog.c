@@ -17,7 +17,7 @@ static struct fault f;
 static struct db *new_db(void)
 {
     struct db *db = NULL;
-    f = (struct fault){ 0 };
+    f = (struct fault){0};
     if (db_open("", DB_MEMORY | DB_CREATE, &db, &f) || schema_create(db, &f))
         printf("# %s\n", f.text);
     return db;
@@ -28,8 +28,10 @@ static void add_events(struct db *db, int64_t slot, int64_t from, int64_t n)
     char payload[64];
     uint8_t salt[32];
     enum err e = db_begin(db, &f);
-    e = e ? e : db_run(db, "INSERT INTO node (slot, nseq, epoch, beat, version, schema) VALUES ($1, 0, 1, 0, '', 1) ON CONFLICT (slot) DO NOTHING",
-                       DB_ARGS(DB_I(slot)), NULL, &f);
+    e = e ? e
+          : db_run(db,
+                   "INSERT INTO node (slot, nseq, epoch, beat, version, schema) VALUES ($1, 0, 1, 0, '', 1) ON CONFLICT (slot) DO NOTHING",
+                   DB_ARGS(DB_I(slot)), NULL, &f);
     for (int64_t i = from; !e && i < from + n; i++) {
         snprintf(payload, sizeof payload, "{\"kind\":\"test\",\"slot\":%lld,\"n\":%lld}", (long long)slot, (long long)i);
         sha256(span_str(payload), salt);
@@ -56,8 +58,8 @@ static void leaf_of(int64_t slot, int64_t i, struct merkle_hash *out)
 
 static enum err open_log(struct db *db, const char *dir, struct evlog **l)
 {
-    struct evlog_config c = { db, dir, NULL };
-    f = (struct fault){ 0 };
+    struct evlog_config c = {db, dir, NULL};
+    f = (struct fault){0};
     *l = NULL;
     return evlog_open(&c, l, &f);
 }
@@ -79,7 +81,7 @@ static enum err integrate(struct evlog *l, struct db *db, size_t max, size_t *n)
 
 static void make_note(int64_t size, const struct merkle_hash *root, struct buf *out)
 {
-    struct checkpoint c = { .origin = "test.example/log", .size = (uint64_t)size, .root = *root };
+    struct checkpoint c = {.origin = "test.example/log", .size = (uint64_t)size, .root = *root};
     checkpoint_put(&c, out);
     buf_put_str(out, "\n\xe2\x80\x94 test.example/log AAAAAAAA\n");
 }
@@ -142,7 +144,8 @@ static void test_growth(void)
         merkle_root(leaves, (uint64_t)i, &want);
         roots &= merkle_eq(&root, &want);
         if (i == 255)
-            files &= file_is(dir, "tile/0/000.p/255", 255 * 32) && file_is(dir, "tile/entries/000.p/255", 255 * 34) && file_is(dir, "tile/0/000", -1);
+            files &= file_is(dir, "tile/0/000.p/255", 255 * 32) && file_is(dir, "tile/entries/000.p/255", 255 * 34) &&
+                     file_is(dir, "tile/0/000", -1);
         files &= publish(l, db) == CE_OK && evlog_published(l) == i;
     }
     ok(roots, "the root is right at each of 600 sizes");
@@ -177,7 +180,7 @@ static void test_proofs(void)
     merkle_root(leaves, N, &old);
     ok(merkle_eq(&root, &old), "root of %d leaves is that of the leaves, stream 1 first", N);
     struct tiles *t = tiles_new(dir, N);
-    struct merkle_source s = { t, tiles_node };
+    struct merkle_source s = {t, tiles_node};
     bool inclusion = true, consistency = true;
     for (uint64_t i = 0; i < N; i += 397)
         inclusion &= !merkle_inclusion(&s, i, N, &p) && !tiles_node(t, 0, i, &leaf) && merkle_eq(&leaf, &leaves[i]) &&
@@ -190,7 +193,8 @@ static void test_proofs(void)
     ok(consistency, "consistency proofs out of the tiles verify");
     free(t);
     int64_t runs = 0;
-    ok(!db_get_i64(db, "SELECT count(*) FROM run", DB_NOARGS, 0, &runs, &f) && runs == 2, "a run a stream, lengthened in place (%lld)", (long long)runs);
+    ok(!db_get_i64(db, "SELECT count(*) FROM run", DB_NOARGS, 0, &runs, &f) && runs == 2, "a run a stream, lengthened in place (%lld)",
+       (long long)runs);
     evlog_close(l);
 }
 
@@ -248,12 +252,14 @@ static void test_repair(void)
     evlog_close(l);
     /* a power loss: every partial tile is gone, in both levels */
     path_join(path, "rm -r %s/tile/0/002.p %s/tile/entries/002.p %s/tile/1/000.p", dir, dir, dir);
-    ok(system(path) == 0 && open_log(db, dir, &l) == CE_OK && evlog_repaired(l) == 3, "all partial tiles come back out of the full ones and the newest rows");
+    ok(system(path) == 0 && open_log(db, dir, &l) == CE_OK && evlog_repaired(l) == 3,
+       "all partial tiles come back out of the full ones and the newest rows");
     evlog_close(l);
     path_join(path, "%s/tile/0/002.p/188", dir);
     ok(open_log(db, dir, &l) == CE_OK && evlog_repaired(l) == 0 && file_is(dir, "tile/1/000.p/2", 64), "for good");
     evlog_close(l);
-    ok(!db_run1(db, "UPDATE event SET payload = payload || ' ' WHERE nseq = 600", DB_NOARGS, &f) && !unlink(path), "a row is changed, its tile lost");
+    ok(!db_run1(db, "UPDATE event SET payload = payload || ' ' WHERE nseq = 600", DB_NOARGS, &f) && !unlink(path),
+       "a row is changed, its tile lost");
     ok(open_log(db, dir, &l) == CE_LOG_INCONSISTENT, "the log refuses to start: %s", f.text);
 }
 
@@ -262,24 +268,27 @@ static void test_rollback(void)
     char dir[PATH_MAX_LEN], path[PATH_MAX_LEN];
     struct evlog *l;
     CLEANUP(buf_free) struct buf note = BUF_INIT(0);
-    struct merkle_hash h = { { 7 } };
+    struct merkle_hash h = {{7}};
     path_join(dir, "%s/rollback", site);
     path_join(path, "%s/checkpoint", dir);
     CLEANUP(db_close_p) struct db *db = new_db();
     fill(db, dir, &l, 50);
     evlog_close(l);
     make_note(51, &h, &note);
-    ok(!file_write_atomic(path, buf_span(&note), 0644) && open_log(db, dir, &l) == CE_ROLLBACK, "a larger published checkpoint stops the start: %s", f.text);
+    ok(!file_write_atomic(path, buf_span(&note), 0644) && open_log(db, dir, &l) == CE_ROLLBACK,
+       "a larger published checkpoint stops the start: %s", f.text);
     buf_reset(&note);
     make_note(50, &h, &note);
-    ok(!file_write_atomic(path, buf_span(&note), 0644) && open_log(db, dir, &l) == CE_ROLLBACK, "another root at the same size too: %s", f.text);
+    ok(!file_write_atomic(path, buf_span(&note), 0644) && open_log(db, dir, &l) == CE_ROLLBACK, "another root at the same size too: %s",
+       f.text);
     buf_reset(&note);
     make_note(20, &h, &note);
     ok(!file_write_atomic(path, buf_span(&note), 0644) && open_log(db, dir, &l) == CE_ROLLBACK, "another root at a smaller size too");
     ok(!file_write_atomic(path, SPAN_LIT("garbage"), 0644) && open_log(db, dir, &l) == CE_BAD_CHECKPOINT, "garbage is refused: %s", f.text);
     ok(!unlink(path) && open_log(db, dir, &l) == CE_OK && evlog_published(l) == 0, "without the file the log opens");
     int64_t size;
-    ok(evlog_head_due(l, &size, &h) && size == 50 && publish(l, db) == CE_OK && evlog_published(l) == 50, "and publishes the same head again");
+    ok(evlog_head_due(l, &size, &h) && size == 50 && publish(l, db) == CE_OK && evlog_published(l) == 50,
+       "and publishes the same head again");
     evlog_close(l);
     ok(!db_run1(db, "UPDATE tree SET signed_root = root, signed_size = 49", DB_NOARGS, &f) && open_log(db, dir, &l) == CE_LOG_INCONSISTENT,
        "a head that was signed and does not fit stops the start: %s", f.text);
@@ -301,7 +310,7 @@ static void test_takeover(void)
     ok(integrate(l, db, 100, &n) == CE_EPOCH && evlog_size(l) == 10, "the first cannot integrate any more: %s", f.text);
     ok(integrate(second, db, 100, &n) == CE_OK && evlog_size(second) == 15, "the second can");
     ok(evlog_head_due(second, &size, &root) && size == 15, "a head is due");
-    make_note(15, &(struct merkle_hash){ { 1 } }, &note);
+    make_note(15, &(struct merkle_hash){{1}}, &note);
     ok(!db_begin(db, &f) && evlog_head_write(second, buf_span(&note), 1, &f) == CE_LOG_INCONSISTENT, "a note over another root is refused");
     db_rollback(db);
     evlog_close(l);
@@ -350,7 +359,8 @@ static void test_erased(void)
     sha256(span_str(payload), both);
     memcpy(both + 32, payload, (size_t)n);
     sha256(span_of(both, 32 + (size_t)n), entry);
-    ok(!db_run1(db, "UPDATE event SET leaf = $1, payload = '', salt = $2 WHERE nseq = 7", DB_ARGS(DB_B(span_of(entry, 32)), DB_B(span_of("", 0))), &f),
+    ok(!db_run1(db, "UPDATE event SET leaf = $1, payload = '', salt = $2 WHERE nseq = 7",
+                DB_ARGS(DB_B(span_of(entry, 32)), DB_B(span_of("", 0))), &f),
        "an event is erased, its entry kept");
     ok(!unlink(path) && open_log(db, dir, &l) == CE_OK && evlog_repaired(l) == 1, "the log still comes out of the rows");
     evlog_close(l);

@@ -19,7 +19,7 @@ static uint64_t rnd(void)
  * consistent with one another, so a virtual tree may be as large as 2^60. */
 static enum err virtual_node(void *ctx, unsigned level, uint64_t index, struct merkle_hash *out)
 {
-    uint64_t in[2] = { level, index };
+    uint64_t in[2] = {level, index};
     struct merkle_hash l, r;
     unsigned floor = *(unsigned *)ctx;
     if (level <= floor) {
@@ -50,8 +50,8 @@ static const char *hex(const struct merkle_hash *h)
     return p;
 }
 
-static FILE *ask;              /* questions for the other program */
-static struct buf verdicts;    /* our own answers, a byte each */
+static FILE *ask;           /* questions for the other program */
+static struct buf verdicts; /* our own answers, a byte each */
 static unsigned asked, accepted;
 
 static void question(bool inclusion, uint64_t a, uint64_t b, const struct merkle_hash *x, const struct merkle_hash *y,
@@ -101,7 +101,7 @@ static bool questions(bool inclusion, uint64_t a, uint64_t b, struct merkle_hash
 static bool all_sizes(void)
 {
     struct merkle_hash leaves[70], root, old;
-    struct merkle_source src = { leaves, leaf_node };
+    struct merkle_source src = {leaves, leaf_node};
     struct merkle_proof p;
     bool good = true;
     for (uint64_t i = 0; i < 70; i++)
@@ -122,7 +122,7 @@ static bool large_sizes(void)
     bool good = true;
     for (int round = 0; round < 60; round++) {
         unsigned floor = 0;
-        struct merkle_source src = { &floor, virtual_node };
+        struct merkle_source src = {&floor, virtual_node};
         uint64_t size = 71 + rnd() % 3000, index = rnd() % size, oldsize = 1 + rnd() % size;
         struct merkle_hash leaf, root, old;
         struct merkle_proof p;
@@ -136,8 +136,8 @@ static bool large_sizes(void)
 static bool range_agrees(void)
 {
     struct merkle_hash leaves[300], a, b;
-    struct merkle_range r = { 0 }, loaded;
-    struct merkle_source src = { leaves, leaf_node };
+    struct merkle_range r = {0}, loaded;
+    struct merkle_source src = {leaves, leaf_node};
     for (uint64_t i = 0; i < 300; i++) {
         merkle_leaf(span_of(&i, sizeof i), &leaves[i]);
         merkle_range_add(&r, &leaves[i]);
@@ -154,10 +154,15 @@ static void known_answers(void)
 {
     struct merkle_hash h, leaves[8];
     /* the test tree of Certificate Transparency (RFC 6962 reference implementation) */
-    static const char *const inputs[8] = { "", "\x00", "\x10", "\x20\x21", "\x30\x31", "\x40\x41\x42\x43",
-                                           "\x50\x51\x52\x53\x54\x55\x56\x57",
-                                           "\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f" };
-    static const size_t lens[8] = { 0, 1, 1, 2, 2, 4, 8, 16 };
+    static const char *const inputs[8] = {"",
+                                          "\x00",
+                                          "\x10",
+                                          "\x20\x21",
+                                          "\x30\x31",
+                                          "\x40\x41\x42\x43",
+                                          "\x50\x51\x52\x53\x54\x55\x56\x57",
+                                          "\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f"};
+    static const size_t lens[8] = {0, 1, 1, 2, 2, 4, 8, 16};
     merkle_empty(&h);
     ok(strcmp(hex(&h), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855") == 0, "the empty tree's root");
     for (int i = 0; i < 8; i++)
