@@ -130,3 +130,18 @@ void config_dump(const struct config_key *keys, size_t nkeys, const void *cfg, b
         }
     }
 }
+
+void config_mdoc(const struct config_key *keys, size_t nkeys, struct buf *out)
+{
+    static const char *const types[] = { "Text", "Number", "Time span", "Yes or no" };
+    for (size_t i = 0; i < nkeys; i++) {
+        const struct config_key *k = &keys[i];
+        size_t word = strcspn(k->doc, " "); /* a first word that is a name keeps its letter */
+        bool name = memchr(k->doc, '\'', word) || strncmp(k->doc, "nginx", 5) == 0;
+        char first = (char)(!name && k->doc[0] >= 'a' && k->doc[0] <= 'z' ? k->doc[0] - 32 : k->doc[0]);
+        buf_printf(out, ".It Va %s\n%c%s.\n.br\n%s", k->name, first, k->doc + 1, types[k->type]);
+        if (k->type == CFG_INT || k->type == CFG_SPAN_S)
+            buf_printf(out, " from %lld to %lld%s%s", (long long)k->min, (long long)k->max, *k->unit ? " " : "", k->unit);
+        buf_printf(out, "; default\n.Ql %s .\n", *k->def ? k->def : "(empty)");
+    }
+}

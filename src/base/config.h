@@ -45,5 +45,7 @@ MUST_USE enum err config_set(const struct config_key *keys, size_t nkeys, struct
                              struct fault *f);
 /* The effective configuration as a file that config_parse reads back; with_doc adds each key's comment. */
 void config_dump(const struct config_key *keys, size_t nkeys, const void *cfg, bool with_doc, struct buf *out);
+/* The keys as items of an mdoc(7) list, for a manual page of section 5. */
+void config_mdoc(const struct config_key *keys, size_t nkeys, struct buf *out);
 
 #endif

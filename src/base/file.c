@@ -41,7 +41,7 @@ enum err file_read(const char *path, struct buf *out)
     return buf_err(out);
 }
 
-static enum err write_all(int fd, struct span bytes)
+enum err file_write_all(int fd, struct span bytes)
 {
     while (bytes.n) {
         ssize_t n = write(fd, bytes.p, bytes.n);
@@ -57,7 +57,7 @@ static enum err write_all(int fd, struct span bytes)
 
 enum err file_append_sync(int fd, struct span bytes)
 {
-    enum err e = write_all(fd, bytes);
+    enum err e = file_write_all(fd, bytes);
     if (!e && fdatasync(fd))
         e = err_from_errno(errno);
     return e;
@@ -83,7 +83,7 @@ static enum err write_temp(const char *tmp, struct span bytes, mode_t mode)
     CLEANUP(fd_close_p) int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0)
         return err_from_errno(errno);
-    enum err e = write_all(fd, bytes);
+    enum err e = file_write_all(fd, bytes);
     if (!e && (fchmod(fd, mode) || fsync(fd)))
         e = err_from_errno(errno);
     return e;

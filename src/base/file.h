@@ -13,7 +13,8 @@ MUST_USE enum err file_read(const char *path, struct buf *out);
 MUST_USE enum err file_write_atomic(const char *path, struct span bytes, mode_t mode);
 /* Like file_write_atomic, but CE_EXISTS when path is there already (link(2), never replaces). */
 MUST_USE enum err file_write_new(const char *path, struct span bytes, mode_t mode);
-MUST_USE enum err file_append_sync(int fd, struct span bytes);   /* whole write(2), then fdatasync */
+MUST_USE enum err file_write_all(int fd, struct span bytes);     /* write(2) until all is written; errno is kept */
+MUST_USE enum err file_append_sync(int fd, struct span bytes);   /* file_write_all, then fdatasync */
 MUST_USE enum err file_mkdirs(const char *path, mode_t mode);    /* mkdir -p */
 bool file_exists(const char *path);
 MUST_USE enum err random_bytes(void *out, size_t n);             /* getrandom(2); CE_IO */

@@ -121,22 +121,9 @@ static enum err folders_make(struct tile_writer *w, const char *path, bool flush
     return CE_OK;
 }
 
-static enum err write_all(int fd, struct span bytes)
-{
-    while (bytes.n) {
-        ssize_t k = write(fd, bytes.p, bytes.n);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k < 0)
-            return err_from_errno(errno);
-        bytes = span_of(bytes.p + k, bytes.n - (size_t)k);
-    }
-    return CE_OK;
-}
-
 static enum err put_partial(struct tile_file *t, const char *tmp, struct span bytes)
 {
-    enum err e = write_all(t->fd, bytes);
+    enum err e = file_write_all(t->fd, bytes);
     if (close(t->fd) && !e)
         e = err_from_errno(errno);
     if (!e && rename(tmp, t->path))
@@ -166,7 +153,7 @@ enum err tile_writer_put(struct tile_writer *w, unsigned level, uint64_t n, unsi
     if (!full)
         return put_partial(t, tmp, bytes);
     w->nfiles++;
-    return write_all(t->fd, bytes);
+    return file_write_all(t->fd, bytes);
 }
 
 enum err tile_writer_commit(struct tile_writer *w)

@@ -19,20 +19,6 @@ static enum err io_fault(struct fault *f, const struct hold *h, const char *name
     return fault_set(f, err_from_errno(errno), "%s/%s: %s", h->dir, name, strerror(errno));
 }
 
-static enum err put_all(int fd, struct span bytes)
-{
-    while (bytes.n) {
-        ssize_t n = write(fd, bytes.p, bytes.n);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return err_from_errno(errno);
-        bytes.p += n;
-        bytes.n -= (size_t)n;
-    }
-    return CE_OK;
-}
-
 static void seen_at(struct hold *h, int64_t at_ms)
 {
     if (at_ms > h->at_ms) {
@@ -55,7 +41,7 @@ static enum err tail_new(struct hold *h, const uint8_t sha[SHA256_LEN], struct f
     path_join(path, "%s/" SNAP_TAIL, h->dir);
     fd_close_p(&h->tail_fd);
     h->tail_fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
-    if (h->tail_fd < 0 || put_all(h->tail_fd, span_of(sha, SHA256_LEN)) || rename(tmp, path))
+    if (h->tail_fd < 0 || file_write_all(h->tail_fd, span_of(sha, SHA256_LEN)) || rename(tmp, path))
         return io_fault(f, h, SNAP_TAIL);
     h->tail_len = SHA256_LEN;
     return CE_OK;
@@ -129,7 +115,7 @@ enum err hold_snapshot(struct hold *h, const struct snapshot_header *head, struc
     h->new_fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (h->new_fd < 0)
         return io_fault(f, h, NEW_FILE);
-    e = put_all(h->new_fd, head->bytes);
+    e = file_write_all(h->new_fd, head->bytes);
     if (e) {
         (void)io_fault(f, h, NEW_FILE);
         hold_abandon(h);
@@ -165,7 +151,7 @@ enum err hold_body(struct hold *h, struct span bytes, bool last, struct fault *f
 {
     if (h->new_fd < 0)
         return fault_set(f, CE_BAD_FRAME, "a snapshot's body without its header");
-    enum err e = put_all(h->new_fd, bytes);
+    enum err e = file_write_all(h->new_fd, bytes);
     struct stat st;
     if (e || (last && fstat(h->new_fd, &st)))
         e = io_fault(f, h, NEW_FILE);
@@ -191,7 +177,7 @@ enum err hold_frame(struct hold *h, const struct snapshot_frame *fr, struct faul
     e = snapshot_vector_check(fr->prev, fr->vector);
     if (e)
         return fault_set(f, e, "a frame from " SPAN_FMT " back to " SPAN_FMT, SPAN_ARG(fr->prev), SPAN_ARG(fr->vector));
-    e = put_all(h->tail_fd, fr->bytes);
+    e = file_write_all(h->tail_fd, fr->bytes);
     if (e) {
         (void)io_fault(f, h, SNAP_TAIL);
         if (ftruncate(h->tail_fd, (off_t)h->tail_len)) /* a half-written frame: the next start cuts it as well */

@@ -57,26 +57,15 @@ static const char page5_tail[] =
     "The configuration made for nginx,\n.Pa SITE/run/nginx/nginx.conf ,\nis a complete example.\n"
     ".Sh SEE ALSO\n.Xr cradle 1 ,\n.Xr cradled 8\n";
 
-static void print_key(const struct config_key *k)
-{
-    static const char *const types[] = { "text", "number", "time span", "yes or no" };
-    printf(".It Va %s\n", k->name);
-    char first = (char)(k->doc[0] >= 'a' && k->doc[0] <= 'z' && strncmp(k->doc, "nginx", 5) != 0 ? k->doc[0] - 32 : k->doc[0]);
-    printf("%c%s.\n", first, k->doc + 1);
-    printf(".br\n%c%s", types[k->type][0] - 32, types[k->type] + 1);
-    if (k->type == CFG_INT || k->type == CFG_SPAN_S)
-        printf(" from %lld to %lld%s%s", (long long)k->min, (long long)k->max, *k->unit ? " " : "", k->unit);
-    printf("; default\n.Ql %s .\n", *k->def ? k->def : "(empty)");
-}
-
 int manual_print(const char *section)
 {
+    CLEANUP(buf_free) struct buf keys = BUF_INIT(1 << 20);
     if (strcmp(section, "8") == 0)
         return fputs(page8, stdout) < 0;
     if (strcmp(section, "5") != 0)
         return err_exit(CE_USAGE);
     fputs(page5_head, stdout);
-    for (size_t i = 0; i < settings_nkeys; i++)
-        print_key(&settings_keys[i]);
+    config_mdoc(settings_keys, settings_nkeys, &keys);
+    fputs(buf_cstr(&keys), stdout);
     return fputs(page5_tail, stdout) < 0;
 }
