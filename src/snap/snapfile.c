@@ -324,6 +324,20 @@ void snap_close(struct snap *s)
     free(s);
 }
 
+/* Keys are hashes, so their place is known to within about the square root of their number: search there first. */
+#define FIND_WINDOW 2048
+static bool body_find(const uint8_t *keys, uint32_t n, const uint8_t *key)
+{
+    uint32_t head = (uint32_t)key[0] << 24 | (uint32_t)key[1] << 16 | (uint32_t)key[2] << 8 | key[3];
+    uint32_t at = (uint32_t)(((uint64_t)head * n) >> 32);
+    uint32_t lo = at > FIND_WINDOW ? at - FIND_WINDOW : 0, hi = n - at > FIND_WINDOW ? at + FIND_WINDOW : n;
+    if (lo && memcmp(key, keys + (size_t)lo * SNAPSHOT_KEY, SNAPSHOT_KEY) < 0)
+        lo = 0;
+    if (hi < n && memcmp(key, keys + (size_t)hi * SNAPSHOT_KEY, SNAPSHOT_KEY) >= 0)
+        hi = n;
+    return snapshot_find(keys + (size_t)lo * SNAPSHOT_KEY, hi - lo, key);
+}
+
 bool snap_has(struct snap *s, enum snapshot_set set, const uint8_t key[SNAPSHOT_KEY])
 {
     pthread_mutex_lock(&s->lock);
@@ -331,11 +345,11 @@ bool snap_has(struct snap *s, enum snapshot_set set, const uint8_t key[SNAPSHOT_
     unsigned op = overlay_get(&s->overlay, set, key);
     bool has = op == SNAPSHOT_OP_ADD;
     if (!op && set == SNAPSHOT_SET_CERT)
-        has = snapshot_find(v->certs, v->header.n_certs, key);
+        has = body_find(v->certs, v->header.n_certs, key);
     else if (!op && set == SNAPSHOT_SET_IDENT)
-        has = snapshot_find(v->idents, v->header.n_idents, key);
+        has = body_find(v->idents, v->header.n_idents, key);
     else if (!op && set == SNAPSHOT_SET_LINE)
-        has = snapshot_find(v->lines, v->header.n_lines, key);
+        has = body_find(v->lines, v->header.n_lines, key);
     pthread_mutex_unlock(&s->lock);
     return has;
 }
