@@ -253,7 +253,7 @@ void broker_conf_end(struct broker_conf *c)
     int open = 0;
     char what[100];
     if (!c->plugin_any)
-        broker_conf_add(c, BROKER_LET_IN, -1, 0, SPAN_LIT("no `plugin …/cradle_mosquitto.so`"),
+        broker_conf_add(c, BROKER_LET_IN, -1, 0, SPAN_LIT("no `plugin .../cradle_mosquitto.so`"),
                         "nobody asks cradle who is revoked", "write the file with: cradle broker config --site DIR");
     for (int i = 0; i < c->n_listeners; i++) {
         const struct broker_listener *l = &c->listeners[i];

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "edge/edge.h"
+#include "edge/manual.h"
 
 #define STATUS_EVERY_MS 1000
 #define LOOK_MS 200
@@ -214,14 +215,16 @@ int main(int argc, char **argv)
 {
     static struct edge e;
     struct fault f = { 0 };
-    const char *path = "/etc/cradle/edge.conf";
+    const char *path = "/etc/cradle-edge/edge.conf";
     int mode = 0, opt;
     log_setup("edge", LOG_LEVEL_INFO);
-    while ((opt = getopt(argc, argv, "c:tTsV")) != -1) {
+    while ((opt = getopt(argc, argv, "c:tTsVM:")) != -1) {
         if (opt == '?') {
             fprintf(stderr, "usage: cradle-edge [-c FILE] [-t check | -T print the configuration | -s status | -V version]\n");
             return err_exit(CE_USAGE);
         }
+        if (opt == 'M')
+            return manual_print(optarg);
         if (opt == 'c')
             path = optarg;
         else
