@@ -68,11 +68,13 @@ static enum err find_site(const struct command *cmd, char *site, char *conf, str
     return CE_OK;
 }
 
-static enum err check(const char *site, const struct settings *s, struct fault *f)
+static enum err check(const char *site, const char *conf, const struct settings *s, struct fault *f)
 {
     struct parent *p = mem_calloc(1, sizeof *p);
     *p = (struct parent){ .site = site, .settings = *s };
     enum err e = nginx_check_site(site, f);
+    if (!e)
+        e = identity_check_config(site, conf, f);
     if (!e)
         e = identity_find(s->user, &p->user, f);
     if (!e)
@@ -97,7 +99,7 @@ static int run(const struct command *cmd)
         printf("%s", buf_cstr(&out));
     }
     if (!e && cmd->mode == 't')
-        e = check(site, &s, &f);
+        e = check(site, conf, &s, &f);
     if (!e && cmd->mode && strchr("fmM", cmd->mode))
         e = offline_run(cmd->mode, site, &s, &f);
     if (e)

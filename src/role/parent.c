@@ -300,6 +300,8 @@ static enum err parent_open(struct parent *p, struct fault *f)
 {
     enum err e = nginx_check_site(p->site, f);
     if (!e)
+        e = identity_check_config(p->site, p->conf, f);
+    if (!e)
         e = identity_find(p->settings.user, &p->user, f);
     p->signer = p->user;
     if (!e && p->user.change && *p->settings.signer_user)

@@ -83,6 +83,8 @@ MUST_USE enum err identity_find(const char *user, struct identity *out, struct f
 void identity_enter(const struct identity *id);         /* effective ids of this process, for making files; aborts on failure */
 void identity_leave(const struct identity *id);
 MUST_USE enum err identity_drop(const struct identity *id, bool keep_ports, struct fault *f);
+/* Started by root: whoever can write the configuration decides who the roles run as, so that must be root alone. */
+MUST_USE enum err identity_check_config(const char *site, const char *conf, struct fault *f);
 MUST_USE enum err identity_check_site(const struct identity *id, const char *site, struct fault *f);
 
 /* parent_tls.c */

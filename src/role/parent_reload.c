@@ -42,7 +42,7 @@ void parent_reload(struct parent *p)
 {
     struct fault f = { 0 };
     struct settings fresh, old = p->settings;
-    if (settings_load(p->conf, &fresh, &f)) {
+    if (identity_check_config(p->site, p->conf, &f) || settings_load(p->conf, &fresh, &f)) {
         log_error(0, "the configuration is not changed: %s", f.text);
         return;
     }

@@ -75,6 +75,20 @@ enum err identity_drop(const struct identity *id, bool keep_ports, struct fault 
     return CE_OK;
 }
 
+enum err identity_check_config(const char *site, const char *conf, struct fault *f)
+{
+    const char *const paths[] = { site, conf };
+    struct stat st;
+    for (size_t i = 0; geteuid() == 0 && i < ARRAY_LEN(paths); i++) {
+        if (stat(paths[i], &st))
+            return fault_set(f, CE_IO, "%s: %s", paths[i], strerror(errno));
+        if (st.st_uid != 0 || (st.st_mode & 022))
+            return fault_set(f, CE_BAD_CONFIG, "%s can be changed by others than root, who starts cradled: chown root and chmod go-w, or start it as that user",
+                             paths[i]);
+    }
+    return CE_OK;
+}
+
 /* In a process of its own, because only a real change of identity answers the question. */
 static int try_site(const struct identity *id, const char *site)
 {

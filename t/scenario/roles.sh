@@ -67,6 +67,11 @@ printf '# x\nhots = y\n' >"$T/cradled.conf"; "$CRADLED" -t -c "$T/cradled.conf" 
 ok $? "an unknown key is an error with file and line"
 "$CRADLED" -x core:0 </dev/null >"$LOG" 2>&1 3</dev/null; [ $? = 1 ]; ok $? "a role cannot be started by hand"
 
+if [ "$(id -u)" = 0 ]; then
+    chmod o+w "$S/cradled.conf"; "$CRADLED" -t "$S" 2>&1 | grep -q 'can be changed by others'; ok $? "root refuses a configuration that others can change"
+    chmod o-w "$S/cradled.conf"
+fi
+
 # -- start
 start "$S"; within 60 ready; ok $? "cradled is ready"
 grep -q "cradled: ready: $URL, $HTTP, site $S" "$LOG"; ok $? "the ready line names both URLs and the site"
