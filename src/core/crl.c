@@ -1,7 +1,8 @@
 /* crl.c: the board of CRL shards. See core/crl.h.
  *
- * A shard's way: due -> (write batch) number claimed by compare-and-set, entries read, signer asked -> (write batch) parsed, signature
- * and number checked, file replaced, row and evidence written. A crash in between leaves a claimed number unused and the shard due.
+ * A shard's way: due -> (ticks) entries read page by page, so that a large shard holds nobody up -> (write batch) number claimed by
+ * compare-and-set, signer asked -> (write batch) parsed, signature and number checked, file replaced, row and evidence written. What
+ * changes after the reading began leaves the shard dirty. A crash in between leaves a claimed number unused and the shard due.
  */
 #include "core/crl.h"
 
@@ -16,23 +17,26 @@
 #include "store/cert.h"
 #include "store/crl.h"
 
+enum crl_slot_state { CRL_IDLE, CRL_READING, CRL_READ, CRL_ASKED };
 struct crl_slot {
     struct crl_board *board;
     struct core_ca ca;
     int64_t shard;
     bool dirty;           /* a committed change is in no CRL yet */
-    bool at_signer;
+    enum crl_slot_state state;
     int64_t due_ms;       /* monotonic */
-    /* the CRL at the signer */
+    /* the CRL in the making */
     int64_t number, this_update, next_update, dirty_seen;
-    size_t entries;
+    struct buf packed;    /* owned; its entries */
+    uint8_t last[20];     /* serial of the last entry read */
+    size_t last_n, entries;
     bool failed, still_dirty;
 };
 
 struct crl_board {
     struct core *core;
     struct crl_slot *slots; /* owned; n_shards of the first CA, then of the next */
-    size_t n, at_signer;
+    size_t n, busy;         /* slots; those not idle */
 };
 
 int64_t crl_shard(const struct core *core, struct span serial) { return crl_shard_of(serial, (unsigned)core_config(core)->n_shards); }
@@ -77,8 +81,9 @@ enum err crl_mark(struct batch *b, struct span kid, int64_t shard, struct fault 
 static void slot_settle(struct crl_slot *s, bool good)
 {
     int64_t now = clock_mono_ms(), refresh_ms = core_config(s->board->core)->crl_refresh_s * 1000;
-    s->at_signer = false;
-    s->board->at_signer--;
+    s->state = CRL_IDLE;
+    s->board->busy--;
+    buf_free(&s->packed);
     s->dirty |= !good || s->still_dirty;
     s->due_ms = now + (!good ? CRL_RETRY_MS : s->dirty ? CRL_SETTLE_MS : refresh_ms);
     core_wake(s->board->core);
@@ -157,72 +162,108 @@ static enum err crl_signed(struct batch *b, void *data, const struct msg_signed 
     return db_err_fatal(e) ? e : CE_OK;
 }
 
-/* -- asking ---------------------------------------------------------------------------------------------------------------------------- */
+/* -- reading ------------------------------------------------------------------------------------------------------------------------- */
+static void slot_fail(struct crl_slot *s, const struct fault *f)
+{
+    log_error(0, "CRL shard %lld of CA " SPAN_FMT " is not made: %s; tried again soon", (long long)s->shard, SPAN_ARG(s->ca.name), f->text);
+    slot_settle(s, false);
+}
+
+static void reading_begin(struct batch *b, struct crl_slot *s)
+{
+    struct crl_shard_row row;
+    struct fault f;
+    s->state = CRL_READING;
+    s->board->busy++;
+    s->packed = BUF_INIT(CRL_ENTRIES_MAX);
+    s->last_n = s->entries = 0;
+    s->still_dirty = s->dirty = false;
+    enum err e = batch_clock_check(b, &f);
+    e = e ? e : store_crl_get(b->db, s->ca.kid, s->shard, &row, &f);
+    if (e)
+        slot_fail(s, &f);
+    else
+        s->dirty_seen = row.dirty;
+}
+
 static bool entry_put(void *ctx, struct span kid, struct span serial, const struct cert_state *st)
 {
+    struct crl_slot *s = ctx;
     (void)kid;
-    crl_entry_put(ctx, serial, st->revoked_at, (unsigned)st->reason);
+    crl_entry_put(&s->packed, serial, st->revoked_at, (unsigned)st->reason);
+    s->last_n = serial.n < sizeof s->last ? serial.n : sizeof s->last;
+    memcpy(s->last, serial.p, s->last_n);
     return true;
 }
 
-/* Claims the next number, reads the entries, asks the signer. What ended stays listed for one full period. */
-static enum err shard_ask(struct batch *b, struct crl_slot *s, struct fault *f)
+/* What ended stays listed for one full period. */
+static void reading_page(struct batch *b, struct crl_slot *s)
 {
-    const struct core_config *cfg = core_config(b->core);
-    CLEANUP(buf_free) struct buf entries = BUF_INIT(33554432);
-    struct crl_shard_row row;
-    int64_t now_s = b->now_ms / 1000;
-    enum err e = store_crl_get(b->db, s->ca.kid, s->shard, &row, f);
-    e = e ? e : store_crl_claim(b->db, s->ca.kid, s->shard, row.number, row.number + 1, f);
-    e = e ? e : store_cert_shard_each(b->db, s->ca.kid, s->shard, now_s - cfg->crl_validity_s, entry_put, &entries, &s->entries, f);
-    if (!e && entries.err)
-        e = fault_set(f, CE_TOO_LARGE, "CRL shard %lld is too large: more shards are needed", (long long)s->shard);
-    if (e)
-        return e;
-    s->number = row.number + 1;
-    s->dirty_seen = row.dirty;
-    s->this_update = now_s;
-    s->next_update = now_s + cfg->crl_validity_s;
-    struct msg_sign_crl m = { .ca = s->ca.name, .shard = s->shard, .number = s->number, .this_update = s->this_update,
-                              .next_update = s->next_update, .entries = span_of(entries.data, entries.len) };
-    s->at_signer = true;
-    s->still_dirty = false;
-    s->dirty = false;
-    s->board->at_signer++;
-    batch_sign_msg(b, &msg_desc_sign_crl, &m, (struct sign_done){ .fn = crl_signed, .drop = ask_drop, .data = s });
-    return CE_OK;
+    struct fault f;
+    size_t n;
+    int64_t ended_after_s = b->now_ms / 1000 - core_config(b->core)->crl_validity_s;
+    enum err e = store_cert_shard_each(b->db, s->ca.kid, s->shard, ended_after_s, span_of(s->last, s->last_n), CRL_PAGE, entry_put, s, &n, &f);
+    if (!e && s->packed.err)
+        e = fault_set(&f, CE_TOO_LARGE, "it is too large: more shards are needed");
+    if (e) {
+        slot_fail(s, &f);
+        return;
+    }
+    s->entries += n;
+    if (n < CRL_PAGE)
+        s->state = CRL_READ;
+    else
+        core_wake(b->core);
 }
 
 static bool board_tick(struct batch *b, void *state, int64_t *next_ms)
 {
     struct crl_board *c = state;
-    bool due = false;
+    bool read = false, paged = false;
     *next_ms = b->mono_ms + 60000;
     for (size_t i = 0; i < c->n; i++) {
-        const struct crl_slot *s = &c->slots[i];
-        if (s->at_signer)
-            continue;
-        due |= s->due_ms <= b->mono_ms;
-        if (s->due_ms < *next_ms)
-            *next_ms = s->due_ms > b->mono_ms ? s->due_ms : b->mono_ms + CRL_SETTLE_MS;
+        struct crl_slot *s = &c->slots[i];
+        if (s->state == CRL_IDLE && s->due_ms <= b->mono_ms && c->busy < CRL_BUSY_MAX)
+            reading_begin(b, s);
+        if (s->state == CRL_READING && !paged) {
+            reading_page(b, s);
+            paged = s->state == CRL_READING; /* one full page a tick */
+        }
+        read |= s->state == CRL_READ;
+        int64_t due = s->state == CRL_READING ? b->mono_ms : s->state == CRL_IDLE ? s->due_ms : *next_ms;
+        if (due < *next_ms)
+            *next_ms = due > b->mono_ms || s->state == CRL_READING ? due : b->mono_ms + CRL_SETTLE_MS;
     }
-    return due && c->at_signer < CRL_AT_SIGNER;
+    return read;
+}
+
+/* -- asking ---------------------------------------------------------------------------------------------------------------------------- */
+/* Claims the next number and asks the signer. */
+static enum err shard_ask(struct batch *b, struct crl_slot *s, struct fault *f)
+{
+    struct crl_shard_row row;
+    enum err e = store_crl_get(b->db, s->ca.kid, s->shard, &row, f);
+    e = e ? e : store_crl_claim(b->db, s->ca.kid, s->shard, row.number, row.number + 1, f);
+    if (e)
+        return e;
+    s->number = row.number + 1;
+    s->this_update = b->now_ms / 1000;
+    s->next_update = s->this_update + core_config(b->core)->crl_validity_s;
+    struct msg_sign_crl m = { .ca = s->ca.name, .shard = s->shard, .number = s->number, .this_update = s->this_update,
+                              .next_update = s->next_update, .entries = span_of(s->packed.data, s->packed.len) };
+    s->state = CRL_ASKED;
+    batch_sign_msg(b, &msg_desc_sign_crl, &m, (struct sign_done){ .fn = crl_signed, .drop = ask_drop, .data = s });
+    return CE_OK;
 }
 
 static enum err board_work(struct batch *b, void *state, struct fault *f)
 {
     struct crl_board *c = state;
     enum err e = CE_OK;
-    for (size_t i = 0; !e && i < c->n && c->at_signer < CRL_AT_SIGNER; i++) {
+    for (size_t i = 0; !e && i < c->n; i++) {
         struct crl_slot *s = &c->slots[i];
-        if (s->at_signer || s->due_ms > b->mono_ms)
-            continue;
-        if (batch_clock_check(b, f))
-            s->due_ms = b->mono_ms + CRL_RETRY_MS;
-        else
-            e = shard_ask(b, s, f);
-        if (e)
-            s->due_ms = b->mono_ms + CRL_RETRY_MS;
+        if (s->state == CRL_READ && (e = shard_ask(b, s, f)) != CE_OK)
+            slot_fail(s, f);
     }
     return e;
 }
@@ -233,6 +274,8 @@ static const char *const crl_cas[] = { "device", "infra" };
 static void board_close(void *state)
 {
     struct crl_board *c = state;
+    for (size_t i = 0; i < c->n; i++)
+        buf_free(&c->slots[i].packed);
     free(c->slots);
     free(c);
 }

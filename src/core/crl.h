@@ -8,7 +8,9 @@
 #include "core/batch.h"
 
 #define CRL_SETTLE_MS 100  /* changes of so long go into one CRL */
-#define CRL_AT_SIGNER 4    /* shards at the signer at once */
+#define CRL_BUSY_MAX 4     /* shards in the making at once */
+#define CRL_PAGE 4096      /* entries read in one go */
+#define CRL_ENTRIES_MAX 33554432 /* bytes of a shard's packed entries, msg.def */
 #define CRL_RETRY_MS 5000  /* after a failure */
 
 extern const struct core_part crl_part;

@@ -158,14 +158,14 @@ enum err store_cert_revoked_each(struct db *db, struct span kid, struct span ser
     return states_each(&r, fn, ctx, n, f);
 }
 
-enum err store_cert_shard_each(struct db *db, struct span kid, int64_t shard, int64_t ended_after_s, store_cert_state_fn *fn, void *ctx,
-                               size_t *n, struct fault *f)
+enum err store_cert_shard_each(struct db *db, struct span kid, int64_t shard, int64_t ended_after_s, struct span serial, int64_t limit,
+                               store_cert_state_fn *fn, void *ctx, size_t *n, struct fault *f)
 {
     struct db_rows r;
     db_rows(db,
             "SELECT kid, serial, status, revoked_at, reason, shard, not_after FROM cert_state WHERE kid = $1 AND shard = $2 AND status > 0 "
-            "AND status < 3 AND not_after >= $3 ORDER BY serial",
-            DB_ARGS(DB_B(kid), DB_I(shard), DB_I(ended_after_s)), &r);
+            "AND status < 3 AND not_after >= $3 AND serial > $4 ORDER BY serial LIMIT $5",
+            DB_ARGS(DB_B(kid), DB_I(shard), DB_I(ended_after_s), DB_B(serial), DB_I(limit)), &r);
     return states_each(&r, fn, ctx, n, f);
 }
 

@@ -53,9 +53,10 @@ MUST_USE enum err store_cert_status(struct db *db, struct span kid, struct span 
 typedef bool store_cert_state_fn(void *ctx, struct span kid, struct span serial, const struct cert_state *s);
 MUST_USE enum err store_cert_revoked_each(struct db *db, struct span kid, struct span serial, int64_t limit, store_cert_state_fn *fn,
                                           void *ctx, size_t *n, struct fault *f);
-/* Revoked and held certificates of one CRL shard that ended no earlier than ended_after_s, by serial. */
-MUST_USE enum err store_cert_shard_each(struct db *db, struct span kid, int64_t shard, int64_t ended_after_s, store_cert_state_fn *fn,
-                                        void *ctx, size_t *n, struct fault *f);
+/* Revoked and held certificates of one CRL shard that ended no earlier than ended_after_s, by serial, after that serial (empty: from
+ * the first), at most limit. */
+MUST_USE enum err store_cert_shard_each(struct db *db, struct span kid, int64_t shard, int64_t ended_after_s, struct span serial,
+                                        int64_t limit, store_cert_state_fn *fn, void *ctx, size_t *n, struct fault *f);
 
 /* -- who is blocked as a whole, for the revocation stream -- */
 typedef bool store_name_fn(void *ctx, struct span name);
