@@ -156,7 +156,7 @@ static json_t *summary_json(const struct evidence *ev)
 enum err evidence_print(struct evidence *ev, struct cli *c, const char *uid, struct fault *f)
 {
     struct timeline t = {0};
-    bool all = !uid && ev->uids <= TIMELINES_MAX, found = false;
+    bool all = !uid && !ev->bad && ev->uids <= TIMELINES_MAX, found = false; /* a log that does not hold tells no stories */
     CLEANUP(json_decref_p) json_t *o = c->json ? summary_json(ev) : NULL;
     CLEANUP(json_decref_p) json_t *lines = c->json ? json_array() : NULL;
     if (!c->json && !c->quiet)
@@ -173,7 +173,7 @@ enum err evidence_print(struct evidence *ev, struct cli *c, const char *uid, str
     if (c->json) {
         json_object_set(o, "timelines", lines);
         cli_print_json(o);
-    } else if (!c->quiet && !all && !uid) {
+    } else if (!c->quiet && !all && !uid && !ev->bad) {
         printf("\n%zu devices: --device UID prints a timeline\n", ev->uids);
     }
     if (uid && !found)
