@@ -39,6 +39,7 @@ static const struct rule {
       "the first plugin that says yes decides, and MQTT 5 enhanced authentication asks no other: it could let in whom cradle has revoked",
       "remove the plugin, or make sure that it registers no authentication and keep it after cradle_mosquitto.so" },
     { "global_plugin", IF_NOT_OURS, BROKER_LET_IN, "the first plugin that says yes decides", "remove the plugin" },
+    { "plugin_load", IF_NOT_OURS, BROKER_LET_IN, "the first plugin that says yes decides", "remove the plugin" },
     { "connection", ALWAYS, BROKER_LET_IN,
       "a bridge brings in what clients of another broker publish: a device revoked here may still be connected there",
       "remove the bridge, or run cradle's plugin on the other broker too and bridge backend topics only" },
@@ -217,7 +218,7 @@ static const struct setting {
     { "listener", set_listener }, { "port", set_port },         { "require_certificate", set_require },
     { "certfile", set_tls },      { "cafile", set_ca },         { "capath", set_ca },
     { "protocol", set_protocol }, { "plugin", set_plugin },     { "per_listener_settings", set_per_listener },
-    { "global_plugin", set_plugin }, { "include_dir", set_include }, { "connection", set_bridge },
+    { "plugin_load", set_plugin }, { "global_plugin", set_plugin }, { "include_dir", set_include }, { "connection", set_bridge },
 };
 
 static void line_read(struct broker_conf *c, int file, int line, struct span text)

@@ -20,7 +20,6 @@ struct guard {
     struct watch_work work;    /* taken from the watch */
     bool reloading;            /* between RELOAD and the next TICK */
     bool ticked;               /* the broker does send ticks */
-    int64_t loaded_ms;         /* monotonic */
     int64_t told_bypass_ms;
     char alarm[200];           /* for the broker's log; plugin.c prints and empties it */
     bool sweeping;

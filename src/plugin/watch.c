@@ -187,6 +187,7 @@ enum err watch_start(const struct watch_config *cfg, struct watch **out, struct 
     path_join(w->dir, "%s", cfg->dir);
     pthread_mutex_init(&w->lock, NULL);
     atomic_store(&w->next_end, INT64_MAX);
+    atomic_store(&w->due, true); /* pulses until the broker has ticked once */
     w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     w->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (w->wake_fd < 0 || w->inotify_fd < 0 || sigaction(SIGURG, &act, NULL) ||

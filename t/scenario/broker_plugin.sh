@@ -14,6 +14,8 @@ device old lineA "$(date -u -d '-1 day' +%Y%m%d%H%M%SZ)"
 snapmake key "$T/stream.key" >"$T/stream.pub"
 broker_conf </dev/null
 
+refused_now() { mq "$1" | grep -q "connack 5"; }
+
 # -- start
 broker_start; ok $((! $?)) "without a snapshot the broker does not start"
 has "$(cat "$T/broker.log")" "broker must not start: not-found" "and says that the snapshot is missing"
@@ -168,6 +170,17 @@ has "$(mq dev2)" "connack 5" "but new logins are refused"
 logged "refused dev2 from .*: stale"; ok $? "with the reason stale"
 frame 1:30 1:30
 wait_for 5 sh -c "mqttcli $PORT $PKI/bundle.pem $PKI/dev2.pem $PKI/dev2.key dev2 | grep -q 'connack 0'"; ok $? "a heartbeat makes it serve again"
+broker_stop
+sed 's/per_listener_settings false/per_listener_settings true/' "$T/mosquitto.conf" >"$T/m.conf"
+{ sed -n '/^listener/,$p' "$T/m.conf"; } >"$T/listener"; sed '/^listener/,$d' "$T/m.conf" >"$T/global"
+{ grep per_listener "$T/global"; cat "$T/listener"; grep -v per_listener "$T/global"; } >"$T/mosquitto.conf"
+broker_start
+v=$(mosquitto -h | sed -n 's/^mosquitto version //p')
+if mq dev2 | grep -q "connack 0"; then # only a broker whose ticks come under per_listener_settings too may let anybody in
+    frame 1:30 1:31 ident:dev2; wait_for 5 refused_now dev2; ok $? "per_listener_settings: $v ticks, and cuts"
+else
+    logged "refused dev2 from .*: unsupported"; ok $? "per_listener_settings: $v sends no ticks, so nobody gets in"
+fi
 broker_stop
 grep -E "Sanitizer|runtime error" "$T/broker.log"; ok $((! $?)) "no finding of a sanitizer in the broker's log"
 finish
