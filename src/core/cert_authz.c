@@ -115,6 +115,22 @@ static enum err device_judge(struct batch *b, struct cert_plan *plan, struct spa
     return CE_OK;
 }
 
+/* What the CSR says beside the UID may not contradict the register and the profile: it would not be in the certificate. */
+static enum err judge_first_names(const struct msg_enroll *m, const struct cert_plan *plan, struct fault *f)
+{
+    if (m->subject_serial.n && !span_eq(m->subject_serial, plan->device.serial))
+        return fault_set(f, CE_NAME_MISMATCH, "serialNumber in the CSR is not the one that is registered for this UID");
+    if (!m->san_uri.n)
+        return CE_OK;
+    CLEANUP(buf_free) struct buf own = BUF_INIT(2048);
+    struct profile_values v = { .uid = m->uid, .serial = plan->dev_serial, .line = plan->line };
+    enum err e = profile_san_uri(&plan->issuer->profile, &v, &own, f);
+    if (!e && !span_eq(m->san_uri, buf_span(&own)))
+        return fault_set(f, CE_NAME_MISMATCH, "subjectAltName in the CSR is not the one that this device gets: leave it out, or ask for " SPAN_FMT,
+                         SPAN_ARG(buf_span(&own)));
+    return e;
+}
+
 static enum err judge_first(struct batch *b, const struct caller *c, const struct msg_enroll *m, struct cert_plan *plan, struct fault *f)
 {
     int64_t validity_s = 0;
@@ -125,9 +141,8 @@ static enum err judge_first(struct batch *b, const struct caller *c, const struc
     e = e ? e : device_judge(b, plan, m->label, &validity_s, f);
     if (e)
         return e;
-    if (m->subject_serial.n && !span_eq(m->subject_serial, plan->device.serial))
-        return fault_set(f, CE_NAME_MISMATCH, "serialNumber in the CSR is not the one that is registered for this UID");
-    e = cert_judge_key(b, plan, m->key_alg, f);
+    e = judge_first_names(m, plan, f);
+    e = e ? e : cert_judge_key(b, plan, m->key_alg, f);
     e = e ? e : certs_held(b, plan, &others, f);
     if (!e && others && !plan->has_same && plan->device.state == DEVICE_ACTIVE)
         return fault_set(f, CE_ALREADY_ENROLLED,
