@@ -22,7 +22,8 @@ struct csr { /* every span points into the DER given */
     enum sig_alg sig_alg;
     struct span sig;
 };
-/* CE_TOO_LARGE, CE_BAD_DER, CE_TRUNCATED, CE_TRAILING, CE_BAD_CSR, CE_BAD_NAME, CE_KEY_ALG, CE_KEY_WEAK, CE_KEY_INVALID. */
+/* CE_TOO_LARGE, CE_BAD_DER, CE_TRUNCATED, CE_TRAILING, CE_BAD_CSR, CE_BAD_NAME, CE_KEY_ALG, CE_KEY_WEAK, CE_KEY_INVALID.
+ * The subject is there also when what follows it is refused. */
 MUST_USE enum err csr_parse(struct span der, struct csr *out, struct fault *f);
 /* Proof of possession: is it signed by its own key? CE_CSR_POP. */
 MUST_USE enum err csr_verify(const struct csr *r, struct fault *f);

@@ -78,7 +78,8 @@ static void refusal_report(struct front_req *r, enum err code, const char *text)
     enum err_class class = err_class(code);
     if (!r->fr->core || channel_full(r->fr->core) || class == ERRC_BUSY || class == ERRC_INTERNAL || class == ERRC_RATE)
         return;
-    struct msg_refused m = {.code = code, .text = span_str(text && text[0] ? text : err_text(code)), .uid = r->caller.cn};
+    struct msg_refused m = {.code = code, .text = span_str(text && text[0] ? text : err_text(code)),
+                            .uid = r->who.kind == CALLER_INFRA ? span_none : r->caller.cn};
     if (m.text.n > 255)
         m.text.n = 255;
     if (!span_is_utf8(m.text))

@@ -88,10 +88,10 @@ enum err front_csr_judge(struct arena *a, struct span der, const char *algs, str
     struct spki_info key;
     *out = (struct msg_enroll){0};
     enum err e = csr_parse(der, &csr, f);
+    if (span_is_utf8(csr.cn) && csr.cn.n <= UID_MAX)
+        out->uid = csr.cn; /* whose request it says it is, also when its key is refused */
     if (e)
         return e;
-    if (span_is_utf8(csr.cn) && csr.cn.n <= UID_MAX)
-        out->uid = csr.cn;
     e = name_check_uid(csr.cn, f);
     if (!e)
         e = names_judge(&csr, f);
