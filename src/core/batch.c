@@ -8,7 +8,7 @@
 #include "core/engine.h"
 
 static const char *const event_names[] = {
-#define EVENT(UPPER, name, fields) name,
+#define EVENT(UPPER, name, fields, text) name,
 #include "core/event.def"
 #undef EVENT
 };

@@ -26,7 +26,7 @@ struct batch {
 
 /* -- events (evidence): kinds and payload fields in core/event.def ------------------------------------------------------------ */
 enum event_kind {
-#define EVENT(UPPER, name, fields) EVENT_##UPPER,
+#define EVENT(UPPER, name, fields, text) EVENT_##UPPER,
 #include "core/event.def"
 #undef EVENT
     EVENT_KINDS
