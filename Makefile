@@ -112,7 +112,8 @@ $(B)/bench/%: bench/%.c $(TEST_LIBS)
 man: $(PROGRAMS)
 	@mkdir -p $(B)/man
 	$(if $(filter %/cradled,$(PROGRAMS)),$(B)/cradled --man 8 > $(B)/man/cradled.8 && $(B)/cradled --man 5 > $(B)/man/cradled.conf.5)
-	$(if $(filter %/cradle-edge,$(PROGRAMS)),$(B)/cradle-edge -M 8 > $(B)/man/cradle-edge.8 && $(B)/cradle-edge -M 5 > $(B)/man/cradle-edge.conf.5)
+	$(if $(filter %/cradle-edge,$(PROGRAMS)),$(B)/cradle-edge --man 8 > $(B)/man/cradle-edge.8 && $(B)/cradle-edge --man 5 > $(B)/man/cradle-edge.conf.5)
+	$(if $(filter %/cradle-agent,$(PROGRAMS)),$(B)/cradle-agent --man 8 > $(B)/man/cradle-agent.8 && $(B)/cradle-agent --man 5 > $(B)/man/cradle-agent.conf.5)
 	$(B)/cradle --man cradle > $(B)/man/cradle.1
 	for g in $$(sed -n 's/^\.Xr cradle-\([a-z-]*\) 1.*/\1/p' $(B)/man/cradle.1); do $(B)/cradle --man $$g > $(B)/man/cradle-$$g.1 || exit 1; done
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "agent/enroll.h"
+#include "agent/manual.h"
 #include "agent/run.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -147,11 +148,7 @@ static int verb_config(const char *arg)
     return 0;
 }
 
-static const struct agent_verb {
-    const char *name;
-    int (*run)(const char *arg);
-    const char *help;
-} verbs[] = {
+static const struct agent_verb verbs[] = {
     { "run", verb_run, "the daemon: enroll, connect, renew, publish, take commands (SIGUSR1: renew now)" },
     { "enroll", verb_enroll, "make the key if needed, enroll once, end" },
     { "renew", verb_renew, "renew now; tells a running agent to do it" },
@@ -163,22 +160,24 @@ static const struct agent_verb {
 
 static int usage(FILE *out, int rc)
 {
-    fprintf(out, "usage: cradle-agent -c FILE [VERB]\n\nThe device's daemon: its key is made here and never leaves.\n\n");
+    fprintf(out, "usage: cradle-agent [-c FILE] [VERB]\n\nThe device's daemon: its key is made here and never leaves.\n\n");
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
         fprintf(out, "  %-8s %s\n", verbs[i].name, verbs[i].help);
-    fprintf(out, "\nWithout a verb: run. Exit codes: 0 done, 2 usage, 3 refused, 4 not found, 5 conflict, 6 try again, 7 not trusted, 1 other.\n");
+    fprintf(out, "\nFILE is /etc/cradle-agent/agent.conf unless given; without a verb: run.\nExit codes: 0 done, 2 usage, 3 refused, 4 not found, 5 conflict, 6 try again, 7 not trusted, 1 other.\n");
     return rc;
 }
 
 int main(int argc, char **argv)
 {
     struct fault f = { 0 };
-    const char *path = NULL;
+    const char *path = "/etc/cradle-agent/agent.conf";
     int opt;
     agent_argv = argv;
     log_setup("agent", LOG_LEVEL_INFO);
     if (argc > 1 && strcmp(argv[1], "--help") == 0)
         return usage(stdout, 0);
+    if (argc == 3 && strcmp(argv[1], "--man") == 0)
+        return manual_print(argv[2], verbs, ARRAY_LEN(verbs));
     while ((opt = getopt(argc, argv, "c:hV")) != -1) {
         if (opt == 'c')
             path = optarg;
@@ -188,8 +187,6 @@ int main(int argc, char **argv)
             return usage(opt == 'h' ? stdout : stderr, opt == 'h' ? 0 : 2);
     }
     const char *verb = optind < argc ? argv[optind] : "run";
-    if (!path)
-        return usage(stderr, 2);
     enum err e = agent_config_load(path, &agent.cfg, &f);
     if (e)
         return fail(e, &f);

@@ -211,6 +211,17 @@ static enum err config_read(struct edge *e, const char *path, struct fault *f)
     return err;
 }
 
+static int usage(FILE *out, int rc)
+{
+    fputs("usage: cradle-edge [-c FILE] [-t | -T | -s | -V]\n\nKeeps the signed snapshot of who is revoked, for the broker on this host.\n\n"
+          "  -c FILE  configuration, default /etc/cradle-edge/edge.conf\n"
+          "  -t       check the configuration and the public key\n"
+          "  -T       print the effective configuration, every key with its meaning\n"
+          "  -s       print the status of the running cradle-edge\n"
+          "  -V       print the version\n\nWithout -t, -T, -s or -V it runs in the foreground until SIGTERM.\n", out);
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
     static struct edge e;
@@ -218,13 +229,13 @@ int main(int argc, char **argv)
     const char *path = "/etc/cradle-edge/edge.conf";
     int mode = 0, opt;
     log_setup("edge", LOG_LEVEL_INFO);
-    while ((opt = getopt(argc, argv, "c:tTsVM:")) != -1) {
-        if (opt == '?') {
-            fprintf(stderr, "usage: cradle-edge [-c FILE] [-t check | -T print the configuration | -s status | -V version]\n");
-            return err_exit(CE_USAGE);
-        }
-        if (opt == 'M')
-            return manual_print(optarg);
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        return usage(stdout, 0);
+    if (argc == 3 && strcmp(argv[1], "--man") == 0)
+        return manual_print(argv[2]);
+    while ((opt = getopt(argc, argv, "c:tTsVh")) != -1) {
+        if (opt == '?' || opt == 'h')
+            return opt == 'h' ? usage(stdout, 0) : usage(stderr, err_exit(CE_USAGE));
         if (opt == 'c')
             path = optarg;
         else

@@ -10,7 +10,7 @@ make -s install DESTDIR="$T/root" PREFIX=/usr >"$T/out" 2>&1; ok $? "make instal
 for f in bin/cradled bin/cradle bin/cradle-agent bin/cradle-edge lib/cradle/cradle_mosquitto.so lib/libcradle-dev.a include/cradle/dev.h \
     include/cradle/snapshot.h lib/pkgconfig/cradle-dev.pc lib/systemd/system/cradled.service lib/systemd/system/cradle-edge.service \
     lib/systemd/system/cradle-agent.service lib/sysusers.d/cradle.conf lib/tmpfiles.d/cradle.conf share/man/man8/cradled.8 \
-    share/man/man5/cradled.conf.5 share/man/man1/cradle.1 share/man/man1/cradle-device.1 share/doc/cradle/LICENSE; do
+    share/man/man5/cradled.conf.5 share/man/man8/cradle-edge.8 share/man/man5/cradle-edge.conf.5 share/man/man8/cradle-agent.8 share/man/man5/cradle-agent.conf.5 share/man/man1/cradle.1 share/man/man1/cradle-device.1 share/doc/cradle/LICENSE; do
     [ -s "$T/root/usr/$f" ]; ok $? "/usr/$f"
 done
 ! grep -rlE '@[A-Z]+@' "$T/root/usr/lib/systemd" "$T/root/usr/lib/pkgconfig" >"$T/out"; ok $? "no unfilled names in units and pkg-config files"
@@ -34,7 +34,10 @@ done >"$T/out" 2>&1
 if command -v mandoc >/dev/null; then
     mandoc -Tlint -Wwarning "$T"/usr/share/man/man*/* >"$T/out" 2>&1; ok $? "manual pages have no warnings"
 fi
-for k in $(sed -n 's/^CFG([A-Z_]*, \([a-z_]*\),.*/\1/p' src/role/cradled.def); do grep -q "^\.It Va $k\$" "$T/usr/share/man/man5/cradled.conf.5" || echo "$k"; done >"$T/out"
-[ ! -s "$T/out" ]; ok $? "cradled.conf(5) names every key"
+for pair in role/cradled:cradled edge/edge:cradle-edge agent/agent:cradle-agent; do
+    page=$T/usr/share/man/man5/${pair#*:}.conf.5
+    for k in $(sed -n 's/^CFG([A-Z_]*, \([a-z_0-9]*\),.*/\1/p' "src/${pair%:*}.def"); do grep -q "^\.It Va $k\$" "$page" || echo "$k"; done >"$T/out"
+    [ -s "$page" ] && [ ! -s "$T/out" ]; ok $? "${pair#*:}.conf(5) names every key"
+done
 echo "1..$n"
 exit $bad
