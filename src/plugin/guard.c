@@ -143,6 +143,11 @@ enum err guard_login(struct guard *g, const struct guard_client *c, const char *
     return CE_OK;
 }
 
+static const struct acl_rules *rules_of(const struct guard *g, enum peer_kind kind)
+{
+    return kind == PEER_BACKEND ? &g->opts.backend : &g->opts.device;
+}
+
 /* Offline sessions and the wills of ended ones come without certificate: judged by the user name that was set at login. */
 static bool acl_by_name(struct guard *g, const struct guard_client *c, const char *topic, unsigned access)
 {
@@ -163,15 +168,31 @@ static bool acl_by_name(struct guard *g, const struct guard_client *c, const cha
             if (!strcmp(g->opts.trust.backends[i], c->id))
                 kind = PEER_BACKEND;
     }
-    return acl_allows(kind == PEER_BACKEND ? &g->opts.backend : &g->opts.device, c->id, topic, access);
+    return acl_allows(rules_of(g, kind), c->id, topic, access);
 }
 
-bool guard_acl(struct guard *g, const struct guard_client *c, bool has_cert, const char *topic, unsigned access)
+/* Mosquitto 2.0.21 checks the will of a session that has just ended while its TLS object still exists. */
+static bool acl_last_will(struct guard *g, const struct guard_client *c, const char *topic, unsigned access, bool *bypass)
+{
+    struct peer p;
+    struct judge_facts facts;
+    struct fault f;
+    *bypass = peer_read(c->der, &g->opts.trust, &p, &f) != CE_OK || !session_gone_was(g->sessions, &p, c->client);
+    if (*bypass || access != ACL_WRITE)
+        return false;
+    facts_of(g, &p, true, &facts);
+    return judge_peer(&p, &g->opts.trust, c->id, &facts, &f) == CE_OK && acl_allows(rules_of(g, p.kind), p.cn, topic, access);
+}
+
+bool guard_knows(const struct guard *g, const struct mosquitto *client) { return session_find(g->sessions, client) != NULL; }
+
+bool guard_acl(struct guard *g, const struct guard_client *c, const char *topic, unsigned access, bool *bypass)
 {
     const struct session *s = session_find(g->sessions, c->client);
+    *bypass = false;
     if (s)
-        return !s->kicked && acl_allows(s->peer.kind == PEER_BACKEND ? &g->opts.backend : &g->opts.device, s->peer.cn, topic, access);
-    return !has_cert && acl_by_name(g, c, topic, access);
+        return !s->kicked && acl_allows(rules_of(g, s->peer.kind), s->peer.cn, topic, access);
+    return c->der.n ? acl_last_will(g, c, topic, access, bypass) : acl_by_name(g, c, topic, access);
 }
 
 void guard_gone(struct guard *g, const struct mosquitto *client)

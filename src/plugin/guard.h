@@ -38,7 +38,9 @@ struct guard_client { /* what a callback knows of a client */
 };
 /* CE_OK: admitted (took: a live session of it will be displaced; *cn its user name). Otherwise refused, and reported. */
 MUST_USE enum err guard_login(struct guard *g, const struct guard_client *c, const char **cn, struct fault *f);
-bool guard_acl(struct guard *g, const struct guard_client *c, bool has_cert, const char *topic, unsigned access);
+/* der is wanted for clients that guard_knows not. *bypass: it is connected, but the broker never asked about it. */
+bool guard_knows(const struct guard *g, const struct mosquitto *client);
+bool guard_acl(struct guard *g, const struct guard_client *c, const char *topic, unsigned access, bool *bypass);
 void guard_gone(struct guard *g, const struct mosquitto *client);
 /* Is s to be put out now? CE_OK: no. */
 MUST_USE enum err guard_judge_live(struct guard *g, const struct session *s, struct fault *f);

@@ -24,6 +24,15 @@ static void client_read(struct mosquitto *client, struct guard_client *out)
                                   .addr = addr ? addr : "" };
 }
 
+/* The client's certificate; *owned is for OPENSSL_free. Empty: none (any more). */
+static struct span client_der(struct mosquitto *client, unsigned char **owned)
+{
+    X509 *cert = mosquitto_client_certificate(client);
+    int n = cert ? i2d_X509(cert, owned) : 0;
+    X509_free(cert);
+    return span_of(*owned, n > 0 ? (size_t)n : 0);
+}
+
 static int on_basic_auth(int event, void *data, void *user)
 {
     struct mosquitto_evt_basic_auth *ed = data;
@@ -33,19 +42,16 @@ static int on_basic_auth(int event, void *data, void *user)
     const char *cn = NULL;
     unsigned char *der = NULL;
     (void)event;
-    X509 *cert = mosquitto_client_certificate(ed->client);
-    if (!cert && g->reloading)
-        return MOSQ_ERR_SUCCESS; /* a reload asks for offline sessions too; nobody logs in here */
     client_read(ed->client, &c);
-    int n = cert ? i2d_X509(cert, &der) : 0;
-    c.der = span_of(der, n > 0 ? (size_t)n : 0);
+    c.der = client_der(ed->client, &der);
+    if (!c.der.n && g->reloading)
+        return MOSQ_ERR_SUCCESS; /* a reload asks for offline sessions too; nobody logs in here */
     enum err e = guard_watch(g, &f);
     if (!e)
         e = guard_login(g, &c, &cn, &f);
     if (!e && (!c.username || strcmp(c.username, cn) != 0) && mosquitto_set_username(ed->client, cn) != MOSQ_ERR_SUCCESS)
         e = fault_set(&f, CE_INTERNAL, "the broker did not take the user name %s", cn);
     OPENSSL_free(der);
-    X509_free(cert);
     if (e)
         mosquitto_log_printf(MOSQ_LOG_NOTICE, "cradle: refused %s from %s: %s: %s", c.id ? c.id : "-", c.addr, err_reason(e), f.text);
     if (g->alarm[0])
@@ -75,20 +81,20 @@ static int on_acl(int event, void *data, void *user)
     struct mosquitto_evt_acl_check *ed = data;
     struct guard *g = user;
     struct guard_client c;
+    unsigned char *der = NULL;
+    bool bypass;
     (void)event;
     client_read(ed->client, &c);
-    X509 *cert = NULL;
-    bool known = session_find(g->sessions, ed->client) != NULL;
-    if (!known)
-        cert = mosquitto_client_certificate(ed->client);
-    bool allowed = guard_acl(g, &c, cert != NULL, ed->topic, (unsigned)ed->access);
+    if (!guard_knows(g, ed->client))
+        c.der = client_der(ed->client, &der);
+    bool allowed = guard_acl(g, &c, ed->topic, (unsigned)ed->access, &bypass);
     int64_t now = clock_mono_ms();
-    if (cert && (!g->told_bypass_ms || now - g->told_bypass_ms > 60000)) {
+    if (bypass && (!g->told_bypass_ms || now - g->told_bypass_ms > 60000)) {
         g->told_bypass_ms = now;
         mosquitto_log_printf(MOSQ_LOG_ERR, "cradle: ALARM: %s from %s is connected, but the broker never asked about it: "
                                            "use_identity_as_username? Its topics are refused; run cradle broker lint", c.id ? c.id : "-", c.addr);
     }
-    X509_free(cert);
+    OPENSSL_free(der);
     return allowed ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
 }
 

@@ -9,7 +9,8 @@
 #define GONE_SETS 2048
 #define GONE_WAYS 8
 struct gone {
-    uint8_t key[SNAPSHOT_KEY];
+    uint8_t key[SNAPSHOT_KEY], cert_key[SNAPSHOT_KEY];
+    const void *client;
     uint8_t kind; /* enum peer_kind; 0: empty */
     uint64_t turn;
 };
@@ -203,17 +204,31 @@ static void gone_note(struct session_table *t, const struct session *s)
         return;
     }
     memcpy(at->key, s->peer.ident_key, SNAPSHOT_KEY);
+    memcpy(at->cert_key, s->peer.cert_key, SNAPSHOT_KEY);
+    at->client = s->client;
     at->kind = (uint8_t)s->peer.kind;
     at->turn = ++t->turn;
 }
 
-enum peer_kind session_gone_kind(struct session_table *t, const uint8_t key[SNAPSHOT_KEY])
+static const struct gone *gone_find(struct session_table *t, const uint8_t *key)
 {
     const struct gone *set = t->gone[key_hash(key) % GONE_SETS];
     for (int i = 0; i < GONE_WAYS; i++)
         if (set[i].kind && !memcmp(set[i].key, key, SNAPSHOT_KEY))
-            return (enum peer_kind)set[i].kind;
-    return PEER_FOREIGN;
+            return &set[i];
+    return NULL;
+}
+
+enum peer_kind session_gone_kind(struct session_table *t, const uint8_t key[SNAPSHOT_KEY])
+{
+    const struct gone *x = gone_find(t, key);
+    return x ? (enum peer_kind)x->kind : PEER_FOREIGN;
+}
+
+bool session_gone_was(struct session_table *t, const struct peer *p, const void *client)
+{
+    const struct gone *x = gone_find(t, p->ident_key);
+    return x && x->client == client && !memcmp(x->cert_key, p->cert_key, SNAPSHOT_KEY);
 }
 
 void session_remove(struct session_table *t, struct session *s)

@@ -44,5 +44,7 @@ struct session *session_sweep_next(struct session_table *t);
 
 /* Memory of ended, honest sessions (not of kicked ones): kind of the identity that ended last, PEER_FOREIGN: not known. */
 enum peer_kind session_gone_kind(struct session_table *t, const uint8_t ident_key[SNAPSHOT_KEY]);
+/* Did the session that p's identity ended last have this pointer and this certificate? */
+bool session_gone_was(struct session_table *t, const struct peer *p, const void *client);
 
 #endif

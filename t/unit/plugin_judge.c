@@ -163,6 +163,7 @@ static void test_session(void)
     struct peer p = peer_make(1, 5);
     session_remove(t, session_add(t, &clients[0], &p, "a"));
     ok(session_gone_kind(t, p.ident_key) == PEER_DEVICE, "an ended session is remembered by name");
+    ok(session_gone_was(t, &p, &clients[0]) && !session_gone_was(t, &p, &clients[1]), "and by pointer");
     struct session *s = session_add(t, &clients[0], &p, "a"), *s2 = session_add(t, &clients[1], &p, "b");
     ok(session_ident_next(session_by_ident(t, p.ident_key)), "one identity may have two for a moment");
     s->kicked = true;
