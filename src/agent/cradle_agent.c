@@ -90,10 +90,7 @@ static int verb_csr(const char *arg)
     CLEANUP(buf_free) struct buf pem = BUF_INIT(4096);
     (void)arg;
     enum err e = agent_open(&agent, &f);
-    if (!e && agent.phase == CRADLE_NO_KEY) {
-        e = agent_identity(&agent, false, &f);
-        e = agent.phase == CRADLE_NO_KEY ? e : CE_OK; /* the key is made; that there is no certificate yet is why we are here */
-    }
+    e = e ? e : agent_key(&agent, &f);
     creds_key_path(&agent.creds, CREDS_CURRENT, key);
     if (!e)
         e = devkey_load(key, &k, &f);

@@ -125,16 +125,24 @@ static enum err candidate_step(struct agent *a, struct fault *f)
     return CE_OK;
 }
 
+enum err agent_key(struct agent *a, struct fault *f)
+{
+    if (a->phase != CRADLE_NO_KEY || cradle_step(&a->phase, CRADLE_EV_START) != CRADLE_DO_MAKE_KEY)
+        return CE_OK;
+    enum err e = creds_first(&a->creds, make_key, f, f);
+    if (e)
+        return e;
+    log_info(0, "made the key of %s; it never leaves this device", a->cfg.uid);
+    cradle_step(&a->phase, CRADLE_EV_KEY_MADE);
+    return CE_OK;
+}
+
 enum err agent_identity(struct agent *a, bool force, struct fault *f)
 {
     int64_t now_ms = clock_mono_ms();
-    enum err e = CE_OK;
-    if (a->phase == CRADLE_NO_KEY && cradle_step(&a->phase, CRADLE_EV_START) == CRADLE_DO_MAKE_KEY) {
-        if ((e = creds_first(&a->creds, make_key, f, f)))
-            return e;
-        log_info(0, "made the key of %s; it never leaves this device", a->cfg.uid);
-        cradle_step(&a->phase, CRADLE_EV_KEY_MADE);
-    }
+    enum err e = agent_key(a, f);
+    if (e)
+        return e;
     if (a->phase == CRADLE_NO_CERT && now_ms >= a->next_est_ms)
         e = act_enroll(a, false, f);
     else if (a->phase == CRADLE_CANDIDATE)

@@ -38,6 +38,8 @@ MUST_USE enum err agent_open(struct agent *a, struct fault *f);
 void agent_close(struct agent *a);
 /* Works until SIGTERM or SIGINT; SIGUSR1 asks for a renewal now. */
 void agent_loop(struct agent *a);
+/* Makes the device's key when there is none. */
+MUST_USE enum err agent_key(struct agent *a, struct fault *f);
 /* One step of identity work (key, enrollment, renewal, candidate) as the phase says. force: renew although not due.
  * CE_OK when nothing is left to do now. */
 MUST_USE enum err agent_identity(struct agent *a, bool force, struct fault *f);
