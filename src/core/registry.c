@@ -25,8 +25,8 @@ static enum err line_check(const struct msg_line_add *m, struct span policy, str
     e = e ? e : name_check_text("title", m->title, TEXT_MAX, f);
     if (e)
         return e;
-    if (!span_eq_str(policy, "alarm") && !span_eq_str(policy, "quarantine") && !span_eq_str(policy, "refuse"))
-        return fault_set(f, CE_BAD_FIELD, "clone_policy is alarm, quarantine or refuse, not '" SPAN_FMT "'", SPAN_ARG(policy));
+    if (!span_eq_str(policy, "alarm") && !span_eq_str(policy, "quarantine"))
+        return fault_set(f, CE_BAD_FIELD, "clone_policy is alarm or quarantine, not '" SPAN_FMT "'", SPAN_ARG(policy));
     return CE_OK;
 }
 
