@@ -108,7 +108,7 @@ enum err config_load(const struct config_key *keys, size_t nkeys, const char *pa
     CLEANUP(buf_free) struct buf text = BUF_INIT(1 << 20);
     enum err e = file_read(path, &text);
     if (e)
-        return fault_set(f, e, "%s: cannot be read: %s", path, e == CE_IO ? strerror(errno) : err_text(e));
+        return fault_set(f, e, "%s: cannot be read: %s", path, e == CE_IO ? strerror(errno) : e == CE_NOT_FOUND ? "there is no such file" : err_text(e));
     return config_parse(keys, nkeys, path, buf_span(&text), cfg, f);
 }
 

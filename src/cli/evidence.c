@@ -164,7 +164,7 @@ static enum err verify_run(struct cli *c, struct fault *f)
         return e;
     for (size_t i = 0; i < ev.nfinding; i++)
         if (ev.finding[i].bad)
-            return fault_set(f, ev.worst, "%zu findings in %.60s; the first: %.160s", ev.bad, c->args[0], ev.finding[i].text);
+            return fault_set(f, ev.worst, "%zu finding%s in %.60s; the first: %.160s", ev.bad, ev.bad == 1 ? "" : "s", c->args[0], ev.finding[i].text);
     return ev.worst;
 }
 

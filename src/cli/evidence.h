@@ -54,7 +54,7 @@ struct evidence {
     struct checkpoint head;
     bool has_header, has_head;
     struct ev_device *device;
-    size_t ndevice, device_cap, uids;
+    size_t ndevice, device_cap, uids, registered; /* names with events; those of them that are devices */
     struct ev_cert *cert;
     size_t ncert, cert_cap, issued;
     struct ev_stream stream[EV_STREAMS];

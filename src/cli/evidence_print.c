@@ -11,7 +11,7 @@
 #define DETAIL_MAX 60    /* bytes of one detail */
 
 /* Details worth a line, in this order; the rest is in the export. */
-static const char *const details[] = {"model",      "line", "from", "to",    "profile", "serial", "reason", "status",
+static const char *const details[] = {"model",      "line", "from", "to",    "profile", "serial", "reason", "status", "op",
                                       "latency_us", "edge", "addr", "count", "text",    "note",   "by"};
 
 /* Reads the leaf's line again. The caller json_decref()s. */
@@ -71,7 +71,10 @@ static bool timeline_next(const struct evidence *ev, struct timeline *t)
 static void timeline_text(struct evidence *ev, const struct cli *c, const struct timeline *t)
 {
     struct merkle_proof p;
-    printf("\n%s%s%s\n", cli_tint(c, TINT_BOLD), t->x->uid, cli_tint(c, TINT_NONE));
+    bool device = false;
+    for (size_t i = 0; i < t->n; i++)
+        device |= t->x[i].rev != 0;
+    printf("\n%s%s%s%s\n", cli_tint(c, TINT_BOLD), t->x->uid, cli_tint(c, TINT_NONE), device ? "" : " (no registered device)");
     for (size_t i = 0; i < t->n; i++) {
         CLEANUP(json_decref_p) json_t *o = payload_at(ev, t->x[i].offset);
         bool good = evidence_proof(ev, t->x[i].index, &p);
@@ -132,7 +135,7 @@ static void summary_text(const struct evidence *ev, const struct cli *c)
         for (size_t i = 0; i < ev->nstream; i++)
             line(c, true, "stream %lld is dense: events 1 to %lld", (long long)ev->stream[i].slot, (long long)ev->stream[i].nseq);
         line(c, true, "%zu certificates issued, each after its intent, none twice, none back from revocation", ev->issued);
-        line(c, true, "%zu devices, every change of state allowed and in order", ev->uids);
+        line(c, true, "%zu devices, every change of state allowed and in order", ev->registered);
     }
     for (size_t i = 0; i < ev->nfinding; i++)
         if (!ev->finding[i].bad)
@@ -149,7 +152,7 @@ static json_t *summary_json(const struct evidence *ev)
                                                   ev->finding[i].text));
     buf_put_hex(&root, span_of(ev->head.root.b, MERKLE_HASH));
     return json_pack("{s:b,s:s,s:I,s:s,s:I,s:I,s:I,s:I,s:I,s:o}", "ok", ev->bad == 0, "origin", ev->origin, "size", (json_int_t)ev->n,
-                     "root", buf_cstr(&root), "bad", (json_int_t)ev->bad, "notes", (json_int_t)ev->notes, "devices", (json_int_t)ev->uids,
+                     "root", buf_cstr(&root), "bad", (json_int_t)ev->bad, "notes", (json_int_t)ev->notes, "devices", (json_int_t)ev->registered,
                      "certificates", (json_int_t)ev->issued, "erased", (json_int_t)ev->erased, "findings", findings);
 }
 
@@ -174,7 +177,7 @@ enum err evidence_print(struct evidence *ev, struct cli *c, const char *uid, str
         json_object_set(o, "timelines", lines);
         cli_print_json(o);
     } else if (!c->quiet && !all && !uid && !ev->bad) {
-        printf("\n%zu devices: --device UID prints a timeline\n", ev->uids);
+        printf("\n%zu devices: --device UID prints a timeline\n", ev->registered);
     }
     if (uid && !found)
         return fault_set(f, CE_UID_UNKNOWN, "the export has no event of device %.64s", uid);

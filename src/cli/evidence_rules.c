@@ -236,6 +236,7 @@ static void judge_devices(struct evidence *ev)
         for (n = 1; i + n < ev->ndevice && strcmp(ev->device[i].uid, ev->device[i + n].uid) == 0; n++)
             ;
         judge_device(ev, &ev->device[i], n);
+        ev->registered += ev->device[i + n - 1].rev != 0;
     }
     qsort(ev->device, ev->ndevice, sizeof *ev->device, timeline_cmp);
 }

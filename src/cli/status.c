@@ -226,10 +226,10 @@ static void print_page(const struct status *s)
     printf("Service    version %s, up for %s, %lld requests waiting\n", json_path_str(s->o, "version", "?"),
            span_text(json_path_int(s->o, "uptime_s", 0) * 1000, t, sizeof t), (long long)waiting);
     print_devices(s);
-    printf("Issued     %lld device certificates (%lld renewals), %lld revoked or held, since the start\n",
+    printf("Issued     device certificates %lld (of these, renewals %lld); revoked or held %lld, since the start\n",
            (long long)json_path_int(s->o, "counters.certs_issued_device_total", 0), (long long)json_path_int(s->o, "counters.certs_renewed_total", 0),
            (long long)json_path_int(s->o, "counters.certs_revoked_total", 0));
-    printf("Cut off    %lld certificates and %lld identities in the revocation snapshot\n", (long long)json_path_int(s->o, "counters.stream_certs", 0),
+    printf("Blocked    certificates %lld, identities %lld in the snapshot that brokers hold\n", (long long)json_path_int(s->o, "counters.stream_certs", 0),
            (long long)json_path_int(s->o, "counters.stream_identities", 0));
     printf("Evidence   %lld leaves, the published checkpoint covers %lld\n", (long long)json_path_int(s->o, "counters.log_size", 0),
            (long long)json_path_int(s->o, "counters.log_published_size", 0));
