@@ -51,7 +51,8 @@ static const char *const statements[] = {
     /* status: 0 good (row exists for first_used_at only), 1 revoked, 2 held, 3 superseded; shard = CRL shard of the serial */
     "CREATE TABLE cert_state (kid BLOB NOT NULL, serial BLOB NOT NULL, status BIGINT NOT NULL, revoked_at BIGINT NOT NULL, "
     "reason BIGINT NOT NULL, shard BIGINT NOT NULL, not_after BIGINT NOT NULL, first_used_at BIGINT NOT NULL, PRIMARY KEY (kid, serial))" CLUSTERED,
-    "CREATE INDEX cert_state_shard ON cert_state (kid, shard, serial) WHERE status > 0",
+    /* holds all that a CRL lists: shards are read from the index alone */
+    "CREATE INDEX cert_state_shard ON cert_state (kid, shard, serial, status, revoked_at, reason, not_after) WHERE status > 0",
     "CREATE TABLE key (spki BLOB NOT NULL PRIMARY KEY, holder_kind BIGINT NOT NULL, holder TEXT NOT NULL, added_at BIGINT NOT NULL, "
     "revoked_at BIGINT NOT NULL)" CLUSTERED,
     /* an intent lives from its commit to its certificate; what is left at start is an orphan. key_der: SubjectPublicKeyInfo, to ask again */
