@@ -1,6 +1,7 @@
-/* est_load.c: a load client for EST over kept-alive mutual TLS: enrolls COUNT devices PREFIX-0 … over CONNECTIONS connections and prints
- * certificates per second and latencies. It makes every device's key and request before the clock starts.
- * usage: est_load URL CA CERT KEY PREFIX COUNT CONNECTIONS
+/* est_load.c: a load client over kept-alive mutual TLS: registers or enrolls COUNT devices PREFIX-0 … over CONNECTIONS connections and
+ * prints one line of JSON: requests per second and latencies. It makes every device's key and request, and opens every connection,
+ * before the clock starts.
+ * usage: est_load URL CA CERT KEY PREFIX COUNT CONNECTIONS   URL: …/simpleenroll, or …/api/v1/devices to register (model "bench")
  */
 #include <curl/curl.h>
 #include <openssl/core_names.h>
@@ -24,6 +25,8 @@ struct slot {
 
 struct load {
     const char *prefix;
+    bool registers; /* not enrolls */
+    bool warming;   /* opening the connections, with what anybody may ask */
     int count, next, finished, failed;
     char (*body)[1024];
     int64_t *latency_us;
@@ -43,7 +46,12 @@ static int load_sign(void *ctx, const uint8_t digest[32], uint8_t *sig, size_t *
     return bad;
 }
 
-static void body_make(struct load *l, int i)
+static void device_make(struct load *l, int i)
+{
+    snprintf(l->body[i], sizeof l->body[i], "{\"uid\":\"%s-%d\",\"serial\":\"SN%d\",\"model\":\"bench\",\"batch\":\"2026-47\"}", l->prefix, i, i);
+}
+
+static void csr_make(struct load *l, int i)
 {
     struct cradle_port port = { .ctx = EVP_EC_gen("P-256"), .sha256 = load_sha256, .sign = load_sign };
     char uid[CRADLE_UID_MAX + 1];
@@ -73,7 +81,10 @@ static bool slot_next(struct load *l, struct slot *s)
     s->device = l->next++;
     s->answer = 0;
     s->began_us = clock_mono_us();
-    curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS, l->body[s->device]);
+    if (l->warming)
+        curl_easy_setopt(s->easy, CURLOPT_HTTPGET, 1L);
+    else
+        curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS, l->body[s->device]);
     return true;
 }
 
@@ -82,7 +93,7 @@ static void slot_done(struct load *l, struct slot *s, CURLcode rc)
     long status = 0;
     curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
     l->latency_us[l->finished++] = clock_mono_us() - s->began_us;
-    if (rc != CURLE_OK || status != 200 || s->answer < 300) {
+    if (rc != CURLE_OK || (!l->warming && (status != (l->registers ? 201 : 200) || s->answer < (l->registers ? 1 : 300)))) {
         if (l->failed++ == 0)
             fprintf(stderr, "est_load: first failure: %s, HTTP %ld\n", curl_easy_strerror(rc), status);
     }
@@ -109,11 +120,9 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void load_run(struct load *l, struct slot *slots, int nslots)
+static void load_run(struct load *l, CURLM *multi, struct slot *slots, int nslots)
 {
-    CURLM *multi = curl_multi_init();
     int running = 1, left;
-    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)nslots);
     for (int i = 0; i < nslots; i++)
         if (slot_next(l, &slots[i]))
             curl_multi_add_handle(multi, slots[i].easy);
@@ -132,7 +141,19 @@ static void load_run(struct load *l, struct slot *slots, int nslots)
             break;
         curl_multi_poll(multi, NULL, 0, 100, NULL);
     }
-    curl_multi_cleanup(multi);
+}
+
+/* One request on each connection: its method and path do not matter, the answer may be a refusal. */
+static void connections_open(struct load *l, CURLM *multi, struct slot *slots, int nslots)
+{
+    int count = l->count;
+    l->warming = true;
+    l->count = nslots < count ? nslots : count;
+    load_run(l, multi, slots, nslots);
+    INVARIANT(l->failed == 0);
+    l->count = count;
+    l->warming = false;
+    l->next = l->finished = 0;
 }
 
 int main(int argc, char **argv)
@@ -141,25 +162,29 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: est_load URL CA CERT KEY PREFIX COUNT CONNECTIONS\n");
         return 2;
     }
-    struct load l = { .prefix = argv[5], .count = atoi(argv[6]) };
+    struct load l = { .prefix = argv[5], .count = atoi(argv[6]), .registers = !strstr(argv[1], "/est/") };
     int nslots = atoi(argv[7]);
     l.body = mem_calloc((size_t)l.count, sizeof *l.body);
     l.latency_us = mem_calloc((size_t)l.count, sizeof *l.latency_us);
     struct slot *slots = mem_calloc((size_t)nslots, sizeof *slots);
     for (int i = 0; i < l.count; i++)
-        body_make(&l, i);
+        (l.registers ? device_make : csr_make)(&l, i);
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/pkcs10");
+    struct curl_slist *headers = curl_slist_append(NULL, l.registers ? "Content-Type: application/json" : "Content-Type: application/pkcs10");
     for (int i = 0; i < nslots; i++)
         slot_open(&slots[i], argv, headers);
+    CURLM *multi = curl_multi_init();
+    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)nslots);
+    connections_open(&l, multi, slots, nslots);
     int64_t began_us = clock_mono_us();
-    load_run(&l, slots, nslots);
+    load_run(&l, multi, slots, nslots);
     double took_s = (double)(clock_mono_us() - began_us) / 1e6;
     qsort(l.latency_us, (size_t)l.finished, sizeof *l.latency_us, by_value);
-    printf("%.0f certificates/s, %d failed, p50 %.1f ms, p99 %.1f ms\n", l.finished / took_s, l.failed, (double)l.latency_us[l.finished / 2] / 1e3,
-           (double)l.latency_us[l.finished * 99 / 100] / 1e3);
+    printf("{\"bench\":\"est_load\",\"count\":%d,\"connections\":%d,\"failed\":%d,\"per_s\":%.0f,\"p50_ms\":%.2f,\"p99_ms\":%.2f}\n", l.count, nslots, l.failed,
+           l.finished / took_s, (double)l.latency_us[l.finished / 2] / 1e3, (double)l.latency_us[l.finished * 99 / 100] / 1e3);
     for (int i = 0; i < nslots; i++)
         curl_easy_cleanup(slots[i].easy);
+    curl_multi_cleanup(multi);
     curl_slist_free_all(headers);
     curl_global_cleanup();
     mem_free_p(&l.body);
