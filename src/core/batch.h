@@ -108,6 +108,8 @@ struct core_part {
     /* Makes the state; the database is open and owned by this process. */
     enum err (*open)(struct core *core, void **state, struct fault *f);
     void (*close)(void *state);
+    /* Starts its threads (core_threads); what they have done is taken by tick, after the core's wake fd. */
+    enum err (*threads)(void *state, struct fault *f);
     /* In a write batch at start, before the first request: repairs. Errors stop the start. */
     enum err (*start)(struct batch *b, void *state, struct fault *f);
     /* In a read batch, at least every time next_ms came, after each commit and after each batch of reads that changed its state

@@ -1,5 +1,8 @@
 /* core.c: opening and closing of the engine, peers, the queue. Batches: step.c. See core.h. */
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -153,7 +156,8 @@ enum err core_open(const struct core_config *c, const struct core_ports *ports, 
     core->started_ms = clock_mono_ms();
     core->tidy_ms = core->started_ms + 60000;
     core->token_first = core->token_next = 1;
-    enum err e = database_open(core, f);
+    core->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    enum err e = core->wake_fd < 0 ? fault_set(f, CE_IO, "no eventfd: %s", strerror(errno)) : database_open(core, f);
     e = e ? e : node_take(core->db, core->cfg.slot, &core->node, f);
     e = e ? e : event_last_at(core->db, core->cfg.slot, &core->last_at, f);
     e = e ? e : birth_or_restart(core, f);
@@ -172,6 +176,19 @@ enum err core_open(const struct core_config *c, const struct core_ports *ports, 
     *out = core;
     return CE_OK;
 }
+
+enum err core_threads(struct core *core, struct fault *f)
+{
+    for (int i = 0; i < CORE_PARTS; i++) {
+        const struct core_part *p = part_find((enum core_part_id)i);
+        enum err e = core->parts[i] && p && p->threads ? p->threads(core->parts[i], f) : CE_OK;
+        if (e)
+            return e;
+    }
+    return CE_OK;
+}
+
+int core_wake_fd(const struct core *core) { return core->wake_fd; }
 
 static void list_free(struct item_list *l)
 {
@@ -200,6 +217,7 @@ void core_close(struct core *core)
         if (core->parts[i] && p && p->close)
             p->close(core->parts[i]);
     }
+    fd_close_p(&core->wake_fd);
     refusals_free(core->refusals);
     db_close(core->db);
     free(core->slots);

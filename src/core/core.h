@@ -5,7 +5,7 @@
  * that decided them. core_step() runs one batch: begin, fence, each request in turn, number and insert events, commit, effects.
  * The process around it (role/core_role.c) owns the event loop and the channels; tests and benchmarks drive it directly.
  *
- * All calls from one thread; ports are called from inside core_request (refused at once), core_step, core_tick, core_peer_open and
+ * All calls from one thread (the files of the evidence log are written by another, which calls nothing here); ports are called from inside core_request (refused at once), core_step, core_tick, core_peer_open and
  * core_signer_gone, and must not call back into the core; spans given to them are valid during the call.
  */
 #ifndef CRADLE_CORE_CORE_H
@@ -48,7 +48,8 @@ struct core_config {
 /* Opens DIR/db/cradle.db (made from DIR/birth.json at the first start, see birth.h), takes the node slot over (epoch + 1), repairs
  * what a crash left behind. CE_SCHEMA, CE_ROLLBACK, CE_STORE…, CE_BAD_CONFIG (birth.json): the fault says what to do. */
 MUST_USE enum err core_open(const struct core_config *c, const struct core_ports *ports, struct core **out, struct fault *f);
-void core_close(struct core *core);   /* legal on NULL; what waits is dropped unanswered: core_drain first */
+/* Legal on NULL; what waits is dropped unanswered: core_drain first. Waits for a thread that writes files, at most some seconds. */
+void core_close(struct core *core);
 
 /* A front is there: its initial pushes leave (idents, blocked infrastructure certificates, PUSH_READY). */
 void core_peer_open(struct core *core, int peer);
@@ -58,6 +59,12 @@ void core_peer_gone(struct core *core, int peer);  /* replies that are still due
 void core_request(struct core *core, int peer, const struct ipc_frame *frame);
 void core_signed(struct core *core, uint64_t token, const struct msg_signed *m); /* an unknown token is ignored (timed out before) */
 void core_signer_gone(struct core *core);          /* everything at the signer fails with CE_SIGNER */
+
+/* Starts the threads that write files for the core: once, after the process has given up files and before it gives up system calls
+ * (role/jail.h). Without it, files are written inside core_step and core_tick: all that a test or a benchmark needs. */
+MUST_USE enum err core_threads(struct core *core, struct fault *f);
+/* Readable when such a thread has done its work: then call core_step or core_tick, which take it. */
+int core_wake_fd(const struct core *core);
 
 bool core_has_work(const struct core *core);       /* core_step would do something */
 /* One batch. CE_OK, also after a batch that the database refused (its requests are answered with the reason). CE_EPOCH,

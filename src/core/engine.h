@@ -85,6 +85,7 @@ struct core {
     int64_t part_next_ms[CORE_PARTS];
     bool part_wants[CORE_PARTS];
     bool wake;
+    int wake_fd;               /* owned eventfd, written by threads of parts */
     struct refusals *refusals; /* owned */
     int64_t retry_ms;          /* no batch of our own making before this (the database failed) */
     int64_t tidy_ms;           /* next removal of old answers and reports */

@@ -1,4 +1,5 @@
-/* evlog.c: see evlog.h: the integration of events and the life of a head. What happens at start is evlog_start.c. */
+/* evlog.c: see evlog.h: the integration of events and the life of a head. What happens at start is evlog_start.c, the writing of
+ * files tiles_write.c and tiles_thread.c. */
 #include "core/evlog.h"
 
 #include <stdlib.h>
@@ -25,7 +26,7 @@ void evlog_edge_root(const struct evlog_edge *edge, struct merkle_hash *out)
     INVARIANT(e == CE_OK);
 }
 
-static enum err put_bundle(const struct evlog_edge *edge, uint64_t n, unsigned width, struct tile_writer *w)
+static void put_bundle(const struct evlog_edge *edge, uint64_t n, unsigned width, struct tile_job *j)
 {
     uint8_t bundle[TILE_MAX];
     for (unsigned i = 0; i < width; i++) {
@@ -34,15 +35,15 @@ static enum err put_bundle(const struct evlog_edge *edge, uint64_t n, unsigned w
         p[1] = TILE_ENTRY;
         memcpy(p + 2, edge->entry[i], TILE_ENTRY);
     }
-    return tile_writer_put(w, TILE_BUNDLES, n, width, span_of(bundle, tile_bytes(TILE_BUNDLES, width)));
+    tile_job_put(j, TILE_BUNDLES, n, width, span_of(bundle, tile_bytes(TILE_BUNDLES, width)));
 }
 
-static enum err put_row(const struct evlog_edge *edge, unsigned level, uint64_t n, unsigned width, struct tile_writer *w)
+static void put_row(const struct evlog_edge *edge, unsigned level, uint64_t n, unsigned width, struct tile_job *j)
 {
-    return tile_writer_put(w, level, n, width, span_of(edge->row[level], tile_bytes(level, width)));
+    tile_job_put(j, level, n, width, span_of(edge->row[level], tile_bytes(level, width)));
 }
 
-enum err evlog_edge_add(struct evlog_edge *edge, const uint8_t entry[TILE_ENTRY], struct tile_writer *w)
+void evlog_edge_add(struct evlog_edge *edge, const uint8_t entry[TILE_ENTRY], struct tile_job *j)
 {
     unsigned at = edge->size % TILE_WIDTH;
     struct merkle_hash h;
@@ -54,24 +55,21 @@ enum err evlog_edge_add(struct evlog_edge *edge, const uint8_t entry[TILE_ENTRY]
         if (n % TILE_WIDTH != TILE_WIDTH - 1)
             break;
         n /= TILE_WIDTH;
-        enum err e = level == 0 ? put_bundle(edge, n, TILE_WIDTH, w) : CE_OK;
-        if (!e)
-            e = put_row(edge, level, n, TILE_WIDTH, w);
-        if (e)
-            return e;
+        if (level == 0)
+            put_bundle(edge, n, TILE_WIDTH, j);
+        put_row(edge, level, n, TILE_WIDTH, j);
         merkle_root(edge->row[level], TILE_WIDTH, &h);
     }
-    return CE_OK;
 }
 
-enum err evlog_edge_flush(const struct evlog_edge *edge, struct tile_writer *w)
+void evlog_edge_flush(const struct evlog_edge *edge, struct tile_job *j)
 {
     uint64_t n = edge->size;
-    enum err e = n % TILE_WIDTH ? put_bundle(edge, n / TILE_WIDTH, n % TILE_WIDTH, w) : CE_OK;
-    for (unsigned level = 0; !e && n && level < TILE_LEVELS; level++, n /= TILE_WIDTH)
+    if (n % TILE_WIDTH)
+        put_bundle(edge, n / TILE_WIDTH, n % TILE_WIDTH, j);
+    for (unsigned level = 0; n && level < TILE_LEVELS; level++, n /= TILE_WIDTH)
         if (n % TILE_WIDTH)
-            e = put_row(edge, level, n / TILE_WIDTH, n % TILE_WIDTH, w);
-    return e;
+            put_row(edge, level, n / TILE_WIDTH, n % TILE_WIDTH, j);
 }
 
 enum err evlog_entry(const struct tree_event *ev, uint8_t out[TILE_ENTRY])
@@ -86,7 +84,7 @@ enum err evlog_entry(const struct tree_event *ev, uint8_t out[TILE_ENTRY])
 }
 
 /* -- integration ------------------------------------------------------------------------------------------------------------ */
-static enum err take_events(struct evlog *l, int64_t slot, int64_t after, size_t max, struct tile_writer *w, size_t *n, struct fault *f)
+static enum err take_events(struct evlog *l, int64_t slot, int64_t after, size_t max, size_t *n, struct fault *f)
 {
     struct db_rows r;
     struct tree_event ev;
@@ -103,7 +101,7 @@ static enum err take_events(struct evlog *l, int64_t slot, int64_t after, size_t
             fault_set(f, e, "event %lld:%lld has neither salt and payload nor a kept leaf; restore the database from a backup",
                       (long long)slot, (long long)ev.nseq);
         else
-            e = evlog_edge_add(l->next, entry, w);
+            evlog_edge_add(l->next, entry, l->job);
         run.n += e == CE_OK;
     }
     enum err end = db_rows_end(&r, f);
@@ -134,36 +132,31 @@ enum err evlog_prepare(struct evlog *l, size_t max, size_t *n, struct fault *f)
 {
     struct waiting w[EVLOG_RUNS];
     size_t nw;
-    INVARIANT(max <= EVLOG_BATCH && !db_in_tx(l->c.db));
+    INVARIANT(max <= EVLOG_BATCH && !db_in_tx(l->c.db) && l->stage == EVLOG_IDLE);
     *n = 0;
     enum err e = find_waiting(l, w, &nw, f);
     if (e || !nw)
         return e;
-    CLEANUP(tile_writer_free_p) struct tile_writer *tw = tile_writer_new(l->dir);
     *l->next = *l->edge;
     l->nruns = 0;
+    tile_job_reset(l->job);
     for (size_t i = 0; !e && i < nw && *n < max; i++)
-        e = take_events(l, w[i].slot, w[i].after, max - *n, tw, n, f);
-    if (!e && *n)
-        e = evlog_edge_flush(l->next, tw);
-    if (!e && *n)
-        e = tile_writer_commit(tw);
-    if (e) {
+        e = take_events(l, w[i].slot, w[i].after, max - *n, n, f);
+    if (e || !*n) {
         *n = 0;
         evlog_done(l, false);
-        if (f && !f->code)
-            fault_set(f, e, "cannot write the evidence log below %.100s: %s", l->dir, err_text(e));
         return e;
     }
+    evlog_edge_flush(l->next, l->job);
     evlog_edge_root(l->next, &l->next_root);
+    l->stage = EVLOG_TILES;
+    tile_thread_give(l->writer, l->job);
     return CE_OK;
 }
 
 enum err evlog_write(struct evlog *l, struct fault *f)
 {
-    if (l->next->size == (uint64_t)l->tree.size)
-        return CE_OK;
-    INVARIANT(db_in_tx(l->c.db));
+    INVARIANT(db_in_tx(l->c.db) && l->stage == EVLOG_ROWS);
     enum err e = tree_grow(l->c.db, &l->tree, (int64_t)l->next->size, l->next_root.b, f);
     for (size_t i = 0; !e && i < l->nruns; i++)
         e = tree_run_add(l->c.db, &l->runs[i], f);
@@ -181,12 +174,13 @@ void evlog_done(struct evlog *l, bool committed)
     }
     l->next->size = l->edge->size;
     l->nruns = 0;
+    l->stage = EVLOG_IDLE;
 }
 
 /* -- heads ------------------------------------------------------------------------------------------------------------------- */
 bool evlog_head_due(struct evlog *l, int64_t *size, struct merkle_hash *root)
 {
-    if (l->tree.size == 0 || l->tree.size == l->published)
+    if (l->tree.size == 0 || l->tree.size == l->published || l->note_is_due)
         return false;
     *size = l->head_size = l->tree.size;
     memcpy(l->head_root.b, l->tree.root, MERKLE_HASH);
@@ -197,7 +191,7 @@ bool evlog_head_due(struct evlog *l, int64_t *size, struct merkle_hash *root)
 enum err evlog_head_write(struct evlog *l, struct span note, int64_t now_ms, struct fault *f)
 {
     struct checkpoint c;
-    INVARIANT(db_in_tx(l->c.db));
+    INVARIANT(db_in_tx(l->c.db) && !l->note_is_due);
     buf_reset(&l->note);
     enum err e = checkpoint_open(l->keyed ? &l->key : NULL, note, &c, f);
     if (e)
@@ -211,27 +205,74 @@ enum err evlog_head_write(struct evlog *l, struct span note, int64_t now_ms, str
     return e;
 }
 
-enum err evlog_head_publish(struct evlog *l, struct fault *f)
+void evlog_head_done(struct evlog *l, bool committed)
 {
-    char path[PATH_MAX_LEN];
-    if (!l->note.len)
-        return CE_OK;
+    l->note_is_due = committed && l->note.len;
+    if (!l->note_is_due) {
+        buf_reset(&l->note);
+        return;
+    }
     l->tree.signed_size = l->head_size;
     memcpy(l->tree.signed_root, l->head_root.b, MERKLE_HASH);
-    path_join(path, "%.500s/checkpoint", l->dir);
-    enum err e = file_write_atomic(path, buf_span(&l->note), 0644);
-    buf_reset(&l->note);
-    if (e)
-        return fault_set(f, e, "cannot write %.200s: %s", path, err_text(e));
+}
+
+bool evlog_publish_due(const struct evlog *l)
+{
+    return l->note_is_due;
+}
+
+void evlog_publish(struct evlog *l)
+{
+    if (!l->note_is_due || l->stage != EVLOG_IDLE)
+        return;
     uint64_t from = (uint64_t)l->published, to = (uint64_t)l->head_size;
-    l->published = l->head_size;
+    tile_job_reset(l->job);
+    tile_job_put_checkpoint(l->job, buf_span(&l->note));
     for (unsigned level = 0; level < TILE_LEVELS && to / TILE_WIDTH; level++, from /= TILE_WIDTH, to /= TILE_WIDTH)
         for (uint64_t n = from / TILE_WIDTH; n < to / TILE_WIDTH; n++) {
-            tile_drop_partials(l->dir, level, n);
+            tile_job_drop_partials(l->job, level, n);
             if (level == 0)
-                tile_drop_partials(l->dir, TILE_BUNDLES, n);
+                tile_job_drop_partials(l->job, TILE_BUNDLES, n);
         }
-    return CE_OK;
+    l->stage = EVLOG_HEAD;
+    tile_thread_give(l->writer, l->job);
+}
+
+/* -- the writer --------------------------------------------------------------------------------------------------------------- */
+enum evlog_stage evlog_stage(const struct evlog *l)
+{
+    return l->stage;
+}
+
+enum err evlog_poll(struct evlog *l, struct fault *f)
+{
+    enum err e;
+    if ((l->stage != EVLOG_TILES && l->stage != EVLOG_HEAD) || !tile_thread_take(l->writer, &e))
+        return CE_OK;
+    if (l->stage == EVLOG_TILES) {
+        l->stage = EVLOG_ROWS;
+        if (e)
+            evlog_done(l, false);
+    } else {
+        l->stage = EVLOG_IDLE;
+        if (!e) {
+            l->published = l->head_size;
+            l->note_is_due = false;
+            buf_reset(&l->note);
+        }
+    }
+    return e ? fault_set(f, e, "cannot write the evidence log below %.100s: %s", l->dir, err_text(e)) : CE_OK;
+}
+
+bool evlog_wait(struct evlog *l, int64_t timeout_ms)
+{
+    return tile_thread_wait(l->writer, timeout_ms);
+}
+
+enum err evlog_threads(struct evlog *l, struct fault *f)
+{
+    INVARIANT(l->stage == EVLOG_IDLE);
+    return tile_thread_start(l->writer, f);
 }
 
 /* -- life ----------------------------------------------------------------------------------------------------------------------- */
@@ -255,6 +296,8 @@ enum err evlog_open(const struct evlog_config *c, struct evlog **out, struct fau
     l->edge = mem_calloc(1, sizeof *l->edge);
     l->next = mem_calloc(1, sizeof *l->next);
     path_join(l->dir, "%.400s", c->dir);
+    l->job = tile_job_new(l->dir);
+    l->writer = tile_thread_new(c->wake_fd);
     enum err e = read_key(l, f);
     l->c.dir = l->dir;
     l->c.vkey_path = NULL; /* the caller's strings live no longer than this call */
@@ -275,6 +318,10 @@ void evlog_close(struct evlog *l)
 {
     if (!l)
         return;
+    if (tile_thread_stop(l->writer, EVLOG_CLOSE_MS))
+        tile_job_free(l->job);
+    else
+        log_warn(0, "the disk below %.100s does not answer: the files of the evidence log are finished at the next start", l->dir);
     buf_free(&l->note);
     free(l->edge);
     free(l->next);

@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "core/evlog_priv.h"
 
+#define REPLAY_FILES 64 /* written and flushed together */
+
 static void tiles_free_p(struct tiles **t)
 {
     free(*t);
@@ -38,7 +40,7 @@ static enum err edge_read(struct evlog *l, struct tiles *t)
 }
 
 /* Adds the leaves of a run from leaf `from` on, out of the rows. */
-static enum err replay_run(struct evlog *l, const struct tree_run *run, int64_t from, struct tile_writer *w, struct fault *f)
+static enum err replay_run(struct evlog *l, const struct tree_run *run, int64_t from, struct tile_job *j, struct fault *f)
 {
     struct db_rows r;
     struct tree_event ev;
@@ -50,8 +52,10 @@ static enum err replay_run(struct evlog *l, const struct tree_run *run, int64_t 
         tree_event_get(&r, &ev);
         e = ev.nseq == nseq ? evlog_entry(&ev, entry) : CE_LOG_INCONSISTENT;
         if (!e)
-            e = evlog_edge_add(l->edge, entry, w);
+            evlog_edge_add(l->edge, entry, j);
         nseq += e == CE_OK;
+        if (!e && tile_job_files(j) >= REPLAY_FILES)
+            e = tile_job_run(j);
     }
     enum err over = db_rows_end(&r, f);
     if (over)
@@ -64,7 +68,7 @@ static enum err replay_run(struct evlog *l, const struct tree_run *run, int64_t 
 }
 
 /* Adds the leaves from `at` to the tree's size. */
-static enum err replay(struct evlog *l, int64_t at, struct tile_writer *w, struct fault *f)
+static enum err replay(struct evlog *l, int64_t at, struct tile_job *j, struct fault *f)
 {
     struct db_rows r;
     struct tree_run run;
@@ -75,7 +79,7 @@ static enum err replay(struct evlog *l, int64_t at, struct tile_writer *w, struc
         if (run.idx > at || run.n < 1 || run.idx + run.n <= at || run.idx + run.n > l->tree.size)
             e = fault_set(f, CE_LOG_INCONSISTENT, "table run has a gap at leaf %lld; restore the database from a backup", (long long)at);
         else
-            e = replay_run(l, &run, at, w, f);
+            e = replay_run(l, &run, at, j, f);
         at = run.idx + run.n;
     }
     enum err end = db_rows_end(&r, f);
@@ -92,10 +96,10 @@ static bool edge_fits(const struct evlog *l)
     return memcmp(root.b, l->tree.root, MERKLE_HASH) == 0;
 }
 
-static enum err edge_write(struct evlog *l, struct tile_writer *w, struct fault *f)
+static enum err edge_write(struct evlog *l, struct tile_job *j, struct fault *f)
 {
-    enum err e = evlog_edge_flush(l->edge, w);
-    e = e ? e : tile_writer_commit(w);
+    evlog_edge_flush(l->edge, j);
+    enum err e = tile_job_run(j);
     return e ? fault_set(f, e, "cannot write the evidence log below %.100s: %s", l->dir, err_text(e)) : CE_OK;
 }
 
@@ -103,7 +107,7 @@ static enum err edge_write(struct evlog *l, struct tile_writer *w, struct fault 
  * below them, the newest leaves out of the rows. *done false: the full tiles are damaged as well. */
 static enum err rebuild_edge(struct evlog *l, struct tiles *t, bool *done, struct fault *f)
 {
-    CLEANUP(tile_writer_free_p) struct tile_writer *w = tile_writer_new(l->dir);
+    CLEANUP(tile_job_free_p) struct tile_job *j = tile_job_new(l->dir);
     uint64_t size = (uint64_t)l->tree.size;
     struct merkle_hash left, right;
     memset(l->edge, 0, sizeof *l->edge);
@@ -117,19 +121,19 @@ static enum err rebuild_edge(struct evlog *l, struct tiles *t, bool *done, struc
         }
     }
     l->edge->size = size - size % TILE_WIDTH;
-    enum err e = replay(l, (int64_t)l->edge->size, w, f);
+    enum err e = replay(l, (int64_t)l->edge->size, j, f);
     if (e || !edge_fits(l))
         return e;
     *done = true;
-    return edge_write(l, w, f);
+    return edge_write(l, j, f);
 }
 
 static enum err rebuild_all(struct evlog *l, struct fault *f)
 {
-    CLEANUP(tile_writer_free_p) struct tile_writer *w = tile_writer_new(l->dir);
+    CLEANUP(tile_job_free_p) struct tile_job *j = tile_job_new(l->dir);
     memset(l->edge, 0, sizeof *l->edge);
     log_warn(0, "the evidence log's tiles are incomplete: making %lld leaves again from the database", (long long)l->tree.size);
-    enum err e = replay(l, 0, w, f);
+    enum err e = replay(l, 0, j, f);
     if (!e && !edge_fits(l))
         e = fault_set(
             f, CE_LOG_INCONSISTENT,
@@ -137,7 +141,7 @@ static enum err rebuild_all(struct evlog *l, struct fault *f)
             (long long)l->tree.size);
     if (e && f && !f->code)
         fault_set(f, e, "cannot write the evidence log below %.100s: %s", l->dir, err_text(e));
-    return e ? e : edge_write(l, w, f);
+    return e ? e : edge_write(l, j, f);
 }
 
 static enum err load_tiles(struct evlog *l, struct tiles *t, struct fault *f)

@@ -1,5 +1,6 @@
 /* step.c: the running of batches: fence, requests in savepoints, events, commit, effects. See core.h and batch.h. */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -299,8 +300,17 @@ bool core_has_work(const struct core *core)
     return core->reads.head || core->writes.head || core->wake || (!core->dead.code && core_wants_write(core, clock_mono_ms()));
 }
 
+/* Has a thread of a part done its work? */
+static void wake_take(struct core *core)
+{
+    uint64_t n;
+    if (read(core->wake_fd, &n, sizeof n) == sizeof n)
+        core->wake = true;
+}
+
 enum err core_step(struct core *core, struct fault *f)
 {
+    wake_take(core);
     if (core->reads.head)
         core_read(core);
     if (!core->dead.code && (core->writes.head || core_wants_write(core, clock_mono_ms())))
@@ -317,6 +327,7 @@ enum err core_step(struct core *core, struct fault *f)
 enum err core_tick(struct core *core, int64_t mono_ms, struct fault *f)
 {
     signs_expire(core, mono_ms);
+    wake_take(core);
     if (core->wake || parts_due(core, mono_ms))
         parts_tick(core);
     if (core->dead.code)

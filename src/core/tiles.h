@@ -44,14 +44,19 @@ struct tiles_missing {
 };
 void tiles_check(const struct tiles *t, struct tiles_missing *out);
 
-/* -- writing: put many, then commit makes the full ones durable at once; partial ones are in place when put returns, unflushed --- */
-struct tile_writer; /* owned; a failed commit leaves no temporary files */
-struct tile_writer *tile_writer_new(const char *dir);
-void tile_writer_free(struct tile_writer *w); /* NULL is fine; drops what is not committed */
-void tile_writer_free_p(struct tile_writer **w);
-MUST_USE enum err tile_writer_put(struct tile_writer *w, unsigned level, uint64_t n, unsigned width, struct span bytes);
-MUST_USE enum err tile_writer_commit(struct tile_writer *w);
-/* Removes the partial files of a tile whose full file is there. */
-void tile_drop_partials(const char *dir, unsigned level, uint64_t n);
+/* -- writing: a job is collected first, then done by whoever runs it (a thread of its own: tiles_thread.h) ------------------ */
+struct tile_job; /* owned; files to be made or replaced, then partial tiles to be removed; knows no order among the files */
+struct tile_job *tile_job_new(const char *dir);
+void tile_job_free(struct tile_job *j); /* NULL is fine */
+void tile_job_free_p(struct tile_job **j);
+void tile_job_put(struct tile_job *j, unsigned level, uint64_t n, unsigned width, struct span bytes); /* copies */
+void tile_job_put_checkpoint(struct tile_job *j, struct span note);                                    /* copies */
+/* When the files are durable: the partial files of a tile whose full file is there go away. */
+void tile_job_drop_partials(struct tile_job *j, unsigned level, uint64_t n);
+size_t tile_job_files(const struct tile_job *j);
+void tile_job_reset(struct tile_job *j);
+/* Does it all and empties the job. CE_OK: every file survives power loss. Else (CE_DISK_FULL, CE_IO, …) any of them may be there
+ * or not, each one whole, and no temporary file is left. */
+MUST_USE enum err tile_job_run(struct tile_job *j);
 
 #endif

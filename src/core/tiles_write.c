@@ -1,7 +1,6 @@
-/* tiles_write.c: see tiles.h: writing many tile files. Full tiles are written under temporary names, flushed together (the first
- * flush carries most of the others), renamed, and then their folders are flushed: after tile_writer_commit they survive power
- * loss. Partial tiles live for a second or two and are renamed into place unflushed: flushing them would cost more than all
- * else, and what a power loss takes of them comes back at start out of at most 255 rows. */
+/* tiles_write.c: see tiles.h: jobs of the log's writer. All files of a job are written under temporary names and handed to the disk
+ * at once, then flushed (the first flush carries most of the others), renamed, and then each folder with a new name is flushed
+ * once: after tile_job_run everything survives power loss. It runs in the writer's thread and touches nothing but the job. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,56 +13,114 @@
 #include "base/mem.h"
 #include "core/tiles.h"
 
-#define WRITER_FILES 64 /* open at a time; more are committed in between */
-#define WRITER_FOLDERS 64
+#define OPEN_FILES 64 /* at a time */
 #define TMP_SUFFIX ".tmp"
+#define JOB_BYTES (256u << 20)
 
-struct tile_file {
+struct job_file {
+    char name[64]; /* below dir */
+    size_t at, n;  /* in bytes */
     int fd;
-    char path[PATH_MAX_LEN];
 };
 
-struct tile_writer {
+struct job_drop {
+    unsigned level;
+    uint64_t n;
+};
+
+struct tile_job {
     char dir[PATH_MAX_LEN];
-    size_t nfiles, nfolders;
-    struct tile_file file[WRITER_FILES];
-    char folder[WRITER_FOLDERS][PATH_MAX_LEN];
+    struct buf bytes;
+    struct job_file *file; /* owned array */
+    size_t nfiles, files_cap;
+    struct job_drop *drop; /* owned array */
+    size_t ndrops, drops_cap;
+    char (*folder)[PATH_MAX_LEN]; /* owned array: to be flushed */
+    size_t nfolders, folders_cap;
 };
 
-struct tile_writer *tile_writer_new(const char *dir)
+/* -- collecting ------------------------------------------------------------------------------------------------------------- */
+struct tile_job *tile_job_new(const char *dir)
 {
-    struct tile_writer *w = mem_calloc(1, sizeof *w);
-    path_join(w->dir, "%s", dir);
-    return w;
+    struct tile_job *j = mem_calloc(1, sizeof *j);
+    path_join(j->dir, "%.400s", dir);
+    j->bytes = BUF_INIT(JOB_BYTES);
+    return j;
 }
 
-static void temp_name(const struct tile_file *t, char *out)
+void tile_job_free(struct tile_job *j)
 {
-    path_join(out, "%.500s" TMP_SUFFIX, t->path);
-}
-
-static void drop_files(struct tile_writer *w)
-{
-    char tmp[PATH_MAX_LEN];
-    for (size_t i = 0; i < w->nfiles; i++) {
-        close(w->file[i].fd);
-        temp_name(&w->file[i], tmp);
-        unlink(tmp);
-    }
-    w->nfiles = 0;
-}
-
-void tile_writer_free(struct tile_writer *w)
-{
-    if (!w)
+    if (!j)
         return;
-    drop_files(w);
-    free(w);
+    buf_free(&j->bytes);
+    free(j->file);
+    free(j->drop);
+    free(j->folder);
+    free(j);
 }
 
-void tile_writer_free_p(struct tile_writer **w)
+void tile_job_free_p(struct tile_job **j)
 {
-    tile_writer_free(*w);
+    tile_job_free(*j);
+}
+
+void tile_job_reset(struct tile_job *j)
+{
+    buf_reset(&j->bytes);
+    j->nfiles = j->ndrops = 0;
+}
+
+size_t tile_job_files(const struct tile_job *j)
+{
+    return j->nfiles;
+}
+
+static void *array_grow(void *items, size_t n, size_t *cap, size_t size)
+{
+    if (n < *cap)
+        return items;
+    *cap = *cap ? *cap * 2 : 16;
+    return mem_realloc(items, *cap * size);
+}
+
+static void put_file(struct tile_job *j, const char *name, struct span bytes)
+{
+    j->file = array_grow(j->file, j->nfiles, &j->files_cap, sizeof *j->file);
+    struct job_file *t = &j->file[j->nfiles++];
+    *t = (struct job_file){.at = j->bytes.len, .n = bytes.n, .fd = -1};
+    int n = snprintf(t->name, sizeof t->name, "%s", name);
+    INVARIANT(n > 0 && (size_t)n < sizeof t->name);
+    buf_put_span(&j->bytes, bytes);
+    INVARIANT(!buf_err(&j->bytes));
+}
+
+void tile_job_put(struct tile_job *j, unsigned level, uint64_t n, unsigned width, struct span bytes)
+{
+    char name[PATH_MAX_LEN];
+    INVARIANT(bytes.n == tile_bytes(level, width));
+    tile_path(level, n, width, name);
+    put_file(j, name, bytes);
+}
+
+void tile_job_put_checkpoint(struct tile_job *j, struct span note)
+{
+    put_file(j, "checkpoint", note);
+}
+
+void tile_job_drop_partials(struct tile_job *j, unsigned level, uint64_t n)
+{
+    j->drop = array_grow(j->drop, j->ndrops, &j->drops_cap, sizeof *j->drop);
+    j->drop[j->ndrops++] = (struct job_drop){level, n};
+}
+
+/* -- folders ------------------------------------------------------------------------------------------------------------------ */
+static void folder_note(struct tile_job *j, const char *path, size_t len)
+{
+    for (size_t i = 0; i < j->nfolders; i++)
+        if (strlen(j->folder[i]) == len && memcmp(j->folder[i], path, len) == 0)
+            return;
+    j->folder = array_grow(j->folder, j->nfolders, &j->folders_cap, sizeof *j->folder);
+    path_join(j->folder[j->nfolders++], "%.*s", (int)len, path);
 }
 
 static enum err folder_flush(const char *path)
@@ -74,108 +131,95 @@ static enum err folder_flush(const char *path)
     return fsync(fd) ? err_from_errno(errno) : CE_OK;
 }
 
-static enum err flush_folders(struct tile_writer *w)
+/* Makes the folders above path that are missing; whoever holds a new name is noted. */
+static enum err folders_make(struct tile_job *j, const char *path)
 {
-    enum err e = CE_OK;
-    for (size_t i = 0; !e && i < w->nfolders; i++)
-        e = folder_flush(w->folder[i]);
-    w->nfolders = 0;
-    return e;
-}
-
-static enum err folder_note(struct tile_writer *w, const char *path)
-{
-    for (size_t i = 0; i < w->nfolders; i++)
-        if (strcmp(w->folder[i], path) == 0)
-            return CE_OK;
-    if (w->nfolders == WRITER_FOLDERS)
-        return folder_flush(path);
-    path_join(w->folder[w->nfolders++], "%s", path);
-    return CE_OK;
-}
-
-/* Makes the folders above path that are missing; when flushed, whoever holds a new name is flushed at the commit. */
-static enum err folders_make(struct tile_writer *w, const char *path, bool flushed)
-{
-    char part[PATH_MAX_LEN], above[PATH_MAX_LEN];
+    char part[PATH_MAX_LEN];
     struct stat st;
     path_join(part, "%s", path);
     *strrchr(part, '/') = 0;
     if (stat(part, &st) == 0)
         return CE_OK;
-    for (char *p = part + strlen(w->dir); p && *p; p = strchr(p + 1, '/')) {
-        char *end = strchr(p + 1, '/'), was = end ? *end : 0;
-        enum err e = CE_OK;
+    for (char *p = part + strlen(j->dir); p && *p; p = strchr(p + 1, '/')) {
+        char *end = strchr(p + 1, '/');
         if (end)
             *end = 0;
-        path_join(above, "%.*s", (int)(p - part), part);
         if (mkdir(part, 0755) == 0)
-            e = flushed ? folder_note(w, above) : CE_OK;
+            folder_note(j, part, (size_t)(p - part));
         else if (errno != EEXIST)
-            e = err_from_errno(errno);
+            return err_from_errno(errno);
         if (end)
-            *end = was;
-        if (e)
-            return e;
+            *end = '/';
     }
     return CE_OK;
 }
 
-static enum err put_partial(struct tile_file *t, const char *tmp, struct span bytes)
+/* -- files -------------------------------------------------------------------------------------------------------------------- */
+static void file_paths(const struct tile_job *j, const struct job_file *t, char *path, char *tmp)
 {
-    enum err e = file_write_all(t->fd, bytes);
-    if (close(t->fd) && !e)
-        e = err_from_errno(errno);
-    if (!e && rename(tmp, t->path))
-        e = err_from_errno(errno);
-    if (e)
-        unlink(tmp);
-    return e;
+    path_join(path, "%.400s/%.63s", j->dir, t->name);
+    path_join(tmp, "%.480s" TMP_SUFFIX, path);
 }
 
-enum err tile_writer_put(struct tile_writer *w, unsigned level, uint64_t n, unsigned width, struct span bytes)
+/* Into a temporary file; the disk begins to work on it at once, so that one flush later finds most of the others done. */
+static enum err file_begin(struct tile_job *j, struct job_file *t)
 {
-    char name[PATH_MAX_LEN], tmp[PATH_MAX_LEN];
-    bool full = width == TILE_WIDTH;
-    INVARIANT(bytes.n == tile_bytes(level, width));
-    enum err e = w->nfiles == WRITER_FILES ? tile_writer_commit(w) : CE_OK;
+    char path[PATH_MAX_LEN], tmp[PATH_MAX_LEN];
+    file_paths(j, t, path, tmp);
+    enum err e = folders_make(j, path);
     if (e)
         return e;
-    struct tile_file *t = &w->file[w->nfiles];
-    tile_path(level, n, width, name);
-    path_join(t->path, "%.400s/%.100s", w->dir, name);
-    if ((e = folders_make(w, t->path, full)))
-        return e;
-    temp_name(t, tmp);
     t->fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (t->fd < 0)
         return err_from_errno(errno);
-    if (!full)
-        return put_partial(t, tmp, bytes);
-    w->nfiles++;
-    return file_write_all(t->fd, bytes);
-}
-
-enum err tile_writer_commit(struct tile_writer *w)
-{
-    enum err e = CE_OK;
-    char tmp[PATH_MAX_LEN];
-    for (size_t i = 0; !e && i < w->nfiles; i++)
-        if (fdatasync(w->file[i].fd))
-            e = err_from_errno(errno);
-    for (size_t i = 0; !e && i < w->nfiles; i++) {
-        char folder[PATH_MAX_LEN];
-        path_join(folder, "%.*s", (int)(strrchr(w->file[i].path, '/') - w->file[i].path), w->file[i].path);
-        temp_name(&w->file[i], tmp);
-        e = rename(tmp, w->file[i].path) ? err_from_errno(errno) : folder_note(w, folder);
-    }
+    e = file_write_all(t->fd, span_of(j->bytes.data + t->at, t->n));
     if (!e)
-        e = flush_folders(w);
-    drop_files(w);
+        (void)sync_file_range(t->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint: what counts is the flush */
     return e;
 }
 
-void tile_drop_partials(const char *dir, unsigned level, uint64_t n)
+static enum err file_place(struct tile_job *j, struct job_file *t)
+{
+    char path[PATH_MAX_LEN], tmp[PATH_MAX_LEN];
+    file_paths(j, t, path, tmp);
+    enum err e = close(t->fd) ? err_from_errno(errno) : CE_OK;
+    t->fd = -1;
+    if (!e && rename(tmp, path))
+        e = err_from_errno(errno);
+    if (e)
+        unlink(tmp);
+    else
+        folder_note(j, path, (size_t)(strrchr(path, '/') - path));
+    return e;
+}
+
+static void file_forget(const struct tile_job *j, struct job_file *t)
+{
+    char path[PATH_MAX_LEN], tmp[PATH_MAX_LEN];
+    if (t->fd < 0)
+        return;
+    file_paths(j, t, path, tmp);
+    close(t->fd);
+    unlink(tmp);
+    t->fd = -1;
+}
+
+static enum err files_write(struct tile_job *j, struct job_file *t, size_t n)
+{
+    enum err e = CE_OK;
+    for (size_t i = 0; !e && i < n; i++)
+        e = file_begin(j, &t[i]);
+    for (size_t i = 0; !e && i < n; i++)
+        if (fdatasync(t[i].fd))
+            e = err_from_errno(errno);
+    for (size_t i = 0; !e && i < n; i++)
+        e = file_place(j, &t[i]);
+    for (size_t i = 0; i < n; i++)
+        file_forget(j, &t[i]);
+    return e;
+}
+
+static void drop_partials(const char *dir, unsigned level, uint64_t n)
 {
     char name[PATH_MAX_LEN], full[PATH_MAX_LEN], folder[PATH_MAX_LEN], path[PATH_MAX_LEN];
     struct dirent *entry;
@@ -194,4 +238,19 @@ void tile_drop_partials(const char *dir, unsigned level, uint64_t n)
         }
     closedir(d);
     rmdir(folder);
+}
+
+enum err tile_job_run(struct tile_job *j)
+{
+    enum err e = CE_OK;
+    for (size_t i = 0; !e && i < j->nfiles; i += OPEN_FILES)
+        e = files_write(j, &j->file[i], j->nfiles - i < OPEN_FILES ? j->nfiles - i : OPEN_FILES);
+    for (size_t i = 0; !e && i < j->nfolders; i++)
+        e = folder_flush(j->folder[i]);
+    for (size_t i = 0; !e && i < j->ndrops; i++)
+        drop_partials(j->dir, j->drop[i].level, j->drop[i].n);
+    if (!e)
+        j->nfolders = 0; /* else the next run flushes what this one made and did not flush */
+    tile_job_reset(j);
+    return e;
 }

@@ -19,6 +19,7 @@ struct core_role {
     bool unsigned_work;       /* core asked for a signature while there was no signer */
     int64_t refused_at_ms;    /* when that was last answered */
     int64_t drain_until_ms;   /* 0: not draining */
+    bool woken;               /* a thread of core has done its work */
     bool stop;
 };
 
@@ -123,6 +124,12 @@ static void on_stop(void *ctx) { ((struct core_role *)ctx)->stop = true; }
 
 /* -- the loop -------------------------------------------------------------------------------------------------------------------- */
 
+static void on_core_fd(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    ((struct core_role *)arg)->woken = true;
+}
+
 static void on_wake(evutil_socket_t fd, short what, void *arg) { (void)fd, (void)what, (void)arg; }
 
 /* Waits for something to do, at most until core's next wake. */
@@ -143,7 +150,8 @@ static void wait_for_work(struct core_role *c, struct event *timer)
 static enum err work(struct core_role *c, struct fault *f)
 {
     int64_t now = clock_mono_ms();
-    enum err e = core_has_work(c->core) ? core_step(c->core, f) : CE_OK;
+    enum err e = c->woken || core_has_work(c->core) ? core_step(c->core, f) : CE_OK;
+    c->woken = false;
     if (!e && now >= core_next_wake_ms(c->core, now))
         e = core_tick(c->core, now, f);
     if (c->unsigned_work && !c->signer && now - c->refused_at_ms >= CORE_NO_SIGNER_MS) {
@@ -189,10 +197,13 @@ int role_core_main(struct role_context *rc)
         log_error(0, "%s", f.text);
         return err_class(e) == ERRC_BUSY ? 1 : EXIT_ROLE_FATAL; /* a full disk may pass, a damaged database does not */
     }
-    if (jail_enter(JAIL_CORE, rc->site, &f)) {
+    /* between the two halves of the jail: a thread inherits the first and cannot be made after the second, which covers all */
+    if (jail_files(JAIL_CORE, rc->site, &f) || core_threads(c.core, &f) || jail_calls(JAIL_CORE, &f)) {
         log_error(0, "%s", f.text);
         return EXIT_ROLE_FATAL;
     }
+    struct event *woken = event_new(c.base, core_wake_fd(c.core), EV_READ | EV_PERSIST, on_core_fd, &c);
+    INVARIANT(woken && event_add(woken, NULL) == 0);
     struct role_link *link = role_link_new(c.base, rc, &ev);
     for (size_t i = 0; i < rc->npeers; i++)
         on_peer(&c, &rc->peers[i]);
@@ -204,6 +215,7 @@ int role_core_main(struct role_context *rc)
     if (e)
         log_error(0, "%s", f.text);
     flush(&c);
+    event_free(woken);
     core_close(c.core);
     role_link_free(link);
     return e == CE_STORE_DAMAGED ? EXIT_ROLE_FATAL : e ? 1 : 0;

@@ -45,7 +45,8 @@ static const int calls_files_read[] = {
 
 /* SQLite's journal, tiles, checkpoint and CRLs, writing; where: Landlock and the file permissions */
 static const int calls_files_write[] = {
-    NR(openat), NR(open), NR(pwrite64), NR(pwritev), NR(fsync), NR(fdatasync), NR(ftruncate), NR(fallocate), NR(unlink), NR(unlinkat),
+    NR(openat), NR(open), NR(pwrite64), NR(pwritev), NR(fsync), NR(fdatasync), NR(sync_file_range),
+    NR(ftruncate), NR(fallocate), NR(unlink), NR(unlinkat),
     NR(rename), NR(renameat), NR(renameat2), NR(link), NR(linkat), NR(mkdir), NR(mkdirat), NR(fchmod), NR(fchown), NR(getdents64),
     NR(fstatfs), NR(statfs), NR(umask), NR(rmdir), END_OF_LIST,
 };
@@ -100,8 +101,9 @@ static int allow_with_arguments(scmp_filter_ctx ctx, enum jail j)
     return rc;
 }
 
-static enum err enter_seccomp(enum jail j, struct fault *f)
+enum err jail_calls(enum jail j, struct fault *f)
 {
+    INVARIANT((unsigned)j < JAIL_COUNT);
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
     int rc = ctx ? 0 : -ENOMEM;
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(lists[j]) && lists[j][i]; i++)
@@ -112,6 +114,8 @@ static enum err enter_seccomp(enum jail j, struct fault *f)
 #endif
     if (rc == 0)
         rc = allow_with_arguments(ctx, j);
+    if (rc == 0)
+        rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1); /* every thread, or none */
     if (rc == 0)
         rc = seccomp_load(ctx);
     seccomp_release(ctx);
@@ -129,7 +133,7 @@ enum err jail_prepare(bool secret, struct fault *f)
     return CE_OK;
 }
 
-enum err jail_enter(enum jail j, const char *site, struct fault *f)
+enum err jail_files(enum jail j, const char *site, struct fault *f)
 {
     static const struct landlock_rule rules[JAIL_COUNT][6] = {
         [JAIL_CORE] = { { "db", true }, { "log", true }, { "pub", true }, { "trust", false } },
@@ -138,7 +142,11 @@ enum err jail_enter(enum jail j, const char *site, struct fault *f)
     INVARIANT((unsigned)j < JAIL_COUNT);
     INVARIANT(site || !rules[j][0].folder);
     enum err e = jail_prepare(j == JAIL_SIGNER, f);
-    if (!e)
-        e = landlock_enter(site, rules[j], f);
-    return e ? e : enter_seccomp(j, f);
+    return e ? e : landlock_enter(site, rules[j], f);
+}
+
+enum err jail_enter(enum jail j, const char *site, struct fault *f)
+{
+    enum err e = jail_files(j, site, f);
+    return e ? e : jail_calls(j, f);
 }

@@ -15,9 +15,13 @@ enum jail {
     JAIL_COUNT
 };
 
-/* Enters. Call it once, after everything that needs opening is open, before foreign bytes. CE_UNSUPPORTED when the kernel
+/* Enters: jail_files, then jail_calls. Call it once, after everything that needs opening is open, before foreign bytes. CE_UNSUPPORTED when the kernel
  * lacks seccomp; f says what failed. site may be NULL for the signer. */
 MUST_USE enum err jail_enter(enum jail j, const char *site, struct fault *f);
+/* The two halves, for a role with threads: files (of this thread and those that it makes) and privileges; then, when the threads
+ * are there, system calls, for all of them. */
+MUST_USE enum err jail_files(enum jail j, const char *site, struct fault *f);
+MUST_USE enum err jail_calls(enum jail j, struct fault *f);
 /* The part that every role does first: no_new_privs, no core dumps (signer: not dumpable, so no ptrace by its user). */
 MUST_USE enum err jail_prepare(bool secret, struct fault *f);
 

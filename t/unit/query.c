@@ -117,13 +117,16 @@ static void fill(struct db *db)
 static void publish(struct db *db)
 {
     struct evlog *l;
-    struct evlog_config c = {db, log_dir, NULL};
+    struct evlog_config c = {db, log_dir, NULL, -1};
     struct merkle_hash root;
     int64_t size = 0;
     CLEANUP(buf_free) struct buf note = BUF_INIT(0);
     must(evlog_open(&c, &l, &f), "evlog");
     for (size_t n = 1; n;) {
         must(evlog_prepare(l, EVLOG_BATCH, &n, &f), "prepare");
+        if (!n)
+            break;
+        must(evlog_poll(l, &f), "tiles");
         must(db_begin(db, &f), "begin");
         must(evlog_write(l, &f), "write");
         must(db_commit(db, &f), "commit");
@@ -136,7 +139,9 @@ static void publish(struct db *db)
     must(db_begin(db, &f), "begin");
     must(evlog_head_write(l, buf_span(&note), 1, &f), "head");
     must(db_commit(db, &f), "commit");
-    must(evlog_head_publish(l, &f), "publish");
+    evlog_head_done(l, true);
+    evlog_publish(l);
+    must(evlog_poll(l, &f), "publish");
     evlog_close(l);
 }
 
