@@ -32,7 +32,7 @@ uint8_t *buf_grow(struct buf *b, size_t n)
         b->err = CE_TOO_LARGE;
         return NULL;
     }
-    if (b->len + n > b->cap) {
+    if (!b->data || b->len + n > b->cap) {
         size_t cap = b->cap ? b->cap : 64;
         while (cap < b->len + n)
             cap *= 2;
@@ -117,7 +117,7 @@ void buf_put_hex(struct buf *b, struct span s)
     }
 }
 
-static int hex_value(uint8_t c)
+int hex_value(uint8_t c)
 {
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }

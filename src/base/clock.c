@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/mem.h"
+
 static int64_t clock_read_us(clockid_t id)
 {
     struct timespec t;
@@ -101,11 +103,13 @@ enum err clock_parse_ms(struct span t, int64_t *at_ms)
 
 enum err clock_parse_span_s(struct span text, int64_t *out_s)
 {
-    static const struct { char unit; int64_t s; } units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'w', 604800 }, { 'y', 31536000 } };
+    static const struct { char unit; int64_t s; } units[] = {
+        { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'w', 7 * 86400 }, { 'y', 365 * 86400 },
+    };
     int64_t scale = 1;
     if (text.n == 0)
         return CE_BAD_INPUT;
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+    for (size_t i = 0; i < ARRAY_LEN(units); i++)
         if (text.p[text.n - 1] == units[i].unit) {
             scale = units[i].s;
             text.n--;

@@ -23,7 +23,7 @@ MUST_USE enum err clock_parse_ms(struct span text, int64_t *at_ms);
 struct clock_civil { int year, month, day, hour, min, sec; };
 void clock_civil(int64_t at_s, struct clock_civil *out);
 int64_t clock_from_civil(const struct clock_civil *c);
-/* Parses "90", "15m", "12h", "30d", "2y" (365 d) into seconds. CE_BAD_INPUT otherwise or below 0. */
+/* Parses "90", "90s", "15m", "12h", "30d", "2w", "2y" (365 d) into seconds. CE_BAD_INPUT otherwise or below 0. */
 MUST_USE enum err clock_parse_span_s(struct span text, int64_t *out_s);
 
 #endif

@@ -26,7 +26,7 @@ enum err file_read(const char *path, struct buf *out)
     CLEANUP(fd_close_p) int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? CE_NOT_FOUND : CE_IO;
-    for (;;) {
+    while (!buf_err(out)) {
         uint8_t chunk[16384];
         ssize_t n = read(fd, chunk, sizeof chunk);
         if (n < 0 && errno == EINTR)
@@ -38,6 +38,8 @@ enum err file_read(const char *path, struct buf *out)
         buf_put(out, chunk, (size_t)n);
         mem_zero(chunk, (size_t)n);
     }
+    if (buf_err(out))
+        errno = EFBIG;
     return buf_err(out);
 }
 
@@ -55,15 +57,13 @@ enum err file_write_all(int fd, struct span bytes)
     return CE_OK;
 }
 
-enum err file_append_sync(int fd, struct span bytes)
+enum err file_sync_dir(const char *dir)
 {
-    enum err e = file_write_all(fd, bytes);
-    if (!e && fdatasync(fd))
-        e = err_from_errno(errno);
-    return e;
+    CLEANUP(fd_close_p) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 || fsync(fd) ? err_from_errno(errno) : CE_OK;
 }
 
-static enum err folder_sync(const char *path)
+static enum err sync_folder_of(const char *path)
 {
     char dir[PATH_MAX_LEN];
     const char *slash = strrchr(path, '/');
@@ -71,10 +71,7 @@ static enum err folder_sync(const char *path)
         path_join(dir, "%.*s", (int)(slash == path ? 1 : slash - path), path);
     else
         path_join(dir, ".");
-    CLEANUP(fd_close_p) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return CE_IO;
-    return fsync(fd) ? err_from_errno(errno) : CE_OK;
+    return file_sync_dir(dir);
 }
 
 static enum err write_temp(const char *tmp, struct span bytes, mode_t mode)
@@ -102,7 +99,7 @@ static enum err file_place(const char *path, struct span bytes, mode_t mode, boo
     if (e || !replace)
         unlink(tmp);
     errno = eno;
-    return e ? e : folder_sync(path);
+    return e ? e : sync_folder_of(path);
 }
 
 enum err file_write_atomic(const char *path, struct span bytes, mode_t mode) { return file_place(path, bytes, mode, true); }

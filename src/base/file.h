@@ -6,7 +6,7 @@
 
 #include "base/span.h"
 
-/* Appends the whole file to out (at most out->max). CE_NOT_FOUND, CE_TOO_LARGE or CE_IO; errno is kept. */
+/* Appends the whole file to out (at most out->max). CE_NOT_FOUND, CE_TOO_LARGE or CE_IO, and errno says why. */
 MUST_USE enum err file_read(const char *path, struct buf *out);
 /* Writes path.tmp-PID with mode, fsyncs it, renames over path, fsyncs the folder: after CE_OK the new content
  * survives power loss; before, the old one does. CE_DISK_FULL, CE_STORE_READONLY or CE_IO. */
@@ -14,7 +14,7 @@ MUST_USE enum err file_write_atomic(const char *path, struct span bytes, mode_t 
 /* Like file_write_atomic, but CE_EXISTS when path is there already (link(2), never replaces). */
 MUST_USE enum err file_write_new(const char *path, struct span bytes, mode_t mode);
 MUST_USE enum err file_write_all(int fd, struct span bytes);     /* write(2) until all is written; errno is kept */
-MUST_USE enum err file_append_sync(int fd, struct span bytes);   /* file_write_all, then fdatasync */
+MUST_USE enum err file_sync_dir(const char *dir);                /* fsync of a folder: names in it survive power loss; errno is kept */
 MUST_USE enum err file_mkdirs(const char *path, mode_t mode);    /* mkdir -p */
 bool file_exists(const char *path);
 MUST_USE enum err random_bytes(void *out, size_t n);             /* getrandom(2); CE_IO */

@@ -43,6 +43,8 @@ struct arena_chunk {
 
 void *arena_alloc(struct arena *a, size_t n)
 {
+    if (n > SIZE_MAX / 2) /* a length that wrapped around: no machine has so much */
+        mem_check(NULL);
     n = (n + 15) & ~(size_t)15;
     if (!a->head || a->head->cap - a->head->used < n) {
         size_t cap = n > 4096 ? n : 4096;

@@ -33,7 +33,7 @@ struct arena {
     struct arena_chunk *head; /* owned */
     size_t total;             /* bytes handed out */
 };
-void *arena_alloc(struct arena *a, size_t n);            /* zeroed, 16-byte aligned */
+void *arena_alloc(struct arena *a, size_t n);            /* zeroed, 16-byte aligned; aborts when out of memory */
 struct span arena_copy(struct arena *a, struct span s);  /* followed by a NUL that n does not count */
 char *arena_str(struct arena *a, struct span s);
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);

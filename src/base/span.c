@@ -8,17 +8,19 @@ bool span_eq(struct span a, struct span b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
-bool span_eq_ct(struct span a, struct span b)
-{
-    if (a.n != b.n)
-        return false;
-    volatile uint8_t diff = 0;
-    for (size_t i = 0; i < a.n; i++)
-        diff |= a.p[i] ^ b.p[i];
-    return diff == 0;
-}
-
 bool span_eq_str(struct span a, const char *s) { return span_eq(a, span_str(s)); }
+
+static uint8_t ascii_lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c; }
+
+bool span_eq_nocase(struct span a, const char *ascii)
+{
+    if (a.n != strlen(ascii))
+        return false;
+    for (size_t i = 0; i < a.n; i++)
+        if (ascii_lower(a.p[i]) != ascii_lower((uint8_t)ascii[i]))
+            return false;
+    return true;
+}
 
 int span_cmp(struct span a, struct span b)
 {

@@ -21,8 +21,8 @@ struct span {
 static inline struct span span_of(const void *p, size_t n) { return (struct span){ p, n }; }
 static inline struct span span_str(const char *s) { return (struct span){ (const uint8_t *)s, s ? strlen(s) : 0 }; }
 bool span_eq(struct span a, struct span b);            /* not constant-time */
-bool span_eq_ct(struct span a, struct span b);         /* constant-time over equal lengths, for secrets */
 bool span_eq_str(struct span a, const char *s);
+bool span_eq_nocase(struct span a, const char *ascii); /* letters A-Z equal a-z; whatever the locale */
 int span_cmp(struct span a, struct span b);            /* memcmp order, shorter first */
 bool span_starts(struct span a, const char *prefix);
 struct span span_trim(struct span a);                  /* without ASCII white space at both ends */
@@ -47,7 +47,7 @@ void buf_free(struct buf *b);                     /* zeroes then frees; legal on
 void buf_reset(struct buf *b);                    /* len = 0, error cleared, memory kept */
 static inline struct span buf_span(const struct buf *b) { return (struct span){ b->data, b->len }; }
 static inline enum err buf_err(const struct buf *b) { return b->err; }
-uint8_t *buf_grow(struct buf *b, size_t n);       /* n more bytes, uninitialised; NULL when over max */
+uint8_t *buf_grow(struct buf *b, size_t n);       /* n more bytes, uninitialised; NULL (only) when over max */
 void buf_put(struct buf *b, const void *p, size_t n);
 static inline void buf_put_span(struct buf *b, struct span s) { buf_put(b, s.p, s.n); }
 static inline void buf_put_str(struct buf *b, const char *s) { buf_put(b, s, strlen(s)); }
@@ -70,6 +70,7 @@ bool span_get(struct span *s, size_t n, struct span *out);
 
 /* Decoders append to out. Hex: exact pairs, either case. Base64: white space anywhere is ignored
  * (RFC 8951 2.1 for EST), padding optional at the end, anything else is CE_BAD_BASE64. */
+int hex_value(uint8_t digit); /* 0..15, -1 for another character */
 MUST_USE enum err hex_decode(struct span text, struct buf *out);
 MUST_USE enum err base64_decode(struct span text, struct buf *out);
 
