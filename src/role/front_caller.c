@@ -172,7 +172,6 @@ void front_caller_read(struct front_req *r)
     r->caller.spki = span_of(w->spki, w->kind == CALLER_NONE ? 0 : sizeof w->spki);
     r->caller.cn = span_str(w->cn);
     r->caller.not_after = w->not_after;
-    r->caller.verify = fit(verify, 160);
     r->caller.addr = fit(front_in_header(r, "X-Cradle-Addr"), 64);
 }
 

@@ -120,11 +120,13 @@ enum err role_receive(int fd, struct role_context *c, struct settings *s, struct
         else if (e == CE_OK && fr.type == MSG_ROLE_PEER && c->role != ROLE_COUNT)
             e = msg_unpack_all(&msg_desc_role_peer, fr.body, &peer) ? CE_BAD_FRAME : add_peer(c, &peer, passed);
         else if (e == CE_OK && fr.type == MSG_ROLE_GO && c->role != ROLE_COUNT)
-            return msg_unpack_all(&msg_desc_role_go, fr.body, &go) ? CE_BAD_FRAME : CE_OK;
+            e = msg_unpack_all(&msg_desc_role_go, fr.body, &go) || go.peers != (int64_t)c->npeers ? CE_BAD_FRAME : CE_OK;
         else if (e == CE_OK)
             e = CE_BAD_FRAME;
         if (e)
             return f && f->code ? e : fault_set(f, e, "the parent's set-up did not arrive: %s", err_text(e));
+        if (fr.type == MSG_ROLE_GO)
+            return CE_OK;
     }
 }
 

@@ -88,7 +88,7 @@ static void on_link(evutil_socket_t fd, short what, void *arg)
         child_end(c);
         return;
     }
-    if (e || !edge_permits(c->role, ROLE_PARENT, f.type) || msg_unpack_all(&msg_desc_role_ready, f.body, &ready)) {
+    if (e || !edge_permits(c->role, ROLE_PARENT, f.type) || msg_unpack_all(&msg_desc_role_ready, f.body, &ready) || ready.pid != c->pid) {
         log_error(0, "bad internal framing from %s; it is restarted", c->name);
         child_end(c);
         child_kill(c, SIGKILL);
