@@ -115,12 +115,13 @@ unsigned crl_shard_of(struct span serial, unsigned n_shards)
 
 unsigned ca_shard(const struct ca *ca, struct span serial) { return crl_shard_of(serial, ca->n_shards); }
 
-static void ca_url(char *out, int n) { INVARIANT(out && n > 0 && n < CA_URL_OUT); }
+/* n: what snprintf made of a URL. base_url and name are bounded, so it always fits. */
+static void url_fits(int n) { INVARIANT(n > 0 && n < CA_URL_OUT); }
 
 void ca_url_crl(const struct ca *ca, unsigned shard, char *out)
 {
-    ca_url(out, snprintf(out, CA_URL_OUT, "%s/crl/%s/%u.crl", ca->base_url, ca->name, shard));
+    url_fits(snprintf(out, CA_URL_OUT, "%s/crl/%s/%u.crl", ca->base_url, ca->name, shard));
 }
 
-void ca_url_cert(const struct ca *ca, char *out) { ca_url(out, snprintf(out, CA_URL_OUT, "%s/ca/%s.cer", ca->base_url, ca->name)); }
-void ca_url_ocsp(const struct ca *ca, char *out) { ca_url(out, snprintf(out, CA_URL_OUT, "%s/ocsp", ca->base_url)); }
+void ca_url_cert(const struct ca *ca, char *out) { url_fits(snprintf(out, CA_URL_OUT, "%s/ca/%s.cer", ca->base_url, ca->name)); }
+void ca_url_ocsp(const struct ca *ca, char *out) { url_fits(snprintf(out, CA_URL_OUT, "%s/ocsp", ca->base_url)); }

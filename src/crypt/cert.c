@@ -6,10 +6,8 @@
 #include "crypt/der.h"
 #include "crypt/dn.h"
 #include "crypt/hash.h"
+#include "crypt/oid.h"
 #include "crypt/pem.h"
-
-#define OID_PKIX "\x2b\x06\x01\x05\x05\x07"
-#define OID_OCSP_NOCHECK SPAN_LIT(OID_PKIX "\x30\x01\x05")
 
 static enum err cert_bad(struct fault *f, const char *rule) { return fault_set(f, CE_BAD_CERT, "RFC 5280 %s", rule); }
 
@@ -97,7 +95,7 @@ static enum err cert_extension(struct cert *c, const struct ext *x, struct fault
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (known[i].ce == x->ce)
             return known[i].read(c, x->value) ? cert_bad(f, known[i].rule) : CE_OK;
-    if (span_eq(x->oid, OID_OCSP_NOCHECK))
+    if (span_eq(x->oid, SPAN_LIT(OID_OCSP_NOCHECK)))
         c->ocsp_nocheck = true;
     return CE_OK;
 }

@@ -7,6 +7,7 @@
 #include "crypt/x509_sign.h"
 
 #define REASON_MAX 10
+#define TIME_MAX_S 253402300799 /* 9999-12-31T23:59:59Z: GeneralizedTime has four digits for the year */
 
 void crl_entry_put(struct buf *packed, struct span serial, int64_t revoked_at, unsigned reason)
 {
@@ -27,7 +28,8 @@ static bool packed_get(struct span *in, struct crl_entry *out)
     out->revoked_at = (int64_t)at;
     out->reason = reason;
     /* RFC 5280 5.3.1: 7 is unused, removeFromCRL (8) belongs to delta CRLs */
-    return reason <= REASON_MAX && reason != 7 && reason != 8 && out->revoked_at >= 0 && out->serial.p[0] != 0;
+    return reason <= REASON_MAX && reason != 7 && reason != 8 && out->revoked_at >= 0 && out->revoked_at <= TIME_MAX_S &&
+           out->serial.p[0] != 0;
 }
 
 /* One entry straight into place: at most 2 + 23 + 17 + 14 bytes. */
@@ -161,6 +163,8 @@ static enum err entry_get(struct span *in, struct crl_entry *out)
     while (exts.n) {
         if (ext_get(&exts, &x))
             return CE_BAD_DER;
+        if (x.ce != EXT_REASON && x.critical)
+            return CE_UNSUPPORTED; /* RFC 5280 5.3: such a CRL must not be used to judge */
         if (x.ce != EXT_REASON)
             continue;
         if (der_get(&x.value, DER_ENUMERATED, &code) || x.value.n || code.n != 1 || code.p[0] > REASON_MAX)
@@ -226,6 +230,7 @@ static enum err crl_tbs(struct crl *c, struct span tbs, struct span outer_alg)
     int64_t version;
     struct der_item alg, issuer;
     struct crl_entry entry;
+    enum err e;
     if (der_get_small(&tbs, &version) || version != 1 || der_any(&tbs, &alg) || !span_eq(alg.all, outer_alg) || der_any(&tbs, &issuer) ||
         issuer.tag != DER_SEQUENCE || der_get_time(&tbs, &c->this_update) || der_get_time(&tbs, &c->next_update))
         return CE_BAD_DER;
@@ -233,8 +238,8 @@ static enum err crl_tbs(struct crl *c, struct span tbs, struct span outer_alg)
     if (der_peek(tbs, DER_SEQUENCE) && der_get(&tbs, DER_SEQUENCE, &c->entries))
         return CE_BAD_DER;
     for (struct span in = c->entries; in.n; c->n_entries++)
-        if (entry_get(&in, &entry))
-            return CE_BAD_DER;
+        if ((e = entry_get(&in, &entry)))
+            return e;
     return crl_extensions(c, tbs);
 }
 
@@ -250,7 +255,7 @@ enum err crl_parse(struct span der, struct crl *out, struct fault *f)
     out->sig_alg = sig_alg_from_der(alg.all);
     enum err e = crl_tbs(out, tbs.body, alg.all);
     if (e == CE_UNSUPPORTED)
-        return fault_set(f, e, "RFC 5280 5.2: the CRL has a critical extension that is not known");
+        return fault_set(f, e, "RFC 5280 5.2: the CRL or an entry of it has a critical extension that is not known");
     return e ? fault_set(f, CE_BAD_DER, "RFC 5280 5.1: malformed CertificateList") : CE_OK;
 }
 

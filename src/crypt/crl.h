@@ -34,11 +34,13 @@ struct crl_entry {
     int64_t revoked_at;
     int reason; /* 0: none given */
 };
+/* CE_BAD_DER; CE_UNSUPPORTED: a critical extension that is not known. */
 MUST_USE enum err crl_parse(struct span der, struct crl *out, struct fault *f);
-MUST_USE enum err crl_verify(const struct crl *c, const struct cert *issuer); /* name, key id, signature */
+/* Name, key id, signature. CE_CERT_FOREIGN, CE_BAD_SIGNATURE, CE_KEY_ALG. */
+MUST_USE enum err crl_verify(const struct crl *c, const struct cert *issuer);
 /* Takes the next entry from *entries (start with crl->entries). False at the end. */
 bool crl_next(struct span *entries, struct crl_entry *out);
-/* RFC 5280 5.3.1 names: "keyCompromise" -> 1. -1: unknown. NULL: unknown. */
+/* RFC 5280 5.3.1 names: "keyCompromise" <-> 1; -1 and NULL for what is not one. */
 int crl_reason_from_name(struct span name);
 const char *crl_reason_name(int reason);
 

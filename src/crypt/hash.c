@@ -61,15 +61,3 @@ void sha512(struct span in, uint8_t out[SHA512_LEN])
         SHA512_Update(&c, in.p, in.n);
     SHA512_Final(out, &c);
 }
-
-const char *hash_hex(struct span bytes, char *out)
-{
-    static const char digits[] = "0123456789abcdef";
-    size_t n = bytes.n < HASH_HEX_MAX / 2 ? bytes.n : HASH_HEX_MAX / 2 - 1;
-    for (size_t i = 0; i < n; i++) {
-        out[2 * i] = digits[bytes.p[i] >> 4];
-        out[2 * i + 1] = digits[bytes.p[i] & 15];
-    }
-    out[2 * n] = 0;
-    return out;
-}

@@ -22,8 +22,4 @@ void sha256_begin(struct sha256 *h);
 void sha256_add(struct sha256 *h, struct span in);
 void sha256_end(struct sha256 *h, uint8_t out[SHA256_LEN]);
 
-#define HASH_HEX_MAX 130
-/* Lower-case hex of at most 64 bytes into out (HASH_HEX_MAX bytes, NUL-terminated); returns out. */
-const char *hash_hex(struct span bytes, char *out);
-
 #endif

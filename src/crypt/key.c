@@ -18,11 +18,6 @@ static enum err key_openssl(struct fault *f, const char *what)
     return fault_set(f, CE_CRYPTO, "%s: %s", what, why);
 }
 
-const char *key_mldsa_name(enum key_alg a)
-{
-    return a == KEY_MLDSA44 ? "ML-DSA-44" : a == KEY_MLDSA65 ? "ML-DSA-65" : a == KEY_MLDSA87 ? "ML-DSA-87" : NULL;
-}
-
 static enum sig_alg sig_alg_of_key(enum key_alg a)
 {
     switch (a) {
@@ -135,7 +130,6 @@ enum err key_external(struct span spki, key_sign_fn *sign, void (*release)(void 
 }
 
 struct span key_spki(const struct key *k) { return buf_span(&k->spki); }
-const char *key_name(const struct key *k) { return k->info.name; }
 enum key_alg key_alg(const struct key *k) { return k->info.alg; }
 enum sig_alg key_sig_alg(const struct key *k) { return k->sig; }
 

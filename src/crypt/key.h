@@ -29,13 +29,13 @@ MUST_USE enum err key_read_file(const char *path, const char *passphrase, struct
 /* PKCS#8; with a passphrase AES-256-CBC and scrypt (PBKDF2-SHA256 where scrypt is missing). Write it 0600. */
 MUST_USE enum err key_write_pem(const struct key *k, const char *passphrase, struct buf *out);
 struct span key_spki(const struct key *k);              /* SubjectPublicKeyInfo DER; lives as long as k */
-const char *key_name(const struct key *k);              /* "ec:P-256" … */
 enum key_alg key_alg(const struct key *k);
 enum sig_alg key_sig_alg(const struct key *k);          /* what key_sign makes: ECDSA with the curve's hash, … */
 /* Appends the signature over message as X.509 wants it (DER for ECDSA, raw else). CE_CRYPTO. */
 MUST_USE enum err key_sign(struct key *k, struct span message, struct buf *sig);
 
-/* A key whose private half is elsewhere (PKCS#11, TPM): sign gets the whole message and appends an X.509 signature. */
+/* A key whose private half is elsewhere (PKCS#11, TPM): sign gets the whole message and appends an X.509 signature. ctx is
+ * taken on CE_OK only; key_free then calls release(ctx). */
 typedef enum err key_sign_fn(void *ctx, struct span message, struct buf *sig);
 MUST_USE enum err key_external(struct span spki, key_sign_fn *sign, void (*release)(void *ctx), void *ctx, struct key **out,
                                struct fault *f);

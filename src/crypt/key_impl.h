@@ -18,7 +18,6 @@ const struct sig_desc *sig_desc_of(enum sig_alg a);       /* NULL for SIG_NONE *
 bool sig_alg_fits(enum sig_alg a, enum key_alg k);
 /* Hashes message; returns the digest's length. hash_bits 256, 384 or 512. */
 size_t sig_digest(unsigned hash_bits, struct span message, uint8_t out[DIGEST_MAX]);
-const char *key_mldsa_name(enum key_alg a);               /* OpenSSL's name, "ML-DSA-44"; NULL for others */
 
 /* EC points on OpenSSL's low-level objects: see pubkey_ec.c. */
 struct ec_point; /* a decoded public point, reusable */

@@ -4,9 +4,9 @@
 #include "base/mem.h"
 #include "crypt/der.h"
 #include "crypt/dn.h"
+#include "crypt/oid.h"
 #include "crypt/x509_sign.h"
 
-#define OID_PKIX_OCSP "\x2b\x06\x01\x05\x05\x07\x30\x01"
 #define OID_OCSP_BASIC SPAN_LIT(OID_PKIX_OCSP "\x01")
 #define OID_OCSP_NONCE SPAN_LIT(OID_PKIX_OCSP "\x02")
 #define OID_SHA1 SPAN_LIT("\x2b\x0e\x03\x02\x1a")

@@ -9,7 +9,7 @@
 
 #define OCSP_REQUEST_MAX 8192 /* bytes */
 #define OCSP_IDS_MAX 32
-#define OCSP_NONCE_MAX 64
+#define OCSP_NONCE_MAX 128 /* RFC 9654 2.1 */
 
 enum ocsp_hash { OCSP_SHA1, OCSP_SHA256, OCSP_HASH_OTHER };
 struct ocsp_certid {

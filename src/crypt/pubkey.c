@@ -26,7 +26,8 @@ static enum err pkey_from_spki(struct span spki, const struct spki_info *k, EVP_
     if (*out)
         return CE_OK;
     ERR_clear_error();
-    return key_mldsa_name(k->alg) ? CE_UNSUPPORTED : CE_KEY_INVALID;
+    bool mldsa = k->alg == KEY_MLDSA44 || k->alg == KEY_MLDSA65 || k->alg == KEY_MLDSA87;
+    return mldsa ? CE_UNSUPPORTED : CE_KEY_INVALID;
 }
 
 static enum err pkey_verify_rsa(EVP_PKEY *pkey, unsigned hash_bits, struct span message, struct span sig)

@@ -1,16 +1,15 @@
 /* sigalg.c: the signature algorithms of X.509 that we know, as a table. See key.h. */
+#include "base/mem.h"
 #include "crypt/hash.h"
 #include "crypt/key_impl.h"
+#include "crypt/oid.h"
 
 /* clang-format off */
-#define OID_ECDSA "\x2a\x86\x48\xce\x3d\x04\x03"
-#define OID_PKCS1 "\x2a\x86\x48\x86\xf7\x0d\x01\x01"
-#define OID_MLDSA "\x60\x86\x48\x01\x65\x03\x04\x03"
 static const struct sig_desc sig_table[] = {
     { SIG_ECDSA_SHA256, KEY_EC_P256, 256, SPAN_LIT("\x30\x0a\x06\x08" OID_ECDSA "\x02") },
     { SIG_ECDSA_SHA384, KEY_EC_P256, 384, SPAN_LIT("\x30\x0a\x06\x08" OID_ECDSA "\x03") },
     { SIG_ECDSA_SHA512, KEY_EC_P256, 512, SPAN_LIT("\x30\x0a\x06\x08" OID_ECDSA "\x04") },
-    { SIG_ED25519,      KEY_ED25519, 0,   SPAN_LIT("\x30\x05\x06\x03\x2b\x65\x70") },
+    { SIG_ED25519,      KEY_ED25519, 0,   SPAN_LIT("\x30\x05\x06\x03" OID_ED25519) },
     { SIG_RSA_SHA256,   KEY_RSA,     256, SPAN_LIT("\x30\x0d\x06\x09" OID_PKCS1 "\x0b\x05\x00") },
     { SIG_RSA_SHA384,   KEY_RSA,     384, SPAN_LIT("\x30\x0d\x06\x09" OID_PKCS1 "\x0c\x05\x00") },
     { SIG_RSA_SHA512,   KEY_RSA,     512, SPAN_LIT("\x30\x0d\x06\x09" OID_PKCS1 "\x0d\x05\x00") },
@@ -22,7 +21,7 @@ static const struct sig_desc sig_table[] = {
 
 const struct sig_desc *sig_desc_of(enum sig_alg a)
 {
-    for (size_t i = 0; i < sizeof sig_table / sizeof sig_table[0]; i++)
+    for (size_t i = 0; i < ARRAY_LEN(sig_table); i++)
         if (sig_table[i].alg == a)
             return &sig_table[i];
     return NULL;
@@ -36,7 +35,7 @@ struct span sig_alg_der(enum sig_alg a)
 
 enum sig_alg sig_alg_from_der(struct span algorithm)
 {
-    for (size_t i = 0; i < sizeof sig_table / sizeof sig_table[0]; i++)
+    for (size_t i = 0; i < ARRAY_LEN(sig_table); i++)
         if (span_eq(sig_table[i].der, algorithm))
             return sig_table[i].alg;
     return SIG_NONE;

@@ -1,9 +1,11 @@
 /* spki.c: SubjectPublicKeyInfo: strict structure (spki_parse) and soundness plus policy (spki_judge). See key.h. */
 #include <stdio.h>
 
+#include "base/mem.h"
 #include "crypt/der.h"
 #include "crypt/hash.h"
 #include "crypt/key_impl.h"
+#include "crypt/oid.h"
 
 /* clang-format off */
 static const struct curve_row {
@@ -12,8 +14,8 @@ static const struct curve_row {
     unsigned bits;
     const char *name;
 } curves[] = {
-    { SPAN_LIT("\x2a\x86\x48\xce\x3d\x03\x01\x07"), KEY_EC_P256, 256, "ec:P-256" },
-    { SPAN_LIT("\x2b\x81\x04\x00\x22"),             KEY_EC_P384, 384, "ec:P-384" },
+    { SPAN_LIT(OID_P256),                           KEY_EC_P256, 256, "ec:P-256" },
+    { SPAN_LIT(OID_P384),                           KEY_EC_P384, 384, "ec:P-384" },
     { SPAN_LIT("\x2b\x81\x04\x00\x23"),             KEY_NONE,    521, "ec:P-521" },
     { SPAN_LIT("\x2b\x81\x04\x00\x0a"),             KEY_NONE,    256, "ec:secp256k1" },
     { SPAN_LIT("\x2a\x86\x48\xce\x3d\x03\x01\x01"), KEY_NONE,    192, "ec:P-192" },
@@ -32,14 +34,12 @@ static const struct fixed_row { /* algorithms without parameters and with keys o
     unsigned bits, bytes;
     const char *name;
 } fixed[] = {
-    { SPAN_LIT("\x2b\x65\x70"),                         KEY_ED25519, 256,  32,   "ed25519" },
-    { SPAN_LIT("\x60\x86\x48\x01\x65\x03\x04\x03\x11"), KEY_MLDSA44, 2560, 1312, "ml-dsa-44" },
-    { SPAN_LIT("\x60\x86\x48\x01\x65\x03\x04\x03\x12"), KEY_MLDSA65, 3840, 1952, "ml-dsa-65" },
-    { SPAN_LIT("\x60\x86\x48\x01\x65\x03\x04\x03\x13"), KEY_MLDSA87, 5120, 2592, "ml-dsa-87" },
+    { SPAN_LIT(OID_ED25519),      KEY_ED25519, 256,  32,   "ed25519" },
+    { SPAN_LIT(OID_MLDSA "\x11"), KEY_MLDSA44, 2560, 1312, "ml-dsa-44" },
+    { SPAN_LIT(OID_MLDSA "\x12"), KEY_MLDSA65, 3840, 1952, "ml-dsa-65" },
+    { SPAN_LIT(OID_MLDSA "\x13"), KEY_MLDSA87, 5120, 2592, "ml-dsa-87" },
 };
 /* clang-format on */
-#define OID_EC_PUBLIC_KEY SPAN_LIT("\x2a\x86\x48\xce\x3d\x02\x01")
-#define OID_RSA SPAN_LIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01")
 
 static enum err spki_ec(struct span params, struct spki_info *out, struct fault *f)
 {
@@ -49,12 +49,12 @@ static enum err spki_ec(struct span params, struct spki_info *out, struct fault 
     if (der_get_oid(&params, &oid) || params.n)
         return fault_set(f, CE_BAD_DER, "RFC 5480 2.1.1: malformed ECParameters");
     const struct curve_row *c = NULL;
-    for (size_t i = 0; i < sizeof curves / sizeof curves[0] && !c; i++)
+    for (size_t i = 0; i < ARRAY_LEN(curves) && !c; i++)
         if (span_eq(curves[i].oid, oid))
             c = &curves[i];
     if (!c)
         return fault_set(f, CE_KEY_ALG, "the key is on an elliptic curve that is not supported (use ec:P-256)");
-    if (c->bits < 224 + 32)
+    if (c->bits < 256)
         return fault_set(f, CE_KEY_WEAK, "the key is on curve %s of %u bits; at least 256 are required", c->name + 3, c->bits);
     if (c->alg == KEY_NONE)
         return fault_set(f, CE_KEY_ALG, "keys on curve %s are not supported (use ec:P-256)", c->name + 3);
@@ -102,7 +102,7 @@ static enum err spki_rsa(struct span params, struct spki_info *out, struct fault
 
 static enum err spki_fixed(struct span oid, struct span params, struct spki_info *out, struct fault *f)
 {
-    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
         if (!span_eq(fixed[i].oid, oid))
             continue;
         if (params.n)
@@ -126,9 +126,9 @@ enum err spki_parse(struct span spki, struct spki_info *out, struct fault *f)
     if (der_get(&spki, DER_SEQUENCE, &seq) || spki.n || der_get(&seq, DER_SEQUENCE, &alg) || der_get_bits(&seq, &out->key) || seq.n ||
         der_get_oid(&alg, &oid) || (alg.n && der_check(alg)))
         return fault_set(f, CE_BAD_DER, "RFC 5280 4.1.2.7: malformed SubjectPublicKeyInfo");
-    if (span_eq(oid, OID_EC_PUBLIC_KEY))
+    if (span_eq(oid, SPAN_LIT(OID_EC_PUBLIC_KEY)))
         return spki_ec(alg, out, f);
-    if (span_eq(oid, OID_RSA))
+    if (span_eq(oid, SPAN_LIT(OID_RSA)))
         return spki_rsa(alg, out, f);
     return spki_fixed(oid, alg, out, f);
 }
@@ -151,13 +151,13 @@ static bool ed25519_small_order(struct span key)
     uint8_t masked[32];
     memcpy(masked, key.p, 32);
     masked[31] &= 0x7f;
-    bool all_ff = masked[31] == 0x7f && masked[0] >= 0xed; /* y >= p: not canonical, small multiples of 0 and 1 among them */
+    bool beyond_p = masked[31] == 0x7f && masked[0] >= 0xed; /* y >= p: not canonical, other spellings of 0 and 1 among them */
     for (int i = 1; i < 31; i++)
-        all_ff = all_ff && masked[i] == 0xff;
-    for (size_t i = 0; i < sizeof y / sizeof y[0]; i++)
+        beyond_p = beyond_p && masked[i] == 0xff;
+    for (size_t i = 0; i < ARRAY_LEN(y); i++)
         if (memcmp(masked, y[i], 32) == 0)
             return true;
-    return all_ff;
+    return beyond_p;
 }
 
 static enum err rsa_judge(const struct spki_info *k, struct fault *f)

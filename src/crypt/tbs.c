@@ -5,8 +5,7 @@
 #include "crypt/der.h"
 #include "crypt/dn.h"
 #include "crypt/hash.h"
-
-#define OID_PKIX "\x2b\x06\x01\x05\x05\x07"
+#include "crypt/oid.h"
 
 struct tbs_mark tbs_begin(struct buf *out, const struct tbs_head *h)
 {
@@ -125,7 +124,7 @@ void tbs_put_san_uri(struct buf *out, struct span uri)
 
 void tbs_put_nocheck(struct buf *out)
 {
-    struct ext_mark x = ext_begin_oid(out, SPAN_LIT(OID_PKIX "\x30\x01\x05"), false);
+    struct ext_mark x = ext_begin_oid(out, SPAN_LIT(OID_OCSP_NOCHECK), false);
     der_put(out, DER_NULL, span_of(NULL, 0));
     ext_end(out, x);
 }

@@ -125,9 +125,11 @@ static bool ocsp_says(const struct who *w, const char *word)
 {
     struct ocsp_request req;
     struct fault f = { 0 };
-    struct buf items = BUF_INIT(0), der = BUF_INIT(0);
-    char path[PATH_MAX_LEN], serial[HASH_HEX_MAX];
-    hash_hex(w->cert.serial, serial);
+    struct buf items = BUF_INIT(0), der = BUF_INIT(0), hex = BUF_INIT(64);
+    char path[PATH_MAX_LEN], serial[64];
+    buf_put_hex(&hex, w->cert.serial);
+    site_must(span_to_cstr(buf_span(&hex), serial, sizeof serial), NULL, "serial");
+    buf_free(&hex);
     path_join(path, "%s/req.der", s.dir);
     if (!site_sh("openssl ocsp -issuer %s/ca/device.pem -serial 0x%s -no_nonce -reqout %s >/dev/null 2>&1", s.dir, serial, path))
         return false;

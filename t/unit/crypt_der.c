@@ -126,13 +126,19 @@ static void pem(void)
     ok(pem_decode(buf_span(&out), "X Y", 0, &back) == CE_OK && back.len == 61 && pem_present(buf_span(&out), "X Y"), "written and read back");
 }
 
+static bool hex_begins(const uint8_t *hash, size_t n, const char *hex)
+{
+    CLEANUP(buf_free) struct buf text = BUF_INIT(0);
+    buf_put_hex(&text, span_of(hash, n));
+    return span_starts(buf_span(&text), hex);
+}
+
 static void hashes(void)
 {
     uint8_t d[64], e[32];
-    char hex[HASH_HEX_MAX];
     struct sha256 h;
     sha256(SPAN_LIT("abc"), d);
-    ok(strcmp(hash_hex(span_of(d, 32), hex), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad") == 0, "SHA-256 of abc (FIPS 180-4)");
+    ok(hex_begins(d, 32, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"), "SHA-256 of abc (FIPS 180-4)");
     sha256_two(SPAN_LIT("a"), SPAN_LIT("bc"), e);
     ok(memcmp(d, e, 32) == 0, "in two parts");
     sha256_begin(&h);
@@ -142,11 +148,11 @@ static void hashes(void)
     sha256_end(&h, e);
     ok(memcmp(d, e, 32) == 0, "streamed");
     sha1(SPAN_LIT("abc"), d);
-    ok(strcmp(hash_hex(span_of(d, 20), hex), "a9993e364706816aba3e25717850c26c9cd0d89d") == 0, "SHA-1 of abc");
+    ok(hex_begins(d, 20, "a9993e364706816aba3e25717850c26c9cd0d89d"), "SHA-1 of abc");
     sha384(SPAN_LIT("abc"), d);
-    ok(strncmp(hash_hex(span_of(d, 48), hex), "cb00753f45a35e8bb5a03d699ac65007", 32) == 0, "SHA-384 of abc");
+    ok(hex_begins(d, 48, "cb00753f45a35e8bb5a03d699ac65007"), "SHA-384 of abc");
     sha512(SPAN_LIT("abc"), d);
-    ok(strncmp(hash_hex(span_of(d, 64), hex), "ddaf35a193617abacc417349ae204131", 32) == 0, "SHA-512 of abc");
+    ok(hex_begins(d, 64, "ddaf35a193617abacc417349ae204131"), "SHA-512 of abc");
 }
 
 int main(void)
