@@ -46,8 +46,9 @@ static void channel_leave(struct channel *ch)
 
 void channel_bad(const struct channel *ch, uint16_t type, const char *what)
 {
-    log_error(0, "bad internal framing from %s:%u: message 0x%04x: %s; stopping", role_name(ch->c.peer), ch->c.peer_index, type,
-              what);
+    const struct msg_desc *d = msg_desc_find(type);
+    log_error(0, "bad internal framing from %s:%u: message 0x%04x (%s): %s; stopping", role_name(ch->c.peer), ch->c.peer_index, type,
+              d ? d->name : "unknown", what);
     _exit(EXIT_BAD_FRAMING);
 }
 

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "crypt/csr.h"
 #include "crypt/der.h"
+#include "crypt/oid.h"
 #include "crypt/pem.h"
 
 static const char *const pem_labels[] = {"CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"};
@@ -34,28 +35,15 @@ enum err est_body_decode(struct span body, struct buf *der, struct fault *f)
     return e ? fault_set(f, CE_BAD_BASE64, "the body is not base64 (RFC 8951 3.1, RFC 4648 4)") : CE_OK;
 }
 
-static const uint8_t oid_ec_key[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};          /* id-ecPublicKey */
-static const uint8_t oid_p256[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};      /* prime256v1 */
-static const uint8_t oid_p384[] = {0x2b, 0x81, 0x04, 0x00, 0x22};                        /* secp384r1 */
-static const uint8_t oid_ecdsa_256[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02}; /* ecdsa-with-SHA256 */
-static const uint8_t oid_ecdsa_384[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03}; /* ecdsa-with-SHA384 */
-static const uint8_t oid_ed25519[] = {0x2b, 0x65, 0x70};
-static const uint8_t oid_rsa[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01};     /* rsaEncryption */
-static const uint8_t oid_rsa_256[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b}; /* sha256WithRSAEncryption */
-
-#define OID(o)                                                                                                                             \
-    {                                                                                                                                      \
-        (o), sizeof(o)                                                                                                                     \
-    }
 /* How RFC 7030 4.5.2 asks for each key: an attribute (type, one value) and the signature algorithm's OID. */
 static const struct attr {
     const char *alg;
     struct span type, value, sig;
 } attrs[] = {
-    {"ec:P-256", OID(oid_ec_key), OID(oid_p256), OID(oid_ecdsa_256)},
-    {"ec:P-384", OID(oid_ec_key), OID(oid_p384), OID(oid_ecdsa_384)},
-    {"ed25519", {0}, {0}, OID(oid_ed25519)},
-    {"rsa:", OID(oid_rsa), {0}, OID(oid_rsa_256)},
+    { "ec:P-256", SPAN_LIT(OID_EC_PUBLIC_KEY), SPAN_LIT(OID_P256), SPAN_LIT(OID_ECDSA "\x02") },
+    { "ec:P-384", SPAN_LIT(OID_EC_PUBLIC_KEY), SPAN_LIT(OID_P384), SPAN_LIT(OID_ECDSA "\x03") },
+    { "ed25519", { 0 }, { 0 }, SPAN_LIT(OID_ED25519) },
+    { "rsa:", SPAN_LIT(OID_RSA), { 0 }, SPAN_LIT(OID_PKCS1 "\x0b") },
 };
 
 static enum err put_rsa_bits(struct span bits, struct buf *out)

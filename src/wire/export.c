@@ -48,6 +48,8 @@ static enum err parse_header(const json_t *o, struct arena *a, struct export_lin
     if (!span_eq_str(format, EXPORT_FORMAT))
         return fault_set(f, CE_BAD_EXPORT, "evidence export: format \"" SPAN_FMT "\" is not " EXPORT_FORMAT, SPAN_ARG(format));
     e = need_text(o, "origin", NOTE_NAME_MAX, a, &out->origin, f);
+    if (!e && !span_is_utf8(out->origin))
+        e = fault_set(f, CE_BAD_EXPORT, "evidence export: the origin has control characters");
     return e ? e : need_count(o, "size", 0, &out->size, f);
 }
 

@@ -1,14 +1,7 @@
 /* http.c: see http.h. */
 #include "wire/http.h"
 
-#include <strings.h>
-
 #include "crypt/pem.h"
-
-static int hex_digit(uint8_t c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 enum err http_percent_decode(struct span in, struct buf *out)
 {
@@ -17,7 +10,7 @@ enum err http_percent_decode(struct span in, struct buf *out)
             buf_put_u8(out, in.p[i]);
             continue;
         }
-        int hi = i + 2 < in.n ? hex_digit(in.p[i + 1]) : -1, lo = i + 2 < in.n ? hex_digit(in.p[i + 2]) : -1;
+        int hi = i + 2 < in.n ? hex_value(in.p[i + 1]) : -1, lo = i + 2 < in.n ? hex_value(in.p[i + 2]) : -1;
         if (hi < 0 || lo < 0)
             return CE_BAD_INPUT;
         buf_put_u8(out, (uint8_t)(hi << 4 | lo));
@@ -57,15 +50,10 @@ enum err http_query_next(struct span *rest, struct arena *a, struct span *key, s
     return CE_OK;
 }
 
-static bool same_text(struct span a, const char *b)
-{
-    return a.n == strlen(b) && strncasecmp((const char *)a.p, b, a.n) == 0;
-}
-
 bool http_media_is(struct span content_type, const char *media)
 {
     struct span head;
-    return span_cut(&content_type, ';', &head) && same_text(span_trim(head), media);
+    return span_cut(&content_type, ';', &head) && span_eq_nocase(span_trim(head), media);
 }
 
 static bool quality_zero(struct span params)
@@ -88,7 +76,7 @@ bool http_accepts(struct span accept, const char *media)
     struct span item;
     while (span_cut(&accept, ',', &item)) {
         struct span head;
-        if (span_cut(&item, ';', &head) && same_text(span_trim(head), media))
+        if (span_cut(&item, ';', &head) && span_eq_nocase(span_trim(head), media))
             return !quality_zero(item);
     }
     return false;

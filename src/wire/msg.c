@@ -36,14 +36,12 @@ const struct msg_desc *msg_desc_find(uint16_t type)
     return NULL;
 }
 
-static bool is_number(enum msg_ftype t) { return t == MSG_F_I64 || t == MSG_F_BOOL || t == MSG_F_TIM; }
-
 void msg_pack(const struct msg_desc *d, const void *m, struct buf *out)
 {
     const char *at = m;
     for (size_t i = 0; i < d->nfields; i++) {
         const struct msg_field *f = &d->fields[i];
-        if (is_number(f->type)) {
+        if (msg_field_is_number(f)) {
             int64_t v;
             memcpy(&v, at, sizeof v);
             buf_put_u64(out, (uint64_t)v);
@@ -94,10 +92,10 @@ enum err msg_unpack(const struct msg_desc *d, struct span *in, void *m)
     char *at = m;
     for (size_t i = 0; i < d->nfields; i++) {
         const struct msg_field *f = &d->fields[i];
-        enum err e = is_number(f->type) ? unpack_number(f, in, at) : unpack_span(f, in, at);
+        enum err e = msg_field_is_number(f) ? unpack_number(f, in, at) : unpack_span(f, in, at);
         if (e)
             return e;
-        at += is_number(f->type) ? sizeof(int64_t) : sizeof(struct span);
+        at += msg_field_is_number(f) ? sizeof(int64_t) : sizeof(struct span);
     }
     return CE_OK;
 }

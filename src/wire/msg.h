@@ -50,6 +50,12 @@ struct msg_field {
     int64_t max;
 };
 
+/* An int64_t in the struct; else a struct span. */
+static inline bool msg_field_is_number(const struct msg_field *f)
+{
+    return f->type == MSG_F_I64 || f->type == MSG_F_BOOL || f->type == MSG_F_TIM;
+}
+
 struct msg_desc {
     const char *name;
     enum msg_type type;

@@ -83,7 +83,7 @@ enum err msg_from_json(const struct msg_desc *d, const json_t *obj, struct arena
             return fault_set(why, CE_BAD_FIELD, "unknown field '%.40s'", key);
     for (size_t i = 0; i < d->nfields; i++) {
         const struct msg_field *f = &d->fields[i];
-        bool number = f->type == MSG_F_I64 || f->type == MSG_F_BOOL || f->type == MSG_F_TIM;
+        bool number = msg_field_is_number(f);
         v = f->from == MSG_FROM_INT ? NULL : json_object_get(obj, f->name);
         if (!v && f->from == MSG_FROM_REQ)
             return fault_set(why, CE_BAD_FIELD, "field '%s' is missing", f->name);

@@ -15,9 +15,9 @@
 
 /* Appends r as one JSON object with the fields that are set. */
 void report_json(struct json_out *j, const struct msg_report *r);
-/* A stranger's datagram: CE_TRUNCATED, CE_TRAILING, CE_BAD_FIELD (unknown kind, text that is not UTF-8). Spans point into in. */
+/* A stranger's datagram: CE_TRUNCATED, CE_TRAILING, CE_TOO_LARGE, CE_BAD_FIELD (unknown kind, text that is not UTF-8). Spans
+ * point into in. */
 MUST_USE enum err report_unpack(struct span in, struct msg_report *r);
-bool report_kind_known(struct span kind);
 /* Kinds that stay when the spool is full: cut, clone-suspected, ack, stale, fresh. */
 bool report_kind_vital(struct span kind);
 

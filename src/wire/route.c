@@ -3,19 +3,12 @@
 
 #include "wire/http.h"
 
-#define ROUTE(m, p, h, r, b) {ROUTE_##m, p, #h, r, b},
+#define ROUTE(m, p, h, r, b) { ROUTE_##m, #m, p, #h, r, b },
 const struct route route_table[] = {
 #include "wire/route.def"
 };
 #undef ROUTE
 const size_t route_count = ARRAY_LEN(route_table);
-
-static const char *const method_names[ROUTE_METHODS] = {
-    [ROUTE_GET] = "GET",
-    [ROUTE_POST] = "POST",
-    [ROUTE_PATCH] = "PATCH",
-    [ROUTE_DELETE] = "DELETE",
-};
 
 static const struct {
     const char *name;
@@ -23,11 +16,6 @@ static const struct {
 } role_names[] = {
     {"admin", R_ADMIN}, {"operator", R_OPERATOR}, {"station", R_STATION}, {"auditor", R_AUDITOR}, {"edge", R_EDGE},
 };
-
-const char *route_method_name(enum route_method m)
-{
-    return method_names[m];
-}
 
 unsigned route_role_bit(struct span role)
 {
@@ -67,9 +55,8 @@ static bool shape_match(const char *template, struct span path, struct span *par
         bool more_t = t.n > 0, more_p = path.n > 0;
         if (!more_t || !more_p)
             return more_t == more_p;
-        bool slash = false;
         struct span want = segment(&t), whole = path, got = segment(&path);
-        slash = got.n < whole.n;
+        bool slash = got.n < whole.n;
         if (is_tail(want)) {
             params[(*nparams)++] = whole;
             return whole.n > 0;
@@ -109,7 +96,7 @@ enum err route_find(struct span method, struct span path, struct arena *a, struc
         size_t n;
         if (!shape_match(r->path, path, params, &n))
             continue;
-        if (!span_eq_str(method, method_names[r->method])) {
+        if (!span_eq_str(method, r->method_name)) {
             other = other ? other : r;
             continue;
         }
@@ -133,7 +120,7 @@ void route_allow(const struct route *r, struct buf *out)
             continue;
         if (comma)
             buf_put_str(out, ", ");
-        buf_put_str(out, method_names[route_table[i].method]);
+        buf_put_str(out, route_table[i].method_name);
         comma = true;
     }
 }

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/span.h"
 
-enum route_method { ROUTE_GET, ROUTE_POST, ROUTE_PATCH, ROUTE_DELETE, ROUTE_METHODS };
+enum route_method { ROUTE_GET, ROUTE_POST, ROUTE_PATCH, ROUTE_DELETE };
 
 /* Bits of the mask of roles in route.def. R_PUBLIC: no certificate needed. */
 enum route_role {
@@ -16,6 +16,7 @@ enum route_role {
 
 struct route {
     enum route_method method;
+    const char *method_name; /* "GET" */
     const char *path;    /* template: "/a/{name}"; a last "{name*}" takes the rest of the path, slashes included */
     const char *name;    /* of the handler */
     unsigned roles;      /* of R_* */
@@ -41,7 +42,6 @@ MUST_USE enum err route_find(struct span method, struct span path, struct arena 
 /* "GET, POST": methods of every row with the same template, for Allow (RFC 9110 10.2.1). */
 void route_allow(const struct route *r, struct buf *out);
 
-const char *route_method_name(enum route_method m);
 unsigned route_role_bit(struct span role); /* "admin" -> R_ADMIN; 0 for an unknown name, "device" and "public" included */
 
 #endif

@@ -122,7 +122,8 @@ enum err snapshot_header_parse(struct span *in, struct snapshot_header *out)
         !span_get_u32(&rest, &out->n_idents) || !span_get_u32(&rest, &out->n_lines) ||
         !span_get(&rest, SHA256_LEN, &out->body_sha256) || !span_get_u16(&rest, &vector_n))
         return CE_TRUNCATED;
-    if (at_ms > INT64_MAX || vector_n > SNAPSHOT_VECTOR_MAX)
+    uint64_t keys = (uint64_t)out->n_certs + out->n_idents + out->n_lines;
+    if (at_ms > INT64_MAX || vector_n > SNAPSHOT_VECTOR_MAX || keys > SIZE_MAX / 2 / SNAPSHOT_KEY) /* so that snapshot_body_size fits */
         return CE_BAD_FRAME;
     if (!span_get(&rest, vector_n, &out->vector) || !span_get(&rest, SNAPSHOT_SIG, &sig))
         return CE_TRUNCATED;

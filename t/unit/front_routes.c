@@ -41,11 +41,11 @@ static void try(const struct route *r, size_t who)
     path_fill(r->path, path, sizeof path);
     if (strcmp(r->name, "edge_stream") == 0)
         snprintf(path, sizeof path, "/edge/v1/stream?bad=1"); /* let through, but never endless */
-    struct resp a = request_as(route_method_name(r->method), path, callers[who].cert, callers[who].verify, NULL, span_str(""));
+    struct resp a = request_as(r->method_name, path, callers[who].cert, callers[who].verify, NULL, span_str(""));
     bool allowed = (r->roles & R_PUBLIC) || (r->roles & callers[who].bit);
     bool refused = a.status == 401 || (a.status == 403 && has(&a, "X-Cradle-Reason: role-forbidden"));
     ok(a.status != 0 && refused == !allowed && (allowed || a.status == callers[who].status), "%s %s as %s%s: %d %s",
-       route_method_name(r->method), r->path, callers[who].cert ? callers[who].cert : "nobody at all",
+       r->method_name, r->path, callers[who].cert ? callers[who].cert : "nobody at all",
        callers[who].verify ? " (not verified)" : "", a.status, allowed ? "let through" : "refused");
     resp_free(&a);
 }

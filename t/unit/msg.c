@@ -5,7 +5,6 @@
 #include "wire/ipc.h"
 #include "wire/msg.h"
 
-static bool is_number(enum msg_ftype t) { return t == MSG_F_I64 || t == MSG_F_BOOL || t == MSG_F_TIM; }
 
 static void test_round_trip(const struct msg_desc *d)
 {
@@ -18,8 +17,8 @@ static void test_round_trip(const struct msg_desc *d)
         struct span text = SPAN_LIT("ab");
         if (text.n > (size_t)d->fields[i].max)
             text.n = (size_t)d->fields[i].max;
-        memcpy(at, is_number(d->fields[i].type) ? (void *)&one : (void *)&text, is_number(d->fields[i].type) ? sizeof one : sizeof text);
-        at += is_number(d->fields[i].type) ? sizeof one : sizeof text;
+        memcpy(at, msg_field_is_number(&d->fields[i]) ? (void *)&one : (void *)&text, msg_field_is_number(&d->fields[i]) ? sizeof one : sizeof text);
+        at += msg_field_is_number(&d->fields[i]) ? sizeof one : sizeof text;
     }
     msg_pack(d, in, &packed);
     ok(msg_unpack_all(d, buf_span(&packed), out) == CE_OK, "%s comes back", d->name);
