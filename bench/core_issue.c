@@ -11,7 +11,10 @@
 #include "t/unit/cert_site.h"
 
 static struct site s;
-static void signer_here(void) { site_sign(&s); }
+static void signer_here(void)
+{
+    site_sign(&s);
+}
 
 static int cmp_i64(const void *a, const void *b)
 {
@@ -112,7 +115,7 @@ static void signer_turn(void)
 int main(int argc, char **argv)
 {
     int count = argc > 1 ? atoi(argv[1]) : 20000, in_flight = argc > 2 ? atoi(argv[2]) : 64;
-    struct who station = { 0 };
+    struct who station = {0};
     site_open(&s);
     site_operator(&s, "line-1", "station", "", &station);
     site_device(&s, "first", "pump");
@@ -123,7 +126,7 @@ int main(int argc, char **argv)
         key_free(k);
         char uid[32];
         snprintf(uid, sizeof uid, "dev-%07d", i);
-        struct msg_device_add da = { .uid = span_str(uid), .serial = SPAN_LIT("SN"), .model = SPAN_LIT("m-pump") };
+        struct msg_device_add da = {.uid = span_str(uid), .serial = SPAN_LIT("SN"), .model = SPAN_LIT("m-pump")};
         (void)site_send(&s, &s.admin, &msg_desc_device_add, &da);
         if (i % 256 == 255)
             site_run(&s);
@@ -144,7 +147,7 @@ int main(int argc, char **argv)
         for (; sent < count && sent - done < in_flight; sent++) {
             char uid[32];
             snprintf(uid, sizeof uid, "dev-%07d", sent);
-            struct msg_enroll m = { .uid = span_str(uid), .spki = buf_span(&spki[sent]), .key_alg = SPAN_LIT("ec:P-256") };
+            struct msg_enroll m = {.uid = span_str(uid), .spki = buf_span(&spki[sent]), .key_alg = SPAN_LIT("ec:P-256")};
             from[sent] = clock_mono_us();
             (void)site_send(&s, &station, &msg_desc_enroll, &m);
         }
@@ -162,8 +165,9 @@ int main(int argc, char **argv)
     }
     double secs = (double)(clock_mono_us() - start) / 1e6;
     qsort(took, (size_t)count, sizeof *took, cmp_i64);
-    printf("{\"bench\":\"core_issue%s\",\"count\":%d,\"in_flight\":%d,\"refused\":%d,\"per_s\":%.0f,\"core_cpu_us\":%.1f,\"signer_cpu_us\":%.1f,\"p50_us\":%lld,\"p99_us\":%lld}\n", apart ? "_apart" : "", count, in_flight, bad,
-           count / secs, (double)core_cpu_us / count, (double)signer_cpu_us / count,
+    printf("{\"bench\":\"core_issue%s\",\"count\":%d,\"in_flight\":%d,\"refused\":%d,\"per_s\":%.0f,\"core_cpu_us\":%.1f,\"signer_cpu_us\":"
+           "%.1f,\"p50_us\":%lld,\"p99_us\":%lld}\n",
+           apart ? "_apart" : "", count, in_flight, bad, count / secs, (double)core_cpu_us / count, (double)signer_cpu_us / count,
            (long long)took[count / 2], (long long)took[(int64_t)count * 99 / 100]);
     for (int i = 0; i < count; i++)
         buf_free(&spki[i]);

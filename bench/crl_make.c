@@ -25,8 +25,8 @@ static void fill(struct span kid, int entries)
     site_must(db_begin(db, &f), &f, "begin");
     for (int i = 0; i < entries; i++) {
         uint8_t serial[16];
-        struct cert_state st = {.status = CERT_REVOKED, .revoked_at = clock_now_s() - i % 86400, .reason = 1 + i % 5,
-                                .not_after = clock_now_s() + 864000};
+        struct cert_state st = {
+            .status = CERT_REVOKED, .revoked_at = clock_now_s() - i % 86400, .reason = 1 + i % 5, .not_after = clock_now_s() + 864000};
         site_must(random_bytes(serial, sizeof serial), NULL, "random");
         serial[0] = (uint8_t)(1 + serial[0] % 127);
         st.shard = crl_shard_of(span_of(serial, sizeof serial), n_shards);
@@ -80,7 +80,8 @@ static void work(struct ca *ca, int entries)
         int64_t t0 = clock_mono_us();
         shard_read(db, ca->cert.ski, shard, now, &s);
         read_us += clock_mono_us() - t0;
-        struct crl_request r = {.shard = shard, .number = 1, .this_update = now, .next_update = now + 86400, .entries = buf_span(&s.packed)};
+        struct crl_request r = {
+            .shard = shard, .number = 1, .this_update = now, .next_update = now + 86400, .entries = buf_span(&s.packed)};
         site_must(crl_build(ca, &r, &der, &f), &f, "crl");
         buf_free(&s.packed);
         listed += s.entries;

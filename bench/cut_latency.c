@@ -1,7 +1,7 @@
 /* cut_latency.c: how long a revocation takes from cradled's durable answer to the closed socket of a live MQTT session, with many others
  * connected. One process holds all sessions (mutual TLS, epoll); victims are registered and revoked by REST.
  *
- * usage: cut_latency SITE URL BROKER_PORT SESSIONS VICTIMS [BROKER_PID]
+ * usage: cut_latency SITE URL BROKER_PORT SESSIONS VICTIMS [BROKER_PID]   VICTIMS 0: only the memory of the sessions
  * Certificates are made here with the site's device CA key (a benchmark on the server's own machine): the broker judges them as any.
  * Prints one line of JSON. "answer_to_close": REST answer received -> EOF at the client; below 0 when the cut was faster.
  */
@@ -269,7 +269,8 @@ int main(int argc, char **argv)
            (sessions + victims) * 1e6 / (double)took);
     if (argc > 6)
         printf("\"broker_kib_per_session\": %.1f, ", (double)(after - before) / (sessions + victims));
-    revoke_all(net, sessions, victims, tag);
+    if (victims)
+        revoke_all(net, sessions, victims, tag);
     int lost = 0;
     for (int i = 0; i < sessions; i++)
         lost += atomic_load(&clients[i].closed_us) != 0;

@@ -48,18 +48,19 @@ static int load_sign(void *ctx, const uint8_t digest[32], uint8_t *sig, size_t *
 
 static void device_make(struct load *l, int i)
 {
-    snprintf(l->body[i], sizeof l->body[i], "{\"uid\":\"%s-%d\",\"serial\":\"SN%d\",\"model\":\"bench\",\"batch\":\"2026-47\"}", l->prefix, i, i);
+    snprintf(l->body[i], sizeof l->body[i], "{\"uid\":\"%s-%d\",\"serial\":\"SN%d\",\"model\":\"bench\",\"batch\":\"2026-47\"}", l->prefix,
+             i, i);
 }
 
 static void csr_make(struct load *l, int i)
 {
-    struct cradle_port port = { .ctx = EVP_EC_gen("P-256"), .sha256 = load_sha256, .sign = load_sign };
+    struct cradle_port port = {.ctx = EVP_EC_gen("P-256"), .sha256 = load_sha256, .sign = load_sign};
     char uid[CRADLE_UID_MAX + 1];
     uint8_t csr[CRADLE_CSR_MAX];
     size_t n = sizeof csr, len = sizeof l->body[i] - 1, point;
     EVP_PKEY_get_octet_string_param(port.ctx, OSSL_PKEY_PARAM_PUB_KEY, port.point, sizeof port.point, &point);
     snprintf(uid, sizeof uid, "%.40s-%d", l->prefix, i);
-    struct cradle_name name = { .uid = uid };
+    struct cradle_name name = {.uid = uid};
     INVARIANT(cradle_csr_make(&port, &name, csr, &n) == CRADLE_OK);
     INVARIANT(cradle_est_body(csr, n, l->body[i], &len) == CRADLE_OK);
     l->body[i][len] = 0;
@@ -162,7 +163,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: est_load URL CA CERT KEY PREFIX COUNT CONNECTIONS\n");
         return 2;
     }
-    struct load l = { .prefix = argv[5], .count = atoi(argv[6]), .registers = !strstr(argv[1], "/est/") };
+    struct load l = {.prefix = argv[5], .count = atoi(argv[6]), .registers = !strstr(argv[1], "/est/")};
     int nslots = atoi(argv[7]);
     l.body = mem_calloc((size_t)l.count, sizeof *l.body);
     l.latency_us = mem_calloc((size_t)l.count, sizeof *l.latency_us);
@@ -170,7 +171,8 @@ int main(int argc, char **argv)
     for (int i = 0; i < l.count; i++)
         (l.registers ? device_make : csr_make)(&l, i);
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    struct curl_slist *headers = curl_slist_append(NULL, l.registers ? "Content-Type: application/json" : "Content-Type: application/pkcs10");
+    struct curl_slist *headers =
+        curl_slist_append(NULL, l.registers ? "Content-Type: application/json" : "Content-Type: application/pkcs10");
     for (int i = 0; i < nslots; i++)
         slot_open(&slots[i], argv, headers);
     CURLM *multi = curl_multi_init();
@@ -180,8 +182,9 @@ int main(int argc, char **argv)
     load_run(&l, multi, slots, nslots);
     double took_s = (double)(clock_mono_us() - began_us) / 1e6;
     qsort(l.latency_us, (size_t)l.finished, sizeof *l.latency_us, by_value);
-    printf("{\"bench\":\"est_load\",\"count\":%d,\"connections\":%d,\"failed\":%d,\"per_s\":%.0f,\"p50_ms\":%.2f,\"p99_ms\":%.2f}\n", l.count, nslots, l.failed,
-           l.finished / took_s, (double)l.latency_us[l.finished / 2] / 1e3, (double)l.latency_us[l.finished * 99 / 100] / 1e3);
+    printf("{\"bench\":\"est_load\",\"count\":%d,\"connections\":%d,\"failed\":%d,\"per_s\":%.0f,\"p50_ms\":%.2f,\"p99_ms\":%.2f}\n",
+           l.count, nslots, l.failed, l.finished / took_s, (double)l.latency_us[l.finished / 2] / 1e3,
+           (double)l.latency_us[l.finished * 99 / 100] / 1e3);
     for (int i = 0; i < nslots; i++)
         curl_easy_cleanup(slots[i].easy);
     curl_multi_cleanup(multi);

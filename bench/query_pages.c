@@ -99,19 +99,34 @@ static struct msg_query question(int kind, int i, char *word)
 {
     int at = (int)((int64_t)i * 7919 * 131 % count);
     struct msg_query m = {.what = SPAN_LIT("devices")};
-    snprintf(word, 32, kind == 0 ? "PUMP-%07d" : kind == 1 ? "PUMP-%05d" : kind == 2 ? "SN%07d" : kind == 3 ? "b%d" : "m%d",
+    snprintf(word, 32,
+             kind == 0   ? "PUMP-%07d"
+             : kind == 1 ? "PUMP-%05d"
+             : kind == 2 ? "SN%07d"
+             : kind == 3 ? "b%d"
+                         : "m%d",
              kind == 1   ? at / 100
              : kind == 3 ? at / 1000
              : kind >= 4 ? i % MODELS
                          : at);
     struct span w = span_str(word);
     switch (kind) {
-    case 0: m.what = SPAN_LIT("device"), m.key = w; break;
+    case 0:
+        m.what = SPAN_LIT("device"), m.key = w;
+        break;
     case 1:
-    case 2: m.q = w; break;
-    case 3: m.batch = w; break;
-    case 4: m.model = w, m.state = SPAN_LIT("suspended"); break;
-    case 5: m.line = SPAN_LIT("valve"), m.state = SPAN_LIT("suspended"), m.model = w; break;
+    case 2:
+        m.q = w;
+        break;
+    case 3:
+        m.batch = w;
+        break;
+    case 4:
+        m.model = w, m.state = SPAN_LIT("suspended");
+        break;
+    case 5:
+        m.line = SPAN_LIT("valve"), m.state = SPAN_LIT("suspended"), m.model = w;
+        break;
     }
     return m;
 }

@@ -50,7 +50,8 @@ static void ocsp_request(struct buf *out, int i)
     id.data[1] = (uint8_t)(id.len - 2);
     struct msg_ocsp_item it = {.certid = buf_span(&id), .serial = span_of(serial, 16), .reason = -1};
     msg_pack(&msg_desc_ocsp_item, &it, &item);
-    struct msg_sign_ocsp m = {.ca = SPAN_LIT("device"), .items = buf_span(&item), .this_update = clock_now_s(), .next_update = clock_now_s() + 300};
+    struct msg_sign_ocsp m = {
+        .ca = SPAN_LIT("device"), .items = buf_span(&item), .this_update = clock_now_s(), .next_update = clock_now_s() + 300};
     msg_pack(&msg_desc_sign_ocsp, &m, out);
     ca_close(&ca);
 }
