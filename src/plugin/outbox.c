@@ -72,6 +72,7 @@ static void refusal_tell(struct outbox *b, struct refusal *x) /* locked */
 {
     if (x->r.count)
         ring_put(b, &x->r);
+    x->r.count = 0;
     x->since_ms = 0;
 }
 
