@@ -4,7 +4,7 @@ env=$1
 [ -e "$env" ] || { echo "demo: nothing is running (there is no demo.env)"; exit 0; }
 . "$env"
 mine() { # the process still is one that works for this demonstration (numbers are reused)
-    tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -qF "$DEMO_DIR"
+    { tr '\0' ' ' <"/proc/$1/cmdline"; } 2>/dev/null | grep -qF "$DEMO_DIR"
 }
 for p in $DEMO_PIDS; do mine "$p" && kill "$p"; done
 for p in $DEMO_PIDS; do

@@ -8,6 +8,7 @@
 #include "cli/device.h"
 
 #define WAIT_POLL_MS 20
+#define WAIT_CUT_MS 500 /* a closed session is told by the broker just after its edge took the change over */
 #define EDGES_MAX 256
 
 struct wait {
@@ -15,7 +16,7 @@ struct wait {
     const char *uid;
     int64_t slot, nseq, at_ms;             /* the event that changed the state */
     struct { char name[LABEL_MAX + 1]; bool acked; } edges[EDGES_MAX];
-    int nedges, nacked;
+    int nedges, nacked, ncut;
     char after[64];                        /* vector to go on from */
     json_t *out;                           /* array of what happened, for --json */
 };
@@ -100,7 +101,7 @@ static void wait_note(struct wait *w, const char *what, const char *edge, const 
 static void wait_take(struct wait *w, const json_t *ev)
 {
     const char *kind = json_path_str(ev, "kind", ""), *edge = json_path_str(ev, "payload.edge", "");
-    if (strcmp(kind, "cut") == 0 && strcmp(json_path_str(ev, "device", ""), w->uid) == 0)
+    if (strcmp(kind, "cut") == 0 && strcmp(json_path_str(ev, "device", ""), w->uid) == 0 && ++w->ncut)
         wait_note(w, "closed a live session", edge, json_path_str(ev, "payload.cut_at", ""));
     if (strcmp(kind, "edge-ack") != 0 || vector_at(json_path_str(ev, "payload.vector", ""), w->slot) < w->nseq)
         return;
@@ -151,6 +152,11 @@ static enum err wait_run(struct wait *w, int64_t limit_s, struct fault *f)
                              (long long)limit_s, buf_err(&names) ? " several edges" : buf_cstr(&names));
         }
         poll(NULL, 0, WAIT_POLL_MS);
+    }
+    end = clock_mono_ms() + WAIT_CUT_MS;
+    while (!e && w->nedges && !w->ncut && clock_mono_ms() < end) {
+        poll(NULL, 0, WAIT_POLL_MS);
+        e = wait_poll(w, f);
     }
     return e;
 }

@@ -11,8 +11,8 @@
 #define DETAIL_MAX 60    /* bytes of one detail */
 
 /* Details worth a line, in this order; the rest is in the export. */
-static const char *const details[] = {"model",      "line", "from", "to",    "profile", "serial", "reason", "status", "op",
-                                      "latency_us", "edge", "addr", "count", "text",    "note",   "by"};
+static const char *const details[] = {"model",  "line", "from", "to",   "latency_us", "profile", "serial", "reason",
+                                      "status", "op",   "count", "edge", "addr",      "text",    "note",   "by"};
 
 /* Reads the leaf's line again. The caller json_decref()s. */
 static json_t *payload_at(struct evidence *ev, long offset)
@@ -79,13 +79,14 @@ static void timeline_text(struct evidence *ev, const struct cli *c, const struct
         CLEANUP(json_decref_p) json_t *o = payload_at(ev, t->x[i].offset);
         bool good = evidence_proof(ev, t->x[i].index, &p);
         printf("  %s  %-15s", json_path_str(o, "at", "-"), json_path_str(o, "kind", "-"));
+        if (good)
+            printf(" %s[leaf %lld, proof of %u hashes]%s ", cli_tint(c, TINT_DIM), (long long)t->x[i].index, p.n, cli_tint(c, TINT_NONE));
+        else
+            printf(" %s[leaf %lld, NO PROOF]%s ", cli_tint(c, TINT_BAD), (long long)t->x[i].index, cli_tint(c, TINT_NONE));
         if (t->x[i].rev)
             printf(" rev=%lld", (long long)t->x[i].rev);
         print_details(o);
-        if (good)
-            printf("  %s[leaf %lld, proof of %u hashes]%s\n", cli_tint(c, TINT_DIM), (long long)t->x[i].index, p.n, cli_tint(c, TINT_NONE));
-        else
-            printf("  %s[leaf %lld, NO PROOF]%s\n", cli_tint(c, TINT_BAD), (long long)t->x[i].index, cli_tint(c, TINT_NONE));
+        putchar('\n');
     }
 }
 

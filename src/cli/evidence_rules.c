@@ -247,8 +247,7 @@ static void judge_signer(struct evidence *ev)
         const struct ev_stream *s = &ev->stream[i];
         if (s->restarts || s->others)
             ev_note(ev, -1,
-                    "signer of stream %lld: %lld signatures between the certificates (status answers, CRLs, stream frames, log heads), "
-                    "%lld restarts",
+                    "signer of stream %lld: %lld signatures between the certificates (OCSP, CRLs, stream frames, log heads), %lld restarts",
                     (long long)s->slot, (long long)s->others, (long long)s->restarts);
     }
 }
