@@ -95,11 +95,22 @@ static size_t utf8_len(const uint8_t *p, size_t n)
     return len;
 }
 
+/* What steers a terminal or reorders what is read: C0, DEL, C1 (U+0080..9F), line and paragraph separators, bidirectional
+ * embeddings, overrides and isolates (U+2028..202E, U+2066..2069). */
+static bool utf8_steers(const uint8_t *p, size_t len)
+{
+    if (len == 1)
+        return p[0] < 0x20 || p[0] == 0x7f;
+    if (len == 2)
+        return p[0] == 0xc2 && p[1] < 0xa0;
+    return len == 3 && p[0] == 0xe2 && ((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) || (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+}
+
 bool span_is_utf8(struct span a)
 {
     for (size_t i = 0; i < a.n;) {
         size_t len = utf8_len(a.p + i, a.n - i);
-        if (len == 0 || (len == 1 && (a.p[i] < 0x20 || a.p[i] == 0x7f)))
+        if (len == 0 || utf8_steers(a.p + i, len))
             return false;
         i += len;
     }

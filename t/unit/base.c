@@ -43,6 +43,8 @@ static void test_bytes(void)
     ok(!span_to_i64(SPAN_LIT("9223372036854775808"), &v) && !span_to_i64(SPAN_LIT(""), &v) && !span_to_i64(SPAN_LIT("1x"), &v), "numbers out of range, empty, with rest");
     ok(span_is_utf8(SPAN_LIT("g\xc3\xbc")) && !span_is_utf8(SPAN_LIT("\xc0\x80")) && !span_is_utf8(SPAN_LIT("a\nb")) && !span_is_utf8(SPAN_LIT("\xed\xa0\x80")), "UTF-8: overlong, control, surrogate refused");
     ok(span_eq_nocase(SPAN_LIT("X-I"), "x-i") && !span_eq_nocase(SPAN_LIT("x-i"), "x-ii") && !span_eq_nocase(SPAN_LIT("[i"), "{i"), "comparison without case");
+    ok(!span_is_utf8(SPAN_LIT("\xc2\x9b" "31m")) && !span_is_utf8(SPAN_LIT("\xe2\x80\xaegnp")) && !span_is_utf8(SPAN_LIT("\xe2\x81\xa6x")) && !span_is_utf8(SPAN_LIT("\xe2\x80\xa8")) &&
+       span_is_utf8(SPAN_LIT("\xc2\xa0\xe2\x80\xa6\xe2\x82\xac")), "C1 controls, line separators and bidirectional overrides refused");
 }
 
 static void test_base64(void)
