@@ -137,6 +137,20 @@ static enum err device_check(const struct msg_device_add *m, struct fault *f)
     return e;
 }
 
+/* One name space with the operators: the revocation stream blocks by name, and a broker knows a client by it. A device called like a
+ * backend could displace it, and blocking the device would block the backend. Names of removed operators stay taken. */
+static enum err uid_judge(struct batch *b, struct span uid, struct fault *f)
+{
+    struct operator_row op;
+    enum err e = store_operator_get(b->db, b->arena, uid, &op, f);
+    if (!e)
+        return fault_set(f, CE_EXISTS, "there is or was an operator '" SPAN_FMT "'; a device needs another UID", SPAN_ARG(uid));
+    if (e != CE_NOT_FOUND)
+        return e;
+    *f = (struct fault){ 0 };
+    return CE_OK;
+}
+
 enum err registry_op_device_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
 {
     const struct msg_device_add *m = msg;
@@ -147,6 +161,7 @@ enum err registry_op_device_add(struct batch *b, const struct caller *c, const v
     if (e == CE_NOT_FOUND)
         return fault_set(f, CE_MODEL_UNKNOWN, "there is no model '" SPAN_FMT "'; add it first", SPAN_ARG(m->model));
     e = e ? e : authz_line(c, model.line, f);
+    e = e ? e : uid_judge(b, m->uid, f);
     if (e)
         return e;
     const struct device_row row = { .uid = m->uid, .serial = m->serial, .model = m->model, .line = model.line, .batch = m->batch,
