@@ -1,5 +1,6 @@
 /* edge_report.c: what edges report becomes evidence and presence. Each id is taken once, so an edge may send again what it is not sure
- * of. The edge is a caller of its own; its words are recorded as its words (field edge). */
+ * of. The edge is a caller of its own; its words are recorded as its words (field edge). What it cannot know is not taken: names that
+ * are not in the register, times that have not come, vectors that were never signed. */
 #include "base/name.h"
 #include "core/cert.h"
 #include "core/device.h"
@@ -10,8 +11,11 @@
 #include "store/registry.h"
 #include "wire/report.h"
 
+#define REPORT_COUNT_MAX 1000000000 /* more repeats than a broker can see between two reports */
+
 struct report_kind {
     const char *name;
+    bool registered; /* it is about an identity of the register, or it is not taken */
     enum err (*take)(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f);
 };
 
@@ -39,6 +43,13 @@ static int64_t vector_component(struct span vector, int64_t slot)
     return 0;
 }
 
+/* Refused inside a batch that is taken: an edge would send the whole batch again for ever. */
+static enum err report_ignore(struct batch *b, const struct caller *c, enum err why, const char *text, struct span uid)
+{
+    refusal_note(b, why, text, c->name, c->m->addr, uid, "edge_report");
+    return CE_OK;
+}
+
 /* An acknowledgement is evidence when it covers something that had to be cut; one of mere heartbeats would make an event, which
  * moves the vector, which is acknowledged … */
 static enum err take_ack(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)
@@ -47,6 +58,8 @@ static enum err take_ack(struct batch *b, const struct caller *c, const struct m
     struct edge_row *rows;
     size_t n;
     int64_t before = 0, now = vector_component(r->vector, core->node.slot);
+    if (now < 0 || now > core->node.nseq)
+        return report_ignore(b, c, CE_BAD_FIELD, "the edge acknowledges a vector that was never signed", r->uid);
     enum err e = store_edge_list(b->db, b->arena, &rows, &n, f);
     for (size_t i = 0; !e && i < n; i++)
         if (span_eq(rows[i].name, c->name))
@@ -145,20 +158,31 @@ static enum err take_stale(struct batch *b, const struct caller *c, const struct
 }
 
 static const struct report_kind kinds[] = {
-    { "cut", take_cut },
-    { "ack", take_ack },
-    { "refused", take_refused },
-    { "clone-suspected", take_clone },
-    { "connected", take_presence },
-    { "disconnected", take_presence },
-    { "stale", take_stale },
-    { "fresh", take_stale },
+    { "cut", true, take_cut },
+    { "ack", false, take_ack },
+    { "refused", false, take_refused },
+    { "clone-suspected", true, take_clone },
+    { "connected", true, take_presence },
+    { "disconnected", true, take_presence },
+    { "stale", false, take_stale },
+    { "fresh", false, take_stale },
 };
+
+static enum err name_known(struct batch *b, struct span name, bool *known, struct fault *f)
+{
+    struct device_row d;
+    struct operator_row op;
+    enum err e = store_device_get(b->db, b->arena, name, &d, f);
+    e = e == CE_NOT_FOUND ? store_operator_get(b->db, b->arena, name, &op, f) : e;
+    *known = !e;
+    return e == CE_NOT_FOUND ? CE_OK : e;
+}
 
 static enum err report_take(struct batch *b, const struct caller *c, const struct msg_report *r, bool *fresh, struct fault *f)
 {
     struct fault ignored;
     struct msg_report one = *r;
+    bool known = true;
     const struct report_kind *k = NULL;
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (span_eq_str(r->kind, kinds[i].name))
@@ -172,9 +196,17 @@ static enum err report_take(struct batch *b, const struct caller *c, const struc
         return e;
     if (name_check_uid(one.uid, &ignored)) {
         one.uid.n = 0; /* what is not a UID belongs to no device */
-        if (k->take == take_presence || k->take == take_clone)
+        if (k->registered)
             return CE_OK;
     }
+    if (k->registered)
+        e = name_known(b, one.uid, &known, f);
+    if (e)
+        return e;
+    if (!known)
+        return report_ignore(b, c, CE_UID_UNKNOWN, "an edge reports about an identity that is not in the register", one.uid);
+    one.at = one.at < b->now_ms ? one.at : b->now_ms;
+    one.count = one.count < REPORT_COUNT_MAX ? one.count : REPORT_COUNT_MAX;
     return k->take(b, c, &one, f);
 }
 

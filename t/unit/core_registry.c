@@ -49,6 +49,14 @@ static void test_birth(void)
     ok(idents == SITE_OPERATORS && ready == 1 && s.push_types[s.npushes - 1] == MSG_PUSH_READY, "a front gets the identities, then READY");
 }
 
+/* One name space: a device called like an operator would share its place in the revocation stream and on the broker. */
+static void test_names_shared(void)
+{
+    ok(device_add(STATION, "admin", "m1")->r.code == CE_EXISTS && device_add(ADMIN, "edge-1", "m1")->r.code == CE_EXISTS,
+       "no device is called like an operator");
+    ok(device_add(OLGA, "admin2", "m1")->r.code == CE_OK, "a longer name is another name");
+}
+
 static void test_registry(void)
 {
     ok(line_add(ADMIN, "pump", "")->r.code == CE_OK, "line added");
@@ -217,12 +225,14 @@ static void report(struct buf *b, const char *id, const char *kind, const char *
 static void test_reports(void)
 {
     struct buf b = BUF_INIT(0);
+    char now[32];
     device_add(OLGA, "twin", "m2");
+    snprintf(now, sizeof now, "1:%" PRId64, site_count(&s, "SELECT nseq FROM node"));
     report(&b, "r1", "cut", "dev-1", "");
     report(&b, "r2", "connected", "dev-1", "");
     report(&b, "r2", "connected", "dev-1", "");
-    report(&b, "r3", "ack", "", "1:999999");
-    report(&b, "r4", "ack", "", "1:1000000");
+    report(&b, "r3", "ack", "", now);
+    report(&b, "r4", "ack", "", now);
     report(&b, "r5", "clone-suspected", "twin", "");
     report(&b, "r6", "stale", "", "");
     struct msg_edge_report m = { .items = buf_span(&b) };
@@ -238,6 +248,38 @@ static void test_reports(void)
     report(&b, "r9", "nonsense", "", "");
     m.items = buf_span(&b);
     ok(site_ask(&s, EDGE, &msg_desc_edge_report, &m)->r.code == CE_BAD_FIELD, "an unknown kind is refused");
+    buf_free(&b);
+}
+
+/* What a captured edge says about what it cannot know. */
+static void test_reports_forged(void)
+{
+    struct buf b = BUF_INIT(0);
+    const char *kinds[] = { "connected", "disconnected", "cut", "clone-suspected" };
+    char id[8];
+    int64_t cuts = site_count(&s, "SELECT count(*) FROM event WHERE kind IN ('cut', 'presence', 'clone-suspected', 'edge-ack')");
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        snprintf(id, sizeof id, "f%zu", i);
+        report(&b, id, kinds[i], "ghost-1", "");
+    }
+    report(&b, "f8", "ack", "", "1:999999999");
+    struct msg_edge_report m = { .items = buf_span(&b) };
+    ok(site_ask(&s, EDGE, &msg_desc_edge_report, &m)->r.code == CE_OK, "forged reports are taken, or the edge would send them for ever");
+    ok(site_count(&s, "SELECT count(*) FROM event WHERE kind IN ('cut', 'presence', 'clone-suspected', 'edge-ack')") == cuts &&
+       !site_count(&s, "SELECT count(*) FROM presence WHERE uid = 'ghost-1'") && !site_count(&s, "SELECT count(*) FROM edge WHERE vector LIKE '%999999999'"),
+       "but make neither evidence nor presence of a name that is not registered, nor of a vector that was never signed");
+    usleep(60000);
+    site_must(site_run(&s), "run", NULL);
+    ok(site_count(&s, "SELECT count(*) FROM event WHERE kind = 'refused' AND payload LIKE '%edge_report%'") >= 2, "they are refusals in the evidence");
+    buf_reset(&b);
+    struct msg_report r = { .id = SPAN_LIT("f9"), .kind = SPAN_LIT("connected"), .uid = SPAN_LIT("dev-1"), .addr = SPAN_LIT("192.0.2.9"), .at = 253402300799000 };
+    msg_pack(&msg_desc_report, &r, &b);
+    r.id = SPAN_LIT("f10"), r.kind = SPAN_LIT("disconnected"), r.at = 1;
+    msg_pack(&msg_desc_report, &r, &b);
+    m.items = buf_span(&b);
+    site_ask(&s, EDGE, &msg_desc_edge_report, &m);
+    ok(site_count(&s, "SELECT last_seen FROM device_state WHERE uid = 'dev-1'") <= clock_now_ms(), "nobody was seen in the future");
+    ok(site_count(&s, "SELECT online FROM presence WHERE uid = 'dev-1'") == 1, "an older word does not replace a newer one");
     buf_free(&b);
 }
 
@@ -361,12 +403,14 @@ int main(void)
     site_new(&s);
     test_birth();
     test_registry();
+    test_names_shared();
     test_states();
     test_callers();
     test_idempotency();
     test_refusals();
     test_window();
     test_reports();
+    test_reports_forged();
     test_metrics();
     test_clock();
     test_queue();
