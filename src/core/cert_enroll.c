@@ -288,6 +288,9 @@ static enum err operator_judge(struct batch *b, const struct msg_operator_add *m
     enum err e = name_check_label("name", m->name, f);
     if (!e && !(route_role_bit(m->role) & (R_ADMIN | R_OPERATOR | R_STATION | R_AUDITOR | R_EDGE)))
         e = fault_set(f, CE_BAD_FIELD, "role: one of admin, operator, station, auditor, edge");
+    /* an admin of some lines could make an admin of all; an edge holds the revocations of all */
+    if (!e && m->lines.n && (route_role_bit(m->role) & (R_ADMIN | R_EDGE)))
+        e = fault_set(f, CE_BAD_FIELD, "lines: only operators, stations and auditors can be bound to lines, not role " SPAN_FMT, SPAN_ARG(m->role));
     while (!e && span_cut(&rest, ',', &line)) {
         e = store_line_get(b->db, b->arena, line, &row, f);
         if (e == CE_NOT_FOUND)

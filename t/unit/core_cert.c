@@ -292,6 +292,10 @@ static void operators(void)
     m.name = SPAN_LIT("olga");
     m.role = SPAN_LIT("king");
     ok(reply_is(site_do(&s, &s.admin, &msg_desc_operator_add, &m), CE_BAD_FIELD), "unknown role");
+    m.role = SPAN_LIT("admin");
+    m.lines = SPAN_LIT("pump");
+    ok(reply_is(site_do(&s, &s.admin, &msg_desc_operator_add, &m), CE_BAD_FIELD), "no admin of some lines: it could make one of all");
+    m.lines = SPAN_LIT("");
     m.role = SPAN_LIT("operator");
     ok(reply_is(site_do(&s, &station, &msg_desc_operator_add, &m), CE_ROLE_FORBIDDEN), "a station adds no operators");
     s.down = true;
