@@ -3,6 +3,7 @@
  * - error_page 495 496: with ssl_verify_client optional nginx answers 400 by itself to an expired or foreign certificate; handed
  *   to front, the refusal gets its reason and its evidence.
  * - proxy_pass_request_headers off: only headers named here reach front, so no X-Cradle-* of a client ever does.
+ * - log_not_found off: nginx writes the decoded path of a missing file into its log, line breaks and escapes of a stranger with it.
  * - proxy_request_buffering off on small bodies: front's absolute deadline also ends a body that trickles.
  */
 #include "role/nginx.h"
@@ -83,7 +84,7 @@ static void put_http(struct buf *b, const struct settings *s, const char *site)
     static const char *const temps[] = { "client_body", "proxy", "fastcgi", "uwsgi", "scgi" };
     for (size_t i = 0; i < ARRAY_LEN(temps); i++)
         buf_printf(b, "  %s_temp_path %s/run/nginx/%s;\n", temps[i], site, temps[i]);
-    buf_put_str(b, "  server_tokens off;\n  access_log off;\n  sendfile on;\n  tcp_nodelay on;\n  merge_slashes off;\n"
+    buf_put_str(b, "  server_tokens off;\n  access_log off;\n  log_not_found off;\n  sendfile on;\n  tcp_nodelay on;\n  merge_slashes off;\n"
                    "  default_type application/octet-stream;\n"
                    "  client_header_timeout 10s;\n  client_body_timeout 10s;\n  send_timeout 30s;\n  keepalive_timeout 75s;\n"
                    "  keepalive_requests 100000;\n  large_client_header_buffers 4 8k;\n  http2_max_concurrent_streams 64;\n"
