@@ -6,11 +6,16 @@ B=${CRADLE_BUILD:-$PWD/build/asan}
 export CRADLE_BUILD="$B"
 export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:exitcode=99${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
 export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1"
+export TSAN_OPTIONS="halt_on_error=1:exitcode=98${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
+tsan_dir=${CRADLE_TSAN_BUILD:-$PWD/build/tsan}
+# unit tests with threads, run with ThreadSanitizer too
+TSAN_TESTS="evlog evlog_core"
 limit_s=${CRADLE_TEST_LIMIT_S:-420}
 
 all_tests() {
     echo layers
     for f in t/unit/*.c; do [ -e "$f" ] && echo "unit/$(basename "$f" .c)"; done
+    for t in $TSAN_TESTS; do echo "tsan/$t"; done
     for f in t/fuzz/*.c; do [ -e "$f" ] && echo "replay/$(basename "$f" .c)"; done
     for f in t/scenario/*.sh; do [ -e "$f" ] && echo "scenario/$(basename "$f" .sh)"; done
 }
@@ -21,6 +26,7 @@ run_one() { # name: TAP to build/…/t/out/NAME.tap
     case "$1" in
     layers) timeout "$limit_s" sh t/layers.sh ;;
     unit/*) timeout "$limit_s" "$B/t/$name" ;;
+    tsan/*) timeout "$limit_s" "$tsan_dir/t/$name" ;;
     replay/*) timeout "$limit_s" "$B/t/replay_$name" "t/corpus/$name" ;;
     scenario/*) timeout -k 10 "$limit_s" sh "t/scenario/$name.sh" ;;
     esac >"$out" 2>"$out.err" </dev/null

@@ -2,6 +2,8 @@
 #include "role/jail.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -84,6 +86,40 @@ static int in_jail(enum jail j, int (*call)(void))
     return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
 }
 
+/* A thread that was made between the two halves of the jail, and is past its start; it waits for a byte before its call. */
+static int (*thread_call)(void);
+static int up_pipe[2], go_pipe[2];
+static void *thread_main(void *arg)
+{
+    char c;
+    (void)arg;
+    if (write(up_pipe[1], "x", 1) != 1 || read(go_pipe[0], &c, 1) != 1)
+        _exit(98);
+    _exit(thread_call());
+}
+
+static int thread_in_jail(int (*call)(void))
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct fault f = { 0 };
+        pthread_t t;
+        char c;
+        alarm(20);
+        role_warm();
+        thread_call = call;
+        if (pipe(up_pipe) || pipe(go_pipe) || jail_files(JAIL_CORE, site, &f) || pthread_create(&t, NULL, thread_main, NULL) || read(up_pipe[0], &c, 1) != 1)
+            _exit(97);
+        if (jail_calls(JAIL_CORE, &f) || write(go_pipe[1], "x", 1) != 1)
+            _exit(96);
+        for (;;)
+            poll(NULL, 0, 1000);
+    }
+    waitpid(pid, &status, 0);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
+}
+
 static bool given_up(void)
 {
     struct rlimit r = { 1, 1 };
@@ -157,6 +193,10 @@ int main(void)
     }
     int keys = in_jail(JAIL_CORE, call_open_keys);
     ok(landlock_abi() ? keys == -1 : keys == 0, "core: keys/ is out of reach where the kernel has Landlock (ABI %d: %d)", landlock_abi(), keys);
+    ok(thread_in_jail(call_write_db) == 0, "a thread of core may write the database");
+    ok(thread_in_jail(call_socket) == SIGSYS, "socket kills the process from its other thread too");
+    keys = thread_in_jail(call_open_keys);
+    ok(landlock_abi() ? keys == -1 : keys == 0, "and keys/ is out of reach of it as well (%d)", keys);
     ok(prepared() == 0, "the signer is not dumpable, has no core dumps and gains no privileges");
     snprintf(cmd, sizeof cmd, "rm -rf %s", site);
     ok(system(cmd) == 0, "cleaned up");
