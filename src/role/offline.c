@@ -15,7 +15,7 @@ static enum err migrate(bool contract, const char *path, struct fault *f)
     int64_t from = 0, to = 0;
     enum err e = db_open(path, DB_CHECK, &db, f);
     if (!e)
-        e = store_migrate(db, contract, &from, &to, f);
+        e = schema_migrate(db, contract, &from, &to, f);
     if (!e && from == to)
         printf("cradled: %s has schema version %lld already\n", path, (long long)to);
     else if (!e)

@@ -1,6 +1,8 @@
 /* store/cert.c: SQL of cert, cert_state and key. See cert.h. */
 #include "store/cert.h"
 
+#include "store/rows.h"
+
 enum err store_cert_add(struct db *db, const struct cert_row *c, struct fault *f)
 {
     return db_run(db,
@@ -66,19 +68,11 @@ enum err store_cert_find(struct db *db, struct arena *a, struct span serial, str
 /* All rows into the arena. */
 static enum err rows_all(struct db_rows *r, struct arena *a, struct cert_row **out, size_t *n, struct fault *f)
 {
-    size_t cap = 0;
-    *out = NULL;
-    *n = 0;
-    while (db_next(r)) {
-        if (*n == cap) {
-            struct cert_row *more = arena_alloc(a, (cap ? cap * 2 : 4) * sizeof *more);
-            if (cap)
-                memcpy(more, *out, cap * sizeof *more);
-            cap = cap ? cap * 2 : 4;
-            *out = more;
-        }
-        row_read(r, a, &(*out)[(*n)++]);
-    }
+    struct rows_list l = ROWS_LIST(struct cert_row);
+    while (db_next(r))
+        row_read(r, a, rows_add(&l, a));
+    *out = l.items;
+    *n = l.n;
     return db_rows_end(r, f);
 }
 

@@ -1,6 +1,8 @@
 /* store/crl.c: SQL of crl_shard. See crl.h. */
 #include "store/crl.h"
 
+#include "store/rows.h"
+
 enum err store_crl_ensure(struct db *db, struct span kid, int64_t n_shards, struct fault *f)
 {
     enum err e = CE_OK;
@@ -24,17 +26,13 @@ static void row_read(const struct db_rows *r, struct span kid, struct crl_shard_
 
 enum err store_crl_list(struct db *db, struct arena *a, struct crl_shard_row **out, size_t *n, struct fault *f)
 {
-    int64_t rows = 0;
-    *n = 0;
-    *out = NULL;
-    enum err e = db_get_i64(db, "SELECT count(*) FROM crl_shard", DB_NOARGS, 0, &rows, f);
-    if (e || !rows)
-        return e;
-    *out = arena_alloc(a, (size_t)rows * sizeof **out);
     struct db_rows r;
+    struct rows_list l = ROWS_LIST(struct crl_shard_row);
     db_rows(db, "SELECT kid, shard, number, this_update, next_update, dirty FROM crl_shard ORDER BY kid, shard", DB_NOARGS, &r);
-    while (*n < (size_t)rows && db_next(&r))
-        row_read(&r, arena_copy(a, db_span(&r, 0)), &(*out)[(*n)++]);
+    while (db_next(&r))
+        row_read(&r, arena_copy(a, db_span(&r, 0)), rows_add(&l, a));
+    *out = l.items;
+    *n = l.n;
     return db_rows_end(&r, f);
 }
 

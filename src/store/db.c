@@ -65,7 +65,11 @@ void db_close(struct db *db)
     free(db);
 }
 
-void db_close_p(struct db **db) { db_close(*db); }
+void db_close_p(struct db **db)
+{
+    db_close(*db);
+    *db = NULL;
+}
 
 static enum err stmt_new(struct db *db, const char *sql, struct db_stmt **out, struct fault *f)
 {
@@ -159,39 +163,33 @@ enum err db_run1(struct db *db, const char *sql, const struct db_arg *args, size
 void db_rows(struct db *db, const char *sql, const struct db_arg *args, size_t nargs, struct db_rows *out)
 {
     *out = (struct db_rows){ .db = db };
-    struct fault f = { 0 };
-    out->err = stmt_take(db, sql, &out->stmt, &f);
-    if (!out->err) {
-        out->stmt->busy = true;
-        out->err = db->drv->bind(db->conn, out->stmt->handle, args, nargs, &f);
-    }
-    if (out->err)
-        log_error(0, "database: %s", f.text);
+    if (stmt_take(db, sql, &out->stmt, &out->why))
+        return;
+    out->stmt->busy = true;
+    db->drv->bind(db->conn, out->stmt->handle, args, nargs, &out->why); /* an error shows in why */
 }
 
 bool db_next(struct db_rows *r)
 {
-    if (r->err)
+    if (r->why.code)
         return false;
     switch (r->db->drv->step(r->stmt->handle)) {
     case DB_STEP_ROW: return true;
     case DB_STEP_DONE: return false;
     case DB_STEP_ERROR: break;
     }
-    r->err = r->db->drv->error(r->db->conn, r->stmt->text, NULL);
+    r->db->drv->error(r->db->conn, r->stmt->text, &r->why);
     return false;
 }
 
 enum err db_rows_end(struct db_rows *r, struct fault *f)
 {
-    if (r->err)
-        fault_set(f, r->err, "%s: %.120s", err_text(r->err), r->stmt ? r->stmt->text : "statement not prepared");
-    else
+    if (!r->why.code)
         r->db->touched += (uint64_t)r->db->drv->changes(r->db->conn, r->stmt->handle);
     if (r->stmt)
         stmt_give(r->db, r->stmt);
     r->stmt = NULL;
-    return r->err;
+    return r->why.code ? fault_set(f, r->why.code, "%s", r->why.text) : CE_OK;
 }
 
 int64_t db_i64(const struct db_rows *r, int col) { return r->db->drv->i64(r->stmt->handle, col); }

@@ -28,7 +28,7 @@ void db_close_p(struct db **db);              /* for CLEANUP(db_close_p) */
 
 /* -- parameters: DB_ARGS(DB_I(5), DB_T(span), DB_B(span)) is $1, $2, $3 -------------------------------------------------- */
 struct db_arg {
-    enum { DB_ARG_NULL, DB_ARG_INT, DB_ARG_TEXT, DB_ARG_BLOB } type;
+    enum { DB_ARG_INT, DB_ARG_TEXT, DB_ARG_BLOB } type;
     int64_t i;
     struct span s; /* borrowed for the call (for rows: until db_rows_end) */
 };
@@ -36,7 +36,6 @@ struct db_arg {
 #define DB_T(v) ((struct db_arg){ .type = DB_ARG_TEXT, .s = (v) })
 #define DB_S(v) ((struct db_arg){ .type = DB_ARG_TEXT, .s = span_str(v) })
 #define DB_B(v) ((struct db_arg){ .type = DB_ARG_BLOB, .s = (v) })
-#define DB_NULL ((struct db_arg){ .type = DB_ARG_NULL })
 #define DB_ARGS(...) \
     (const struct db_arg[]){ __VA_ARGS__ }, (sizeof((const struct db_arg[]){ __VA_ARGS__ }) / sizeof(struct db_arg))
 #define DB_NOARGS NULL, 0
@@ -50,7 +49,7 @@ MUST_USE enum err db_run1(struct db *db, const char *sql, const struct db_arg *a
 struct db_rows {
     struct db *db;
     struct db_stmt *stmt; /* borrowed from the cache until db_rows_end */
-    enum err err;
+    struct fault why;     /* code CE_OK until something failed */
 };
 /* struct db_rows r; db_rows(db, SQL, DB_ARGS(…), &r); while (db_next(&r)) … db_i64(&r, 0) …; e = db_rows_end(&r, f);
  * An error at any point ends the loop and comes out of db_rows_end, which must always be called. */

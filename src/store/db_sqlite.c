@@ -162,7 +162,6 @@ static int bind_one(sqlite3_stmt *s, int i, const struct db_arg *a)
 {
     const char *p = a->s.p ? (const char *)a->s.p : "";
     switch (a->type) {
-    case DB_ARG_NULL: return sqlite3_bind_null(s, i);
     case DB_ARG_INT: return sqlite3_bind_int64(s, i, a->i);
     case DB_ARG_TEXT: return sqlite3_bind_text64(s, i, p, a->s.n, SQLITE_STATIC, SQLITE_UTF8);
     case DB_ARG_BLOB: return sqlite3_bind_blob64(s, i, p, a->s.n, SQLITE_STATIC);

@@ -1,6 +1,8 @@
 /* store/intent.c: SQL of intent. See intent.h. */
 #include "store/intent.h"
 
+#include "store/rows.h"
+
 enum err store_intent_add(struct db *db, const struct intent_row *i, struct fault *f)
 {
     return db_run(db,
@@ -18,18 +20,12 @@ enum err store_intent_drop(struct db *db, struct span kid, struct span serial, s
 
 enum err store_intent_list(struct db *db, struct arena *a, struct intent_row **out, size_t *n, struct fault *f)
 {
-    int64_t rows = 0;
-    *n = 0;
-    *out = NULL;
-    enum err e = db_get_i64(db, "SELECT count(*) FROM intent", DB_NOARGS, 0, &rows, f);
-    if (e || !rows)
-        return e;
-    *out = arena_alloc(a, (size_t)rows * sizeof **out);
     struct db_rows r;
+    struct rows_list l = ROWS_LIST(struct intent_row);
     db_rows(db, "SELECT kid, serial, holder_kind, holder, profile, spki, not_before, not_after, at FROM intent ORDER BY at, kid, serial",
             DB_NOARGS, &r);
-    while (*n < (size_t)rows && db_next(&r))
-        (*out)[(*n)++] = (struct intent_row){
+    while (db_next(&r))
+        *(struct intent_row *)rows_add(&l, a) = (struct intent_row){
             .kid = arena_copy(a, db_span(&r, 0)),
             .serial = arena_copy(a, db_span(&r, 1)),
             .holder_kind = (enum cert_holder)db_i64(&r, 2),
@@ -40,5 +36,7 @@ enum err store_intent_list(struct db *db, struct arena *a, struct intent_row **o
             .not_after = db_i64(&r, 7),
             .at = db_i64(&r, 8),
         };
+    *out = l.items;
+    *n = l.n;
     return db_rows_end(&r, f);
 }

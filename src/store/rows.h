@@ -14,7 +14,7 @@ struct rows_list {
 static inline void *rows_add(struct rows_list *l, struct arena *a)
 {
     if (l->n == l->cap) {
-        size_t cap = l->cap ? l->cap * 2 : 16;
+        size_t cap = l->cap ? l->cap * 2 : 4;
         void *items = arena_alloc(a, cap * l->size);
         if (l->n)
             memcpy(items, l->items, l->n * l->size);

@@ -149,7 +149,7 @@ static enum err migrate_one(struct db *db, const struct migration *m, bool contr
     return e;
 }
 
-enum err store_migrate(struct db *db, bool contract, int64_t *from, int64_t *to, struct fault *f)
+enum err schema_migrate(struct db *db, bool contract, int64_t *from, int64_t *to, struct fault *f)
 {
     int64_t v = 0;
     enum err e = version_read(db, &v, f);

@@ -13,6 +13,6 @@ MUST_USE enum err schema_create(struct db *db, struct fault *f);
 /* CE_OK when the database has SCHEMA_VERSION; CE_SCHEMA otherwise, with the command to run; CE_NOT_FOUND when it has no tables. */
 MUST_USE enum err schema_check(struct db *db, struct fault *f);
 /* Runs the migrations from the database's version to SCHEMA_VERSION, each in a transaction. from, to (may be NULL) say what was done. */
-MUST_USE enum err store_migrate(struct db *db, bool contract, int64_t *from, int64_t *to, struct fault *f);
+MUST_USE enum err schema_migrate(struct db *db, bool contract, int64_t *from, int64_t *to, struct fault *f);
 
 #endif
