@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "net/net_priv.h"
@@ -16,7 +15,7 @@ static bool base_is_loopback(const char *base)
     static const char *const names[] = { "localhost", "127.", "[::1]" };
     const char *host = strstr(base, "://");
     for (size_t i = 0; host && i < ARRAY_LEN(names); i++)
-        if (strncasecmp(host + 3, names[i], strlen(names[i])) == 0)
+        if (span_eq_nocase(span_of(host + 3, strnlen(host + 3, strlen(names[i]))), names[i]))
             return true;
     return false;
 }
@@ -65,12 +64,10 @@ void net_close(struct net *n)
     free(n);
 }
 
-void net_close_p(struct net **n) { net_close(*n); }
-
-void net_disconnect(struct net *n)
+void net_close_p(struct net **n)
 {
-    curl_easy_cleanup(n->easy);
-    n->easy = net_easy(n, n->why);
+    net_close(*n);
+    *n = NULL;
 }
 
 /* The key that is no file enters here; the chain goes with it so that OpenSSL can check that they belong together. */

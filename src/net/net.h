@@ -31,15 +31,12 @@ struct net; /* opaque, owned by the caller of net_open */
 MUST_USE enum err net_open(const struct net_config *cfg, struct net **out, struct fault *f);
 void net_close(struct net *n);     /* NULL is legal */
 void net_close_p(struct net **n);  /* for CLEANUP(net_close_p) */
-/* Drops the kept-alive connection: the next request makes a new TLS handshake (a swapped certificate, a test of it). */
-void net_disconnect(struct net *n);
 
 struct net_reply {
     int status;                   /* HTTP status; 0 when none came */
     char etag[64];                /* without quotes; "" when none */
     char type[64];                /* Content-Type without parameters */
     int64_t retry_s;              /* Retry-After in seconds, 0 none */
-    char location[NET_URL_MAX];
     char reason[64];              /* stable reason code of a refusal (problem+json, X-Cradle-Reason), "" when none */
     int64_t connect_us;           /* name look-up, TCP and TLS; 0 on a kept-alive connection */
     int64_t answer_us;            /* from the request's first byte to the answer's last */

@@ -34,7 +34,5 @@ enum err net_fail(const struct net *n, CURL *e, CURLcode rc, const char *why, st
 enum err net_judge(struct net_reply *r, struct fault *f);
 /* Pure: one header line into the reply; "HTTP/…" starts it anew. */
 void net_reply_header(struct net_reply *r, struct span line);
-/* Pure: reason and detail of a refusal's body into the reply and text (cap bytes). */
-void net_reply_problem(struct net_reply *r, char *text, size_t cap);
 
 #endif

@@ -2,9 +2,11 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "net/net_priv.h"
+#include "wire/msg.h"
+
+#define PROBLEM_MAX 65536 /* bytes of a refusal that are looked at */
 
 static void header_copy(char *out, size_t cap, struct span v)
 {
@@ -36,16 +38,17 @@ static void header_retry(struct net_reply *r, struct span v)
 }
 
 static void header_reason(struct net_reply *r, struct span v) { header_copy(r->reason, sizeof r->reason, v); }
-static void header_location(struct net_reply *r, struct span v) { header_copy(r->location, sizeof r->location, v); }
 
 void net_reply_header(struct net_reply *r, struct span line)
 {
     static const struct { const char *name; void (*set)(struct net_reply *, struct span); } rows[] = {
-        { "etag", header_etag },         { "content-type", header_type }, { "retry-after", header_retry },
-        { "x-cradle-reason", header_reason }, { "location", header_location },
+        { "etag", header_etag },
+        { "content-type", header_type },
+        { "retry-after", header_retry },
+        { "x-cradle-reason", header_reason },
     };
     if (span_starts(line, "HTTP/")) {
-        r->etag[0] = r->type[0] = r->reason[0] = r->location[0] = 0;
+        r->etag[0] = r->type[0] = r->reason[0] = 0;
         r->retry_s = 0;
         return;
     }
@@ -53,7 +56,7 @@ void net_reply_header(struct net_reply *r, struct span line)
     if (!memchr(line.p, ':', line.n) || !span_cut(&value, ':', &name))
         return;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (name.n == strlen(rows[i].name) && strncasecmp((const char *)name.p, rows[i].name, name.n) == 0)
+        if (span_eq_nocase(name, rows[i].name))
             rows[i].set(r, span_trim(value));
 }
 
@@ -66,13 +69,13 @@ static bool json_text_is(const json_t *o, const char *key, char *out, size_t cap
     return true;
 }
 
-void net_reply_problem(struct net_reply *r, char *text, size_t cap)
+/* Reason and detail of a refusal's body. */
+static void reply_problem(struct net_reply *r, char *text, size_t cap)
 {
     text[0] = 0;
     struct span body = buf_span(&r->body);
-    json_error_t je;
-    json_t *o = body.n && body.n <= 65536 ? json_loadb((const char *)body.p, body.n, JSON_REJECT_DUPLICATES, &je) : NULL;
-    if (o) {
+    json_t *o = NULL;
+    if (body.n && body.n <= PROBLEM_MAX && json_parse(body, &o, NULL) == CE_OK) {
         json_text_is(o, "reason", r->reason, sizeof r->reason);
         if (!json_text_is(o, "detail", text, cap))
             json_text_is(o, "title", text, cap);
@@ -101,7 +104,7 @@ enum err net_judge(struct net_reply *r, struct fault *f)
     if (r->status >= 200 && r->status < 300)
         return CE_OK;
     char text[200];
-    net_reply_problem(r, text, sizeof text);
+    reply_problem(r, text, sizeof text);
     enum err e = r->reason[0] ? err_from_reason(r->reason) : CE_INTERNAL;
     if (e == CE_INTERNAL || e == CE_OK)
         e = status_err(r->status);

@@ -100,7 +100,6 @@ static void test_requests(int port)
     ok(net_get(n, "/busy", &r, &f) == CE_BUSY && r.retry_s == 4 && strcmp(f.text, "later") == 0, "a refusal");
     int64_t began = clock_mono_ms();
     ok(net_get(n, "/silent", &r, &f) == CE_TIMEOUT && clock_mono_ms() - began < 2500, "silence ends after the limit: %s", f.text);
-    net_disconnect(n);
 }
 
 static void test_failures(void)
