@@ -12,7 +12,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-static struct agent agent; /* one a process; large because of its outbox */
+/* One a process; large because of its outbox. */
+static struct agent agent = { .telemetry_fd = -1, .lock_fd = -1 };
 static char **agent_argv;
 
 static int fail(enum err e, const struct fault *f)

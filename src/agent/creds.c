@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -17,12 +16,6 @@ static const char *const link_names[] = { "current", "next" };
 static enum err creds_fault(const struct creds *c, const char *what, struct fault *f)
 {
     return fault_set(f, err_from_errno(errno), "%s: cannot %s: %s", c->dir, what, strerror(errno));
-}
-
-static enum err dir_sync(const char *path)
-{
-    CLEANUP(fd_close_p) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd >= 0 && fsync(fd) == 0 ? CE_OK : CE_IO;
 }
 
 /* The generation that a link names, 0 when there is none. */
@@ -44,7 +37,7 @@ static enum err link_set(const struct creds *c, enum creds_slot slot, int id, st
     path_join(path, "%s/%s", c->dir, link_names[slot]);
     snprintf(target, sizeof target, "id-%d", id);
     unlink(tmp);
-    if (symlink(target, tmp) || rename(tmp, path) || dir_sync(c->dir))
+    if (symlink(target, tmp) || rename(tmp, path) || file_sync_dir(c->dir))
         return creds_fault(c, "name a generation", f);
     return CE_OK;
 }
@@ -139,7 +132,7 @@ static enum err generation_make(struct creds *c, char *dir, struct fault *f)
 {
     path_join(dir, "%s/id-%d", c->dir, c->next_id);
     generation_remove(c, c->next_id);
-    if (mkdir(dir, 0700) || dir_sync(c->dir))
+    if (mkdir(dir, 0700) || file_sync_dir(c->dir))
         return creds_fault(c, "make a generation", f);
     return CE_OK;
 }
@@ -164,7 +157,7 @@ enum err creds_begin(struct creds *c, bool keep_key, char *key_path, struct faul
         return e;
     path_join(key_path, "%s/key.pem", dir);
     creds_key_path(c, CREDS_CURRENT, old);
-    if (keep_key && (link(old, key_path) || dir_sync(dir)))
+    if (keep_key && (link(old, key_path) || file_sync_dir(dir)))
         return creds_fault(c, "keep the key", f);
     return CE_OK;
 }
@@ -198,7 +191,7 @@ enum err creds_swap(struct creds *c, struct fault *f)
     int old = link_read(c, CREDS_CURRENT);
     path_join(next, "%s/next", c->dir);
     path_join(current, "%s/current", c->dir);
-    if (rename(next, current) || dir_sync(c->dir))
+    if (rename(next, current) || file_sync_dir(c->dir))
         return creds_fault(c, "swap the identity", f);
     if (old)
         generation_remove(c, old);
@@ -210,21 +203,9 @@ enum err creds_drop_next(struct creds *c, struct fault *f)
     char next[PATH_MAX_LEN];
     int id = link_read(c, CREDS_NEXT);
     path_join(next, "%s/next", c->dir);
-    if ((unlink(next) && errno != ENOENT) || dir_sync(c->dir))
+    if ((unlink(next) && errno != ENOENT) || file_sync_dir(c->dir))
         return creds_fault(c, "drop the candidate", f);
     if (id)
         generation_remove(c, id);
     return CE_OK;
-}
-
-enum err creds_wipe(struct creds *c, struct fault *f)
-{
-    char current[PATH_MAX_LEN];
-    enum err e = creds_drop_next(c, f);
-    path_join(current, "%s/current", c->dir);
-    if (!e && ((unlink(current) && errno != ENOENT) || dir_sync(c->dir)))
-        e = creds_fault(c, "wipe the identity", f);
-    if (!e)
-        creds_clear(c);
-    return e;
 }

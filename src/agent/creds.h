@@ -34,6 +34,5 @@ MUST_USE enum err creds_store_current(struct creds *c, struct span pem, struct f
 MUST_USE enum err creds_store_next(struct creds *c, struct span pem, struct fault *f);
 MUST_USE enum err creds_swap(struct creds *c, struct fault *f); /* next becomes current; the old generation is removed */
 MUST_USE enum err creds_drop_next(struct creds *c, struct fault *f);
-MUST_USE enum err creds_wipe(struct creds *c, struct fault *f); /* removes every generation: back to no key */
 
 #endif

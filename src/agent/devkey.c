@@ -28,6 +28,16 @@ static int port_sign(void *ctx, const uint8_t digest[32], uint8_t *sig, size_t *
     return EVP_PKEY_sign(pc, sig, sig_len, digest, 32) == 1 ? 0 : -1;
 }
 
+/* OpenSSL would ask for the passphrase of an encrypted key on the terminal, and a daemon would wait for ever. */
+static int no_passphrase(char *out, int size, int rwflag, void *arg)
+{
+    (void)out;
+    (void)size;
+    (void)rwflag;
+    (void)arg;
+    return -1;
+}
+
 static enum err devkey_bind(struct devkey *k, struct fault *f)
 {
     size_t n = 0;
@@ -72,9 +82,9 @@ enum err devkey_load(const char *path, struct devkey *k, struct fault *f)
     if (e)
         return fault_set(f, e, "cannot read %s", path);
     CLEANUP(BIO_free_all_p) BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-    k->pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+    k->pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
     if (!k->pkey)
-        return fault_set(f, CE_KEY_INVALID, "%s holds no usable private key", path);
+        return fault_set(f, CE_KEY_INVALID, "%s holds no private key that can be used (encrypted ones cannot)", path);
     return devkey_bind(k, f);
 }
 

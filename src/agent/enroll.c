@@ -3,7 +3,6 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "net/net.h"
 
 #define CERT_TEXT_MAX 16384
 
@@ -79,7 +78,7 @@ static enum err est_post(const struct agent_config *cfg, const struct net_config
     return cert_accept(cfg, k, span_of(der, der_len), pem, f);
 }
 
-static struct net_config est_config(const struct agent_config *cfg, const char *cert, const char *key)
+struct net_config enroll_net(const struct agent_config *cfg, const char *cert, const char *key)
 {
     struct net_config nc = { 0 };
     path_join(nc.base, "%s", cfg->est_url);
@@ -99,7 +98,7 @@ enum err enroll_first(const struct agent_config *cfg, struct creds *c, int64_t *
         return fault_set(f, CE_NO_CERT, "no certificate yet: carry the request (cradle-agent csr) to a factory station, then cradle-agent import FILE");
     creds_key_path(c, CREDS_CURRENT, key_path);
     enum err e = devkey_load(key_path, &k, f);
-    struct net_config nc = est_config(cfg, cfg->enroll_cert, cfg->enroll_key);
+    struct net_config nc = enroll_net(cfg, cfg->enroll_cert, cfg->enroll_key);
     if (!e)
         e = est_post(cfg, &nc, "simpleenroll", &k, &pem, retry_s, f);
     return e ? e : creds_store_current(c, buf_span(&pem), f);
@@ -118,7 +117,7 @@ enum err enroll_renew(const struct agent_config *cfg, struct creds *c, int64_t *
         e = cfg->renew_key ? devkey_make(key_path, &k, f) : devkey_load(key_path, &k, f);
     creds_cert_path(c, CREDS_CURRENT, old_cert);
     creds_key_path(c, CREDS_CURRENT, old_key);
-    struct net_config nc = est_config(cfg, old_cert, old_key);
+    struct net_config nc = enroll_net(cfg, old_cert, old_key);
     if (!e)
         e = est_post(cfg, &nc, "simplereenroll", &k, &pem, retry_s, f);
     return e ? e : creds_store_next(c, buf_span(&pem), f);

@@ -1,9 +1,8 @@
 /* identity.c: carries out what cradle_step says about the identity, and tries a candidate before it replaces the current one. See run.h. */
-#include <sys/file.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "agent/enroll.h"
@@ -15,7 +14,7 @@
 
 #define CANDIDATE_REFUSALS_MAX 3
 
-static int64_t backoff_ms(const struct agent *a, unsigned attempt)
+int64_t agent_backoff_ms(const struct agent *a, unsigned attempt)
 {
     uint32_t r = 0;
     if (random_bytes(&r, sizeof r))
@@ -54,7 +53,7 @@ static enum err act_enroll(struct agent *a, bool renew, struct fault *f)
     int64_t retry_s = 0;
     enum err e = renew ? enroll_renew(&a->cfg, &a->creds, &retry_s, f) : enroll_first(&a->cfg, &a->creds, &retry_s, f);
     if (e) {
-        int64_t wait_ms = retry_s ? retry_s * 1000 : backoff_ms(a, a->est_attempts++);
+        int64_t wait_ms = retry_s ? retry_s * 1000 : agent_backoff_ms(a, a->est_attempts++);
         a->next_est_ms = clock_mono_ms() + wait_ms;
         log_warn(0, "%s of %s failed (%s): %s; next try in %lld ms", renew ? "renewal" : "enrollment", a->cfg.uid, err_reason(e), f->text, (long long)wait_ms);
         return e;
@@ -68,13 +67,12 @@ static enum err act_enroll(struct agent *a, bool renew, struct fault *f)
 /* Without a broker the EST server's TLS handshake is the trial. */
 static enum err candidate_try_est(struct agent *a, struct fault *f)
 {
-    struct net_config nc = { 0 };
+    char cert[PATH_MAX_LEN], key[PATH_MAX_LEN];
     CLEANUP(net_close_p) struct net *net = NULL;
     CLEANUP(net_reply_free) struct net_reply reply = { 0 };
-    path_join(nc.base, "%s", a->cfg.est_url);
-    path_join(nc.ca, "%s", a->cfg.ca_file);
-    creds_cert_path(&a->creds, CREDS_NEXT, nc.cert);
-    creds_key_path(&a->creds, CREDS_NEXT, nc.key);
+    creds_cert_path(&a->creds, CREDS_NEXT, cert);
+    creds_key_path(&a->creds, CREDS_NEXT, key);
+    struct net_config nc = enroll_net(&a->cfg, cert, key);
     enum err e = net_open(&nc, &net, f);
     return e ? e : net_get(net, "/.well-known/est/csrattrs", &reply, f);
 }
@@ -101,7 +99,7 @@ static enum err candidate_refused(struct agent *a, const char *why, struct fault
         return CE_OK;
     a->candidate_refusals = 0;
     cradle_step(&a->phase, CRADLE_EV_REFUSED);
-    a->next_est_ms = clock_mono_ms() + backoff_ms(a, a->est_attempts++);
+    a->next_est_ms = clock_mono_ms() + agent_backoff_ms(a, a->est_attempts++);
     log_warn(0, "going back to the old certificate of %s", a->cfg.uid);
     return creds_drop_next(&a->creds, f);
 }

@@ -7,6 +7,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -104,6 +105,7 @@ static enum err mqtt_begin(struct link *l, struct fault *f)
 enum err link_open(const struct link_config *cfg, struct link **out, struct fault *f)
 {
     struct link *l = mem_calloc(1, sizeof *l);
+    mosquitto_lib_init(); /* after the first time it only counts */
     l->cfg = *cfg;
     enum err e = tls_make(l, f);
     if (!e)
@@ -126,9 +128,7 @@ void link_close(struct link *l)
         mosquitto_destroy(l->mosq);
     }
     SSL_CTX_free(l->tls);
-    mem_zero(l, sizeof *l);
-    void *p = l;
-    mem_free_p(&p);
+    free(l);
 }
 
 int link_fd(const struct link *l) { return mosquitto_socket(l->mosq); }

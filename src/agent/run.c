@@ -59,9 +59,12 @@ static void outbox_send(struct agent *a)
     while (a->link && o->count && link_state(a->link) == LINK_UP) {
         struct buf *item = &o->item[o->first];
         size_t topic = strlen((const char *)item->data) + 1;
-        if (!buf_err(item) && link_publish(a->link, (const char *)item->data, span_of(item->data + topic, item->len - topic)))
+        if (buf_err(item)) /* too large: it was cut when it was queued */
+            o->dropped++;
+        else if (link_publish(a->link, (const char *)item->data, span_of(item->data + topic, item->len - topic)))
             return;
-        a->published++;
+        else
+            a->published++;
         o->first = (o->first + 1) % OUTBOX_MAX;
         o->count--;
     }
@@ -81,7 +84,6 @@ static void telemetry_open(struct agent *a)
     if (a->telemetry_fd < 0 || bind(a->telemetry_fd, (struct sockaddr *)&at, sizeof at)) {
         log_warn(0, "no telemetry socket at %s: %s", at.sun_path, strerror(errno));
         fd_close_p(&a->telemetry_fd);
-        a->telemetry_fd = -1;
     }
 }
 
@@ -120,10 +122,7 @@ static void on_message(void *arg, const char *topic, struct span payload) { comm
 
 static void link_lost(struct agent *a, int64_t now_ms)
 {
-    uint32_t r = 0;
-    if (random_bytes(&r, sizeof r))
-        r = (uint32_t)now_ms;
-    int64_t wait_ms = cradle_backoff_ms(a->link_attempts++, (uint32_t)a->cfg.backoff_base_ms, (uint32_t)a->cfg.backoff_cap_ms, r);
+    int64_t wait_ms = agent_backoff_ms(a, a->link_attempts++);
     log_warn(0, "no connection to %s:%lld (%s); next try in %lld ms", a->cfg.broker_host, (long long)a->cfg.broker_port,
              a->link ? link_why(a->link) : "cannot connect", (long long)wait_ms);
     link_close(a->link);

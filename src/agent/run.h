@@ -12,7 +12,7 @@
 struct outbox {
     struct buf item[OUTBOX_MAX];
     unsigned first, count;
-    uint64_t dropped;
+    uint64_t dropped; /* pushed out by newer ones, or too large */
 };
 
 struct agent {
@@ -30,7 +30,7 @@ struct agent {
     uint64_t published, swaps;
     int telemetry_fd, lock_fd;
     struct outbox outbox;
-    bool restart;                /* after the loop: start anew */
+    bool restart;                /* the command `reset` came: the loop ends, the program starts anew */
 };
 
 /* Locks the state folder, opens it. CE_EXISTS when another agent runs on it. */
@@ -45,6 +45,8 @@ MUST_USE enum err agent_key(struct agent *a, struct fault *f);
 MUST_USE enum err agent_identity(struct agent *a, bool force, struct fault *f);
 /* Blocks until the identity is settled (a certificate, no open candidate) or limit_ms have passed; for the one-shot verbs. */
 MUST_USE enum err agent_settle(struct agent *a, bool force, int64_t limit_ms, struct fault *f);
+/* Full-jitter wait before attempt number `attempt` (from 0), as configured. */
+int64_t agent_backoff_ms(const struct agent *a, unsigned attempt);
 /* Queues a message for the topic d/UID/up/WHAT. */
 void agent_publish(struct agent *a, const char *what, struct span payload);
 /* A message on d/UID/down/#: commands report and reset. */
