@@ -125,10 +125,10 @@ enum err jail_calls(enum jail j, struct fault *f)
     return CE_OK;
 }
 
-enum err jail_prepare(bool secret, struct fault *f)
+enum err jail_prepare(struct fault *f)
 {
     struct rlimit none = { 0, 0 };
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || setrlimit(RLIMIT_CORE, &none) || (secret && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)))
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || setrlimit(RLIMIT_CORE, &none) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
         return fault_set(f, CE_UNSUPPORTED, "cannot give up privileges: %s", strerror(errno));
     return CE_OK;
 }
@@ -136,13 +136,13 @@ enum err jail_prepare(bool secret, struct fault *f)
 enum err jail_files(enum jail j, const char *site, struct fault *f)
 {
     static const struct landlock_rule rules[JAIL_COUNT][6] = {
-        [JAIL_CORE] = { { "db", true }, { "log", true }, { "pub", true }, { "trust", false } },
-        [JAIL_QUERY] = { { "db", true }, { "log", false } },
+        [JAIL_CORE] = { { "db", LANDLOCK_WRITE }, { "log", LANDLOCK_WRITE }, { "pub", LANDLOCK_WRITE }, { "trust", LANDLOCK_READ } },
+        [JAIL_QUERY] = { { "db", LANDLOCK_WRITE }, { "log", LANDLOCK_READ } },
     };
     INVARIANT((unsigned)j < JAIL_COUNT);
     INVARIANT(site || !rules[j][0].folder);
-    enum err e = jail_prepare(j == JAIL_SIGNER, f);
-    return e ? e : landlock_enter(site, rules[j], f);
+    enum err e = jail_prepare(f);
+    return e ? e : landlock_enter(site, rules[j], false, f);
 }
 
 enum err jail_enter(enum jail j, const char *site, struct fault *f)

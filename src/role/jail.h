@@ -22,7 +22,8 @@ MUST_USE enum err jail_enter(enum jail j, const char *site, struct fault *f);
  * are there, system calls, for all of them. */
 MUST_USE enum err jail_files(enum jail j, const char *site, struct fault *f);
 MUST_USE enum err jail_calls(enum jail j, struct fault *f);
-/* The part that every role does first: no_new_privs, no core dumps (signer: not dumpable, so no ptrace by its user). */
-MUST_USE enum err jail_prepare(bool secret, struct fault *f);
+/* The part that every role does first: no_new_privs, no core dumps, not dumpable, so that nothing else that runs as its user (nginx
+ * does) can trace it or read its memory. */
+MUST_USE enum err jail_prepare(struct fault *f);
 
 #endif

@@ -19,6 +19,7 @@
 #define LL_QUERY_VERSION 1u
 #define LL_RULE_PATH_BENEATH 1
 
+#define LL_FS_EXECUTE (1u << 0)
 #define LL_FS_WRITE_FILE (1u << 1)
 #define LL_FS_READ_FILE (1u << 2)
 #define LL_FS_READ_DIR (1u << 3)
@@ -29,12 +30,15 @@
 #define LL_FS_ABI1 0x1fffu       /* bits 0..12 */
 #define LL_FS_REFER (1u << 13)   /* ABI 2: rename and link between folders */
 #define LL_FS_TRUNCATE (1u << 14) /* ABI 3 */
-#define LL_NET_ALL 3u            /* ABI 4: TCP bind, connect */
+#define LL_NET_BIND 1u           /* ABI 4: TCP */
+#define LL_NET_CONNECT 2u
 
 #define LL_READ (LL_FS_READ_FILE | LL_FS_READ_DIR)
 #define LL_WRITE                                                                                                                 \
     (LL_READ | LL_FS_WRITE_FILE | LL_FS_REMOVE_DIR | LL_FS_REMOVE_FILE | LL_FS_MAKE_DIR | LL_FS_MAKE_REG | LL_FS_REFER | \
      LL_FS_TRUNCATE)
+
+static const uint64_t accesses[] = { [LANDLOCK_READ] = LL_READ, [LANDLOCK_WRITE] = LL_WRITE, [LANDLOCK_RUN] = LL_READ | LL_FS_EXECUTE };
 
 struct ll_ruleset {
     uint64_t fs, net;
@@ -53,22 +57,26 @@ int landlock_abi(void)
 static enum err add_folder(int ruleset, const char *site, const struct landlock_rule *r, uint64_t handled, struct fault *f)
 {
     char path[PATH_MAX_LEN];
-    path_join(path, "%s/%s", site, r->folder);
+    if (r->folder[0] == '/')
+        path_join(path, "%s", r->folder);
+    else
+        path_join(path, "%s/%s", site, r->folder);
     CLEANUP(fd_close_p) int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
         return CE_OK; /* what is not there cannot be reached */
-    struct ll_path rule = { .allowed = (r->write ? LL_WRITE : LL_READ) & handled, .parent_fd = fd };
+    struct ll_path rule = { .allowed = accesses[r->access] & handled, .parent_fd = fd };
     if (fd < 0 || syscall(LL_ADD_RULE, ruleset, LL_RULE_PATH_BENEATH, &rule, 0))
         return fault_set(f, CE_UNSUPPORTED, "Landlock refused %s: %s", path, strerror(errno));
     return CE_OK;
 }
 
-enum err landlock_enter(const char *site, const struct landlock_rule *rules, struct fault *f)
+enum err landlock_enter(const char *site, const struct landlock_rule *rules, bool ports, struct fault *f)
 {
     int abi = landlock_abi();
     if (abi < 1)
         return CE_OK;
-    struct ll_ruleset set = { LL_FS_ABI1 | (abi >= 2 ? LL_FS_REFER : 0) | (abi >= 3 ? LL_FS_TRUNCATE : 0), abi >= 4 ? LL_NET_ALL : 0 };
+    struct ll_ruleset set = { LL_FS_ABI1 | (abi >= 2 ? LL_FS_REFER : 0) | (abi >= 3 ? LL_FS_TRUNCATE : 0),
+                              abi < 4 ? 0 : ports ? LL_NET_CONNECT : LL_NET_CONNECT | LL_NET_BIND };
     CLEANUP(fd_close_p) int fd = (int)syscall(LL_CREATE_RULESET, &set, abi >= 4 ? sizeof set : sizeof set.fs, 0);
     if (fd < 0)
         return fault_set(f, CE_UNSUPPORTED, "Landlock refused its rule set: %s", strerror(errno));

@@ -8,14 +8,20 @@
 
 #include "base/err.h"
 
+enum landlock_access {
+    LANDLOCK_READ,
+    LANDLOCK_WRITE, /* and read, make, remove */
+    LANDLOCK_RUN,   /* read and execute */
+};
+
 struct landlock_rule {
-    const char *folder; /* below the site; NULL ends the list */
-    bool write;
+    const char *folder; /* below the site, or absolute; NULL ends the list */
+    enum landlock_access access;
 };
 
 int landlock_abi(void); /* 0: the kernel has none */
-/* Everything outside the rules' folders becomes unreachable, TCP bind and connect too where the kernel can do that.
- * Needs no_new_privs. CE_UNSUPPORTED: the kernel has Landlock but refused. */
-MUST_USE enum err landlock_enter(const char *site, const struct landlock_rule *rules, struct fault *f);
+/* Everything outside the rules' folders becomes unreachable, and every process outside for ptrace; where the kernel can do that, TCP
+ * connect too, and TCP bind unless `ports`. Needs no_new_privs. CE_UNSUPPORTED: the kernel has Landlock but refused. */
+MUST_USE enum err landlock_enter(const char *site, const struct landlock_rule *rules, bool ports, struct fault *f);
 
 #endif

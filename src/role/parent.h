@@ -77,6 +77,7 @@ void child_tell(struct child *c, const struct msg_desc *d, const void *m, int pa
 unsigned child_deaths(const struct child *c, int64_t now_ms); /* within restart_window */
 /* In the child after fork: own process group, signals as at birth, stdin from nowhere, identity id. */
 void child_become(const struct identity *id, bool keep_ports);
+char **child_environment(void); /* what a child is executed with; in static memory */
 
 /* parent_user.c */
 MUST_USE enum err identity_find(const char *user, struct identity *out, struct fault *f);

@@ -114,6 +114,21 @@ void child_become(const struct identity *id, bool keep_ports)
     }
 }
 
+/* A role that reads strangers' bytes has nothing to steal: not what the environment of whoever started the service holds either.
+ * Kept: the time zone, and the sanitizers' options. */
+char **child_environment(void)
+{
+    static const char *const kept[] = { "TZ=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=" };
+    static char *out[ARRAY_LEN(kept) + 1];
+    size_t n = 0;
+    for (char **e = environ; e && *e; e++)
+        for (size_t i = 0; i < ARRAY_LEN(kept) && n < ARRAY_LEN(kept); i++)
+            if (strncmp(*e, kept[i], strlen(kept[i])) == 0)
+                out[n++] = *e;
+    out[n] = NULL;
+    return out;
+}
+
 static _Noreturn void child_exec(const struct child *c, int link)
 {
     struct fault f = { 0 };
@@ -122,8 +137,8 @@ static _Noreturn void child_exec(const struct child *c, int link)
     memcpy(name, c->name, sizeof name);
     child_become(c->role == ROLE_SIGNER ? &c->p->signer : &c->p->user, false);
     if (dup2(link, ROLE_PARENT_FD) == ROLE_PARENT_FD && syscall(SYS_close_range, ROLE_PARENT_FD + 1, ~0U, 0) == 0 &&
-        fcntl(ROLE_PARENT_FD, F_SETFD, 0) == 0 && jail_prepare(false, &f) == CE_OK)
-        execv("/proc/self/exe", argv);
+        fcntl(ROLE_PARENT_FD, F_SETFD, 0) == 0 && jail_prepare(&f) == CE_OK)
+        execve("/proc/self/exe", argv, child_environment());
     log_error(0, "%s cannot be executed: %s", c->name, f.code ? f.text : strerror(errno));
     _exit(EXIT_ROLE_FATAL);
 }

@@ -1,9 +1,12 @@
 /* parent_tls.c: the tls role: nginx as a child of the parent, unprivileged, under its own prefix DIR/run/nginx. */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <linux/close_range.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,12 +17,33 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "role/jail.h"
+#include "role/landlock.h"
 #include "role/nginx.h"
 #include "role/parent.h"
 
 #define PROBE_MS 20
 
 static bool low_port(const struct settings *s) { return s->https_port < 1024 || s->http_port < 1024; }
+
+/* nginx parses strangers' bytes with all of its libraries' system calls, as the user who owns the database: what it may see of the
+ * file system is the system, its certificate and what it serves. Where the site lies below a system folder only file permissions remain. */
+static enum err nginx_confine(const struct parent *p, struct fault *f)
+{
+    char own[PATH_MAX_LEN] = "/usr"; /* the folder above nginx' own: its modules and libraries */
+    struct landlock_rule rules[] = {
+        { "/usr", LANDLOCK_RUN },  { "/lib", LANDLOCK_RUN },  { "/lib32", LANDLOCK_RUN }, { "/lib64", LANDLOCK_RUN }, { "/bin", LANDLOCK_RUN },
+        { "/sbin", LANDLOCK_RUN }, { "/opt", LANDLOCK_RUN },  { "/nix", LANDLOCK_RUN },   { "/etc", LANDLOCK_READ },  { "/run", LANDLOCK_READ },
+        { "/proc", LANDLOCK_READ }, { "/sys", LANDLOCK_READ }, { "/dev", LANDLOCK_WRITE }, { "tls", LANDLOCK_READ },   { "ca", LANDLOCK_READ },
+        { "pub", LANDLOCK_READ },  { "log", LANDLOCK_READ },  { "run", LANDLOCK_WRITE },  { own, LANDLOCK_RUN },      { NULL, LANDLOCK_READ },
+    };
+    char real[PATH_MAX];
+    if (realpath(p->settings.nginx, real)) {
+        path_join(own, "%s", dirname(real));
+        if (strrchr(own, '/') > own)
+            *strrchr(own, '/') = 0;
+    }
+    return landlock_enter(p->site, rules, true, f);
+}
 
 /* Runs nginx with up to two options in a process of its own as the service's user. out_fd -1: stderr is ours. */
 static pid_t nginx_fork(const struct parent *p, char *conf, char *option, int out_fd)
@@ -36,8 +60,8 @@ static pid_t nginx_fork(const struct parent *p, char *conf, char *option, int ou
         dup2(out_fd, 2);
     struct fault f = { 0 };
     prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
-    if (syscall(SYS_close_range, 3, ~0U, 0) == 0 && jail_prepare(false, &f) == CE_OK)
-        execv(p->settings.nginx, conf ? argv : version);
+    if (syscall(SYS_close_range, 3, ~0U, 0) == 0 && jail_prepare(&f) == CE_OK && nginx_confine(p, &f) == CE_OK)
+        execve(p->settings.nginx, conf ? argv : version, child_environment());
     log_error(0, "%s cannot be executed: %s", p->settings.nginx, f.code ? f.text : strerror(errno));
     _exit(EXIT_ROLE_FATAL);
 }

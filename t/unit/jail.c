@@ -133,7 +133,7 @@ static int prepared(void)
     pid_t pid = fork();
     if (pid == 0) {
         struct fault f = { 0 };
-        _exit(jail_prepare(true, &f) || !given_up());
+        _exit(jail_prepare(&f) || !given_up());
     }
     waitpid(pid, &status, 0);
     return status;
