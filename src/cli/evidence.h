@@ -31,6 +31,7 @@ struct ev_cert {              /* an event about a certificate */
 struct ev_stream {
     int64_t slot, nseq;                /* how far it has been read */
     int64_t counter, restarts, others; /* signer's counter in cert-issued; signatures between that are not certificates */
+    bool restarted;                    /* an event said so since the last certificate */
 };
 struct ev_finding {
     bool bad;      /* false: a note */

@@ -100,10 +100,22 @@ static void hex_prefix(const json_t *o, const char *key, uint8_t *out, size_t n)
         memcpy(out, raw.data, n);
 }
 
+/* A signer counts from its start, and it starts anew with core: both are events. */
+static void take_restart(struct ev_stream *s, const char *role)
+{
+    if (strncmp(role, "core", 4) == 0 || strncmp(role, "signer", 6) == 0)
+        s->restarted = true;
+}
+
 static void take_counter(struct evidence *ev, struct ev_stream *s, int64_t index, int64_t counter)
 {
     if (counter <= 0)
         return; /* signed before there was a signer: the first certificates of the site */
+    if (s->restarted && s->counter) {
+        s->restarts++;
+        s->counter = 0;
+    }
+    s->restarted = false;
     if (s->counter == counter)
         ev_bad(ev, CE_LOG_INCONSISTENT, index, "the signer's counter %lld stands in two certificates", (long long)counter);
     else if (counter < s->counter)
@@ -144,6 +156,8 @@ static void take_payload(struct evidence *ev, struct ev_stream *s, const struct 
         return;
     }
     d.kind = kind_of(json_path_str(o, "kind", ""));
+    if (strcmp(json_path_str(o, "kind", ""), "role-restarted") == 0)
+        take_restart(s, json_path_str(o, "role", ""));
     if (d.kind >= EV_CERT_INTENT)
         take_cert(ev, s, d.kind, l->index, o, d.cert);
     const char *uid = json_path_str(o, "device", "");

@@ -146,6 +146,9 @@ state pump-9 1 registered active >"$T/h"; bad never_added 'before it is register
 { life; cert cert-revoked pump-1 0 41aa '"status":0'; } >"$T/h"; bad cert_back 'final'
 { life; cert cert-intent pump-1 0 43cc; cert cert-issued pump-1 9 43cc; } >"$T/h"; bad issued_after_end 'after its end'
 { life | head -n 4; cert cert-intent pump-1 0 42bb; cert cert-issued pump-1 3 42bb '"counter":3'; } >"$T/h"; bad counter_twice 'two certificates'
+{ life | head -n 4; ev role-restarted "" "" '"role":"signer:0"'; cert cert-intent pump-1 0 42bb; cert cert-issued pump-1 3 42bb '"counter":3'; } | make_log counter_anew
+verify counter_anew; is $rc 0 "a signer that was restarted counts from the beginning"
+has "$out" '1 restarts' "which is noted"
 { life | head -n 2; echo 'no JSON'; } >"$T/h"; bad no_json 'not a JSON object'
 
 # -- usage
