@@ -27,7 +27,7 @@ closed() { wait_for "${2:-10}" grep -q closed "$T/$1.out"; }
 gets_in() { mq "$1" | grep -q "connack 0"; }
 refused_at() { mq "$1" | grep -q "connack 5"; }
 events() { cradle event list --kind "$1" --json "${2:---quiet}" 2>/dev/null; }
-has_event() { events "$1" | jq -e ".items | map(select(tostring | test(\"$2\"))) | length > 0"; }
+has_event() { events "$1" | jq -ne "input | .items | map(select(tostring | test(\"$2\"))) | length > 0"; }
 status() { cradle-edge -s -c "$T/edge/edge.conf"; }
 edge_start() { cradle-edge -c "$T/edge/edge.conf" 2>>"$T/edge.log" & EDGE=$!; own $EDGE; }
 

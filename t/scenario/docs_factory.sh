@@ -44,7 +44,7 @@ refused meter-1 line-forbidden
 cradle device decommission pump-0002 --quiet
 refused pump-0002 device-decommissioned
 for r in uid-unknown line-forbidden device-decommissioned; do
-    cradle event list --kind refused --json | jq -e ".items[].payload | select(.reason == \"$r\")" >/dev/null; ok $? "$r is in the evidence"
+    cradle event list --kind refused --json | jq -ne "input | .items[].payload | select(.reason == \"$r\")" >/dev/null; ok $? "$r is in the evidence"
 done
 for r in $(sed -n '/^| reason/,$p' docs/factory.md | cut -d'|' -f2 | grep -o '`[a-z-]*`' | tr -d '`'); do grep -q "\"$r\"" src/base/err.def || echo "$r"; done >"$T/unknown"
 is "$(cat "$T/unknown")" "" "every reason on the page exists"

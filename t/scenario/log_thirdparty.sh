@@ -58,7 +58,7 @@ cp -a "$SITE/db" "$T/db.old"
 rm "$LOG/tile/0/000" && rm -r "$LOG"/tile/entries/001*
 site_start; ok $? "it starts without three tiles"
 cmp -s "$LOG/tile/0/000" "$T/tile0"; ok $? "and has made them again, byte by byte"
-wait_for 20 sh -c "cradle event list --kind repaired --json | jq -e '.items[].payload|select(.what==\"log-tiles\")'"; ok $? "an event says so"
+wait_for 20 sh -c "cradle event list --kind repaired --json | jq -ne 'input | .items[].payload|select(.what==\"log-tiles\")'"; ok $? "an event says so"
 cradle device add late-1 --model p100 --quiet
 wait_for 20 published $((n + 2)); ok $? "the log goes on"
 cradle evidence export "$T/later.jsonl" --quiet && cradle evidence verify "$T/later.jsonl" --since "$T/served" --quiet; is $? 0 "and continues what was published"

@@ -45,7 +45,7 @@ ended() { # seconds: waits for $pid; its exit code in $rc
 }
 gone_or_zombie() { ! [ -d /proc/"$pid" ] || grep -q '^State:.Z' /proc/"$pid"/status; }
 get() { curl -s -m 5 --cacert "$S/ca/bundle.pem" "$@"; }
-healthy() { get "$URL/healthz" | jq -e '.status == "ok" and .core == true and .query >= 1' ; }
+healthy() { get "$URL/healthz" | jq -ne 'input | .status == "ok" and .core == true and .query >= 1' ; }
 as_admin() { get --cert "$S/operators/admin.pem" --key "$S/operators/admin.key" "$@"; }
 ocsp() {
     openssl ocsp -issuer "$S/ca/infra.pem" -cert "$S/operators/admin.pem" -url "$HTTP/ocsp" -CAfile "$S/ca/root.pem" \
@@ -77,7 +77,7 @@ start "$S"; within 60 ready; ok $? "cradled is ready"
 grep -q "cradled: ready: $URL, $HTTP, site $S" "$LOG"; ok $? "the ready line names both URLs and the site"
 [ "$(cat "$S/run/cradled.pid")" = "$pid" ]; ok $? "the pid file names the parent"
 within 10 healthy; ok $? "GET /healthz over TLS: core and query are there"
-curl -s -m 5 "$HTTP/healthz" | jq -e '.core' >/dev/null; ok $? "and over the plain port from loopback"
+curl -s -m 5 "$HTTP/healthz" | jq -ne 'input | .core' >/dev/null; ok $? "and over the plain port from loopback"
 "$CRADLED" "$S" >"$T/second" 2>&1; [ $? = 5 ] && grep -q 'another cradled already runs' "$T/second"; ok $? "a second cradled on the same site is refused"
 within 10 ocsp; ok $? "openssl ocsp gets an answer"
 curl -s -m 5 -o "$T/crl" -w '%{content_type}' "$HTTP/crl/root/0.crl" | grep -q application/pkix-crl && openssl crl -inform DER -in "$T/crl" -noout 2>/dev/null
@@ -86,7 +86,7 @@ ok $? "the root's CRL is served with its content type"
 
 cradle() { "${CRADLE:-$B/cradle}" "$@" --site "$S" --json; }
 cradle line add lamps >"$T/out" 2>&1 && cradle model add l1 --line lamps >"$T/out" 2>&1 && cradle device add lamp-1 --model l1 >"$T/out" 2>&1 &&
-    cradle device list | jq -e '.items[0].uid == "lamp-1"' >/dev/null
+    cradle device list | jq -ne 'input | .items[0].uid == "lamp-1"' >/dev/null
 ok $? "a line, a model, a device: changes pass front, core and the log"
 (cd "$T" && cradle station add st1 --out "$T/st1") >"$T/out" 2>&1; ok $? "a station gets its certificate: front, core, signer"
 as_admin "$URL/metrics" | grep -q '^cradle_'; ok $? "metrics are served"
@@ -143,7 +143,7 @@ done
 old=$(role_pid nginx); kill -9 "$old"
 within 5 new_pid nginx "$old" && within 5 healthy; ok $? "nginx killed: it is back and the service answers within 5 s"
 kill -0 "$pid"; ok $? "the parent lives"
-within 5 sh -c "'${CRADLE:-$B/cradle}' event list --kind role-restarted --site $S --json | jq -e '[.items[].payload | select(.why == \"signal 9\") | .role] | contains([\"front:0\", \"query:0\", \"signer:0\", \"core:0\", \"tls:0\"])'"
+within 5 sh -c "'${CRADLE:-$B/cradle}' event list --kind role-restarted --site $S --json | jq -ne 'input | [.items[].payload | select(.why == \"signal 9\") | .role] | contains([\"front:0\", \"query:0\", \"signer:0\", \"core:0\", \"tls:0\"])'"
 ok $? "every death is an event"
 
 # -- SIGHUP
@@ -185,7 +185,7 @@ mv "$T/device.key" "$S/keys/device.key"
 # -- somebody else's TLS
 set_key tls external
 start "$S"; within 60 ready; ok $? "tls = external: ready without nginx"
-[ -z "$(role_pid nginx)" ] && curl -s -m 5 --unix-socket "$S/run/front-0.sock" http://x/healthz | jq -e .core >/dev/null; ok $? "the front's socket answers"
+[ -z "$(role_pid nginx)" ] && curl -s -m 5 --unix-socket "$S/run/front-0.sock" http://x/healthz | jq -ne "input | .core" >/dev/null; ok $? "the front's socket answers"
 kill -TERM "$pid"; ended 20 && [ "$rc" = 0 ]; ok $? "and it stops"
 
 echo "1..$n"
