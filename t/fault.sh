@@ -43,8 +43,10 @@ events_since() { # VECTOR [KIND]: one JSON event a line
     done
 }
 evidence() { events_since "$1" "$2" | grep -qE -- "$3"; } # VECTOR KIND PATTERN
-verified() { # NAME: exports the evidence and verifies it offline
-    cradle evidence export "$T/$1.export" >"$T/$1.out" 2>&1 && cradle evidence verify "$T/$1.export" --log-key "$SITE/trust/log.pub" >>"$T/$1.out" 2>&1
+verified() { # NAME: exports the evidence and verifies it offline; what went wrong as comments
+    cradle evidence export "$T/$1.export" >"$T/$1.out" 2>&1 && cradle evidence verify "$T/$1.export" --log-key "$SITE/trust/log.pub" >>"$T/$1.out" 2>&1 && return 0
+    tail -n 10 "$T/$1.out" | sed "s/^/# /"
+    return 1
 }
 folds() { cradled -f "$SITE" >"$T/fold.out" 2>&1 && grep -q 'add up' "$T/fold.out"; } # cradled must be stopped
 
@@ -57,7 +59,7 @@ role_pid() { # core:0, nginx
     return 1
 }
 new_pid() { p=$(role_pid "$1") && [ "$p" != "$2" ]; }
-healthy() { curl -s -m 5 --cacert "$SITE/ca/bundle.pem" "$HTTPS/healthz" | jq -e '.status == "ok" and .core == true and .query >= 1'; }
+healthy() { [ "$(curl -s -m 5 --cacert "$SITE/ca/bundle.pem" "$HTTPS/healthz" | jq '.status == "ok" and .core == true and .query >= 1')" = true ]; }
 role_kill() { # ROLE: kill -9; waits until it is back and the service answers
     old=$(role_pid "$1") || return 1
     kill -9 "$old"
