@@ -49,13 +49,14 @@ PROGRAMS := $(foreach p,role/cradled.c:cradled cli/cradle.c:cradle agent/cradle_
 	$(if $(wildcard src/$(word 1,$(subst :, ,$(p)))),$(B)/$(word 2,$(subst :, ,$(p)))))
 PLUGIN := $(if $(wildcard src/plugin/*.c),$(B)/cradle_mosquitto.so)
 DEVLIB := $(if $(wildcard src/dev/*.c),$(B)/libcradle-dev.a)
+EDGELIB := $(B)/libcradle-edge.a $(B)/libcradle-edge.so.0
 UNITS := $(patsubst t/unit/%.c,$(B)/t/%,$(wildcard t/unit/*.c))
 TOOLS := $(patsubst t/tool/%.c,$(B)/t/%,$(wildcard t/tool/*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 FUZZERS := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/*.c))
 
 .PHONY: all lib tests fuzzers benches clean install help man
-all: $(LIBS) $(PROGRAMS) $(PLUGIN) $(DEVLIB)
+all: $(LIBS) $(PROGRAMS) $(PLUGIN) $(DEVLIB) $(EDGELIB)
 tests: all $(UNITS) $(TOOLS) $(FUZZERS:%=$(B)/t/replay_%)
 fuzzers: $(FUZZERS:%=$(B)/t/fuzz_%)
 benches: all $(BENCHES)
@@ -88,6 +89,15 @@ $(B)/cradle_mosquitto.so: $(call objs,plugin) $(call A,snap wire crypt base) src
 	  -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIB_json) $(LIB_crypto) -lpthread
 $(B)/libcradle-dev.a: $(B)/libdev.a
 	cp $< $@
+# libcradle-edge shows the names of its header only: the static one is linked into one object whose other names are made local
+$(B)/libcradle-edge.so.0: $(B)/snap/edge_lib.o $(call A,snap wire crypt base) src/snap/edge_lib.map
+	$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,libcradle-edge.so.0 -Wl,-z,relro,-z,now -Wl,--version-script=src/snap/edge_lib.map \
+	  $(filter -fsanitize% --coverage,$(HARDEN_$(VARIANT))) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIB_crypto) -lpthread
+$(B)/libcradle-edge.a: $(B)/snap/edge_lib.o $(call A,snap wire crypt base)
+	$(LD) -r -o $(B)/edge_lib_all.o $< --start-group $(filter %.a,$^) --end-group
+	objcopy --wildcard --keep-global-symbol='cradle_edge_*' $(B)/edge_lib_all.o
+	@rm -f $@
+	ar rcs $@ $(B)/edge_lib_all.o
 
 TEST_LIBS = $(call A,role core store cli net wire crypt agent dev edge plugin snap base)
 TEST_LINK = $(LIB_curl) $(LIB_event) $(LIB_json) $(LIB_sqlite) $(LIB_seccomp) $(LIB_mosquitto) $(LIB_ssl) -lpthread
@@ -127,8 +137,10 @@ install: all man
 	install -m 0755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	$(if $(PLUGIN),install -m 0644 $(PLUGIN) $(DESTDIR)$(PREFIX)/lib/cradle)
 	$(if $(DEVLIB),install -m 0644 $(DEVLIB) $(DESTDIR)$(PREFIX)/lib)
+	install -m 0644 $(EDGELIB) $(DESTDIR)$(PREFIX)/lib
+	ln -sf libcradle-edge.so.0 $(DESTDIR)$(PREFIX)/lib/libcradle-edge.so
 	install -m 0644 include/cradle/*.h $(DESTDIR)$(PREFIX)/include/cradle
-	$(fill) packaging/cradle-dev.pc > $(DESTDIR)$(PREFIX)/lib/pkgconfig/cradle-dev.pc
+	for p in cradle-dev cradle-edge; do $(fill) packaging/$$p.pc > $(DESTDIR)$(PREFIX)/lib/pkgconfig/$$p.pc || exit 1; done
 	for u in $(UNITS_SYSTEMD); do $(fill) packaging/$$u > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$u || exit 1; done
 	install -m 0644 packaging/cradle.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/cradle.conf
 	install -m 0644 packaging/cradle.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/cradle.conf
