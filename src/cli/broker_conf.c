@@ -2,11 +2,10 @@
 #include "cli/broker_conf.h"
 
 #include <stdio.h>
-#include <strings.h>
 
 #include "base/mem.h"
 
-enum when { ALWAYS, IF_TRUE, IF_OLD_TLS, IF_NOT_OURS, IF_FALSE };
+enum when { ALWAYS, IF_TRUE, IF_OLD_TLS, IF_NOT_OURS, IF_ROOT, IF_FALSE };
 
 static const struct rule {
     const char *key;
@@ -53,7 +52,7 @@ static const struct rule {
     { "mount_point", ALWAYS, BROKER_HARM, "topics get a prefix before the plugin sees them: its topic templates would not match",
       "remove the line, or write the prefix into the plugin's topic templates" },
     { "tls_version", IF_OLD_TLS, BROKER_HARM, "TLS 1.0 and 1.1 are broken (RFC 8996)", "remove the line: TLS 1.2 and 1.3 are the default" },
-    { "user", IF_NOT_OURS, BROKER_HARM, "a broker that stays root needs only one flaw to read every key of the host", "user mosquitto" },
+    { "user", IF_ROOT, BROKER_HARM, "a broker that stays root needs only one flaw to read every key of the host", "user mosquitto" },
 };
 
 void broker_conf_init(struct broker_conf *c)
@@ -66,7 +65,7 @@ void broker_conf_init(struct broker_conf *c)
 void broker_conf_add(struct broker_conf *c, enum broker_level level, int file, int line, struct span what, const char *why, const char *fix)
 {
     if (c->n_findings == BROKER_FINDINGS) {
-        c->findings_full = true;
+        c->incomplete = true;
         for (int i = 0; level == BROKER_LET_IN && i < BROKER_FINDINGS; i++)
             if (c->findings[i].level == BROKER_HARM) { /* the graver one keeps its place */
                 c->findings[i] = c->findings[--c->n_findings];
@@ -82,7 +81,7 @@ void broker_conf_add(struct broker_conf *c, enum broker_level level, int file, i
         f->what[i] = what.p[i] >= 0x20 && what.p[i] < 0x7f ? (char)what.p[i] : '?';
 }
 
-static bool is_true(struct span v) { return v.n == 4 && !strncasecmp((const char *)v.p, "true", 4) ? true : span_eq_str(v, "1"); }
+static bool is_true(struct span v) { return span_eq_nocase(v, "true") || span_eq_str(v, "1"); }
 
 static bool ends_with(struct span v, const char *end)
 {
@@ -107,7 +106,9 @@ static bool rule_applies(const struct rule *r, struct span value)
     case IF_OLD_TLS:
         return !span_eq_str(value, "tlsv1.2") && !span_eq_str(value, "tlsv1.3");
     case IF_NOT_OURS:
-        return !strcmp(r->key, "user") ? span_eq_str(value, "root") : !is_our_plugin(value);
+        return !is_our_plugin(value);
+    case IF_ROOT:
+        return span_eq_str(value, "root");
     }
     return false;
 }
@@ -115,13 +116,15 @@ static bool rule_applies(const struct rule *r, struct span value)
 /* -- settings that make the picture of the whole ---------------------------------------------------------------------------- */
 static struct broker_listener *current(struct broker_conf *c) { return &c->listeners[c->n_listeners - 1]; }
 
-static void path_add(struct broker_path *list, int *n, int max, int file, int line, struct span value)
+static void path_add(struct broker_conf *c, struct broker_path *list, int *n, int max, int file, int line, struct span value)
 {
-    if (*n < max && !span_to_cstr(value, list[*n].path, BROKER_PATH)) {
-        list[*n].file = file;
-        list[*n].line = line;
-        (*n)++;
+    if (*n == max || span_to_cstr(value, list[*n].path, BROKER_PATH)) {
+        c->incomplete = true;
+        return;
     }
+    list[*n].file = file;
+    list[*n].line = line;
+    (*n)++;
 }
 
 static void set_listener(struct broker_conf *c, int file, int line, struct span value)
@@ -131,7 +134,7 @@ static void set_listener(struct broker_conf *c, int file, int line, struct span 
     if (span_cut(&value, ' ', &word))
         (void)span_to_i64(word, &port);
     if (c->n_listeners == BROKER_LISTENERS) {
-        c->findings_full = true;
+        c->incomplete = true;
         return;
     }
     c->listeners[c->n_listeners++] = (struct broker_listener){ .file = file, .line = line, .port = (int)(port & 0xffff), .open = true };
@@ -166,7 +169,7 @@ static void set_tls(struct broker_conf *c, int file, int line, struct span value
 static void set_ca(struct broker_conf *c, int file, int line, struct span value)
 {
     current(c)->tls = true;
-    path_add(c->cafiles, &c->n_cafiles, BROKER_CAFILES, file, line, value);
+    path_add(c, c->cafiles, &c->n_cafiles, BROKER_CAFILES, file, line, value);
 }
 
 static void set_protocol(struct broker_conf *c, int file, int line, struct span value)
@@ -200,7 +203,7 @@ static void set_plugin(struct broker_conf *c, int file, int line, struct span va
 
 static void set_include(struct broker_conf *c, int file, int line, struct span value)
 {
-    path_add(c->includes, &c->n_includes, BROKER_INCLUDES, file, line, value);
+    path_add(c, c->includes, &c->n_includes, BROKER_INCLUDES, file, line, value);
 }
 
 static void set_bridge(struct broker_conf *c, int file, int line, struct span value)

@@ -47,7 +47,8 @@ struct broker_conf {
     int n_cafiles;
     struct broker_finding findings[BROKER_FINDINGS];
     int n_findings;
-    bool findings_full, in_bridge;
+    bool incomplete;   /* more findings, listeners or paths than fit: what was found stands, "nothing else" does not */
+    bool in_bridge;
 };
 
 void broker_conf_init(struct broker_conf *c);

@@ -104,7 +104,7 @@ static void print_text(const struct cli *c, const struct lint *l)
         cli_say(c, "    why: %s", x->why);
         cli_say(c, "    fix: %s", x->fix);
     }
-    if (!l->conf.n_findings)
+    if (!l->conf.n_findings && !l->conf.incomplete)
         cli_say(c, "%s: nothing found that would let a revoked device in (%d file%s read)", l->files[0], l->n_files, l->n_files == 1 ? "" : "s");
 }
 
@@ -133,8 +133,7 @@ static void print_json(const struct lint *l)
 
 static enum err lint_run(struct cli *c, struct fault *f)
 {
-    struct lint *l = mem_calloc(1, sizeof *l);
-    CLEANUP(mem_free_p) struct lint *owned = l;
+    CLEANUP(mem_free_p) struct lint *l = mem_calloc(1, sizeof *l);
     struct fault no_site;
     broker_conf_init(&l->conf);
     enum err e = lint_file(l, c->args[0], f);
@@ -149,8 +148,10 @@ static enum err lint_run(struct cli *c, struct fault *f)
         print_json(l);
     else
         print_text(c, l);
-    (void)owned;
-    return broker_conf_lets_in(&l->conf) ? fault_set(f, CE_BROKER_OPEN, "%s: a revoked device could get in", c->args[0]) : CE_OK;
+    if (broker_conf_lets_in(&l->conf))
+        return fault_set(f, CE_BROKER_OPEN, "%s: a revoked device could get in", c->args[0]);
+    return l->conf.incomplete ? fault_set(f, CE_TOO_LARGE, "%s: it has more findings, listeners or included paths than are judged here", c->args[0])
+                              : CE_OK;
 }
 
 const struct verb verb_broker_lint = {

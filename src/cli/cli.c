@@ -35,7 +35,8 @@ bool verb_in_group(const struct verb *v, const char *group)
     return strlen(group) == n && strncmp(v->name, group, n) == 0;
 }
 
-const struct verb *verb_find(const char *first, const char *second, int *words)
+/* The verb called "first" or "first second"; *words says which. */
+static const struct verb *verb_find(const char *first, const char *second, int *words)
 {
     char two[64];
     snprintf(two, sizeof two, "%s %s", first, second ? second : "");
@@ -126,7 +127,7 @@ enum err cli_parse(struct cli *c, int argc, char **argv, struct fault *f)
     return CE_OK;
 }
 
-void cli_close(struct cli *c)
+static void cli_close(struct cli *c)
 {
     cli_progress_end(c);
     net_close(c->net);

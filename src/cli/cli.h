@@ -18,9 +18,7 @@ int cli_main(int argc, char **argv);
 /* Finds the verb in argv[1..] and fills c with its options and arguments (borrowed from argv). CE_USAGE.
  * c->verb NULL with CE_OK: only --help or --version was asked for. */
 MUST_USE enum err cli_parse(struct cli *c, int argc, char **argv, struct fault *f);
-void cli_close(struct cli *c);
 
-const struct verb *verb_find(const char *first, const char *second, int *words);
 /* Length of the group name in a verb's name: "device" of "device add"; the whole name of "status". */
 size_t verb_group_len(const struct verb *v);
 bool verb_in_group(const struct verb *v, const char *group);
@@ -51,10 +49,13 @@ void cli_print_json(const json_t *o);            /* compact, one line, on stdout
 MUST_USE enum err cli_print_reply(const struct net_reply *r, struct fault *f); /* a reply's body; an empty one as {} */
 static inline void json_decref_p(json_t **o) { json_decref(*o); }
 
+/* Sets a member of a request; NULL: left out. CE_BAD_NAME when it is not UTF-8. */
+MUST_USE enum err json_set_text(json_t *o, const char *key, const char *value, struct fault *f);
+
 /* A list verb's whole life: pages through `path` (query text without after and limit, "" or "?a=b"), prints table or JSON. */
 struct list {
     const char *path;
-    struct buf query;          /* "k=v&k=v"; owned by the verb */
+    struct span query;         /* "k=v&k=v"; borrowed from the verb */
     const struct column *cols;
     size_t ncols;
     const char *empty;         /* "there is no device yet; `cradle device add` …" */

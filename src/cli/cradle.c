@@ -1,12 +1,10 @@
 /* cradle.c: the operator's command line. Everything is in cli_main and the table of verbs. */
-#include <locale.h>
 #include <signal.h>
 
 #include "cli/cli.h"
 
 int main(int argc, char **argv)
 {
-    setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN);
     return cli_main(argc, argv);
 }

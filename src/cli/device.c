@@ -16,21 +16,18 @@ enum err device_path(const char *uid, const char *tail, struct buf *out, struct 
     return CE_OK;
 }
 
-static void put_text(json_t *o, const char *key, struct span v)
+/* Empty: left out. False: not UTF-8. */
+static bool put_text(json_t *o, const char *key, struct span v)
 {
-    if (v.n)
-        json_object_set_new(o, key, json_stringn((const char *)v.p, v.n));
+    return !v.n || json_object_set_new(o, key, json_stringn((const char *)v.p, v.n)) == 0;
 }
 
 enum err device_post(struct cli *c, const struct device_row *d, struct net_reply *r, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *o = json_object();
-    put_text(o, "uid", d->uid);
-    put_text(o, "serial", d->serial);
-    put_text(o, "model", d->model);
-    put_text(o, "batch", d->batch);
-    put_text(o, "country", d->country);
-    if (!json_object_get(o, "uid") || !json_object_get(o, "model"))
+    bool utf8 = put_text(o, "uid", d->uid) && put_text(o, "serial", d->serial) && put_text(o, "model", d->model) &&
+                put_text(o, "batch", d->batch) && put_text(o, "country", d->country);
+    if (!utf8 || !d->uid.n || !d->model.n)
         return fault_set(f, CE_BAD_FIELD, "uid and model must not be empty, and all fields must be UTF-8");
     CLEANUP(mem_free_p) char *text = json_dumps(o, JSON_COMPACT);
     return cli_call(c, "POST", "/api/v1/devices", span_str(text), r, f);
@@ -85,7 +82,7 @@ static enum err list_run(struct cli *c, struct fault *f)
     CLEANUP(buf_free) struct buf q = BUF_INIT(4096);
     for (size_t i = 0; i < ARRAY_LEN(filters); i++)
         query_add(&q, filters[i].key, cli_opt(c, filters[i].opt));
-    struct list l = { .path = "/api/v1/devices", .query = q, .cols = cols, .ncols = ARRAY_LEN(cols),
+    struct list l = { .path = "/api/v1/devices", .query = buf_span(&q), .cols = cols, .ncols = ARRAY_LEN(cols),
                       .empty = "No device matches. Register one: cradle device add UID --model MODEL" };
     return cli_list(c, &l, f);
 }

@@ -171,10 +171,8 @@ static enum err state_change(struct cli *c, const char *state, const char *done,
     enum err e = device_path(c->args[0], "", &path, f);
     if (e || (e = cli_opt_span_s(c, "--wait-time", 5, &wait_s, f)) || (e = cli_opt_int(c, "--if-match", -1, 0, INT64_MAX, &if_match, f)))
         return e;
-    if (cli_opt(c, "--reason"))
-        json_object_set_new(o, "reason", json_string(cli_opt(c, "--reason")));
-    if (cli_opt(c, "--note"))
-        json_object_set_new(o, "note", json_string(cli_opt(c, "--note")));
+    if ((e = json_set_text(o, "reason", cli_opt(c, "--reason"), f)) || (e = json_set_text(o, "note", cli_opt(c, "--note"), f)))
+        return e;
     CLEANUP(mem_free_p) char *body = json_dumps(o, JSON_COMPACT);
     char match[64];
     snprintf(match, sizeof match, "If-Match: \"%lld\"", (long long)if_match);

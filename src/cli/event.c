@@ -75,7 +75,7 @@ static enum err list_run(struct cli *c, struct fault *f)
 {
     CLEANUP(buf_free) struct buf q = BUF_INIT(4096);
     filters(c, &q);
-    struct list l = { .path = "/api/v1/events", .query = q, .empty = "No event matches.", .row = cli_print_event };
+    struct list l = { .path = "/api/v1/events", .query = buf_span(&q), .empty = "No event matches.", .row = cli_print_event };
     return cli_list(c, &l, f);
 }
 

@@ -193,10 +193,10 @@ static enum err proof_judge(struct cli *c, const json_t *o, struct fault *f)
         return e;
     e = hash_text(json_path_str(o, "leaf", ""), &leaf);
     e = e ? e : hash_text(json_path_str(o, "root", ""), &root);
-    json_array_foreach(json_object_get(o, "path"), i, h) e = e ? e
-                                                             : p.n < MERKLE_PROOF_MAX
-                                                                 ? hash_text(json_string_value(h) ? json_string_value(h) : "", &p.h[p.n++])
-                                                                 : CE_BAD_PROOF;
+    json_array_foreach(json_object_get(o, "path"), i, h) {
+        if (!e)
+            e = p.n < MERKLE_PROOF_MAX ? hash_text(json_string_value(h) ? json_string_value(h) : "", &p.h[p.n++]) : CE_BAD_PROOF;
+    }
     if (!e && (!merkle_eq(&root, &head.root) || json_path_int(o, "size", -1) != (int64_t)head.size ||
                json_path_int(o, "index", -1) != strtoll(c->args[0], NULL, 10)))
         e = CE_BAD_PROOF;

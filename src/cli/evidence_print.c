@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "cli/evidence.h"
 #include "wire/msg.h"
@@ -31,12 +32,6 @@ static json_t *payload_at(struct evidence *ev, long offset)
     return o;
 }
 
-static void print_clean(const char *s, int max)
-{
-    for (int i = 0; i < max && s[i]; i++)
-        putchar((unsigned char)s[i] < 0x20 || s[i] == 0x7f ? '?' : s[i]);
-}
-
 static void print_details(const json_t *o)
 {
     struct json_text t;
@@ -47,7 +42,7 @@ static void print_details(const json_t *o)
         if (strcmp(v, "-") == 0 || !*v)
             continue;
         printf(" %s=", details[i]);
-        print_clean(v, DETAIL_MAX);
+        cli_put_safe(v, DETAIL_MAX);
     }
 }
 
@@ -78,7 +73,12 @@ static void timeline_text(struct evidence *ev, const struct cli *c, const struct
     for (size_t i = 0; i < t->n; i++) {
         CLEANUP(json_decref_p) json_t *o = payload_at(ev, t->x[i].offset);
         bool good = evidence_proof(ev, t->x[i].index, &p);
-        printf("  %s  %-15s", json_path_str(o, "at", "-"), json_path_str(o, "kind", "-"));
+        const char *kind = json_path_str(o, "kind", "-");
+        printf("  ");
+        cli_put_safe(json_path_str(o, "at", "-"), CLOCK_TEXT_MAX);
+        printf("  ");
+        cli_put_safe(kind, DETAIL_MAX);
+        printf("%*s", strlen(kind) < 15 ? (int)(15 - strlen(kind)) : 0, "");
         if (good)
             printf(" %s[leaf %lld, proof of %u hashes]%s ", cli_tint(c, TINT_DIM), (long long)t->x[i].index, p.n, cli_tint(c, TINT_NONE));
         else

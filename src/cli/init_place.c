@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "cli/init.h"
 
@@ -96,6 +97,14 @@ enum err place_check(struct init *in, struct fault *f)
     return CE_OK;
 }
 
+/* Splits a path into its folder (PATH_MAX_LEN bytes) and its last name. */
+static const char *parent_of(const char *dir, char *parent)
+{
+    const char *slash = strrchr(dir, '/');
+    path_join(parent, "%.*s", slash == dir ? 1 : slash ? (int)(slash - dir) : 1, slash ? dir : ".");
+    return slash ? slash + 1 : dir;
+}
+
 /* Sets tmp; makes the folders above it. */
 static enum err place_choose(struct init *in, struct fault *f)
 {
@@ -104,9 +113,7 @@ static enum err place_choose(struct init *in, struct fault *f)
         path_join(in->tmp, "%s/.init-%ld", in->dir, (long)getpid());
         return CE_OK;
     }
-    const char *slash = strrchr(in->dir, '/');
-    const char *name = slash ? slash + 1 : in->dir;
-    path_join(parent, "%.*s", slash == in->dir ? 1 : slash ? (int)(slash - in->dir) : 1, slash ? in->dir : ".");
+    const char *name = parent_of(in->dir, parent);
     enum err e = file_mkdirs(parent, 0755);
     if (e)
         return fault_set(f, e, "cannot make %s: %s", parent, strerror(errno));
@@ -144,8 +151,7 @@ static enum err move_parts(struct init *in, struct fault *f)
         }
     }
     rmdir(in->tmp);
-    CLEANUP(fd_close_p) int fd = open(in->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd >= 0 && fsync(fd) == 0 ? CE_OK : fault_set(f, CE_IO, "cannot sync %s: %s", in->dir, strerror(errno));
+    return file_sync_dir(in->dir) ? fault_set(f, CE_IO, "cannot sync %s: %s", in->dir, strerror(errno)) : CE_OK;
 }
 
 enum err place_end(struct init *in, struct fault *f)
@@ -157,7 +163,9 @@ enum err place_end(struct init *in, struct fault *f)
     if (rename(in->tmp, in->dir))
         return fault_set(f, errno == ENOTEMPTY || errno == EEXIST ? CE_EXISTS : err_from_errno(errno), "cannot put the site at %s: %s",
                          in->dir, strerror(errno));
-    return CE_OK;
+    char parent[PATH_MAX_LEN];
+    parent_of(in->dir, parent);
+    return file_sync_dir(parent) ? fault_set(f, CE_IO, "cannot sync %s: %s", parent, strerror(errno)) : CE_OK;
 }
 
 void place_abort(struct init *in)

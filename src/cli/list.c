@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "wire/msg.h"
 
 #define LIST_PAGE 500
 #define LIST_COLS_MAX 12
@@ -107,10 +108,10 @@ void cli_table(const struct cli *c, const json_t *items, const struct column *co
 
 enum err cli_json(const struct net_reply *r, json_t **out, struct fault *f)
 {
-    json_error_t je;
-    struct span b = buf_span(&r->body);
-    *out = json_loadb((const char *)b.p, b.n, 0, &je);
-    return *out ? CE_OK : fault_set(f, CE_BAD_JSON, "the service's answer is not JSON: %s", je.text);
+    struct fault why = { 0 };
+    if (json_parse(buf_span(&r->body), out, &why))
+        return fault_set(f, CE_BAD_JSON, "the service's answer is not JSON: %s", why.text);
+    return CE_OK;
 }
 
 void cli_print_json(const json_t *o)
@@ -130,6 +131,13 @@ enum err cli_print_reply(const struct net_reply *r, struct fault *f)
     return e;
 }
 
+enum err json_set_text(json_t *o, const char *key, const char *value, struct fault *f)
+{
+    if (value && json_object_set_new(o, key, json_string(value)))
+        return fault_set(f, CE_BAD_NAME, "%s must be UTF-8 text", key);
+    return CE_OK;
+}
+
 void query_add(struct buf *q, const char *key, const char *value)
 {
     if (!value)
@@ -144,7 +152,7 @@ static enum err list_page(struct cli *c, const struct list *l, int64_t want, jso
 {
     CLEANUP(buf_free) struct buf q = BUF_INIT(16384);
     CLEANUP(buf_free) struct buf path = BUF_INIT(16384);
-    buf_put_span(&q, buf_span(&l->query));
+    buf_put_span(&q, l->query);
     char limit[24];
     snprintf(limit, sizeof limit, "%lld", (long long)(want < LIST_PAGE ? want : LIST_PAGE));
     query_add(&q, "limit", limit);

@@ -1,5 +1,4 @@
-/* operator.c: `cradle operator add|list|remove`, `cradle station add`, `cradle edge add`: people and machines that may act on the
- * site. The key is made here, in a file of the caller; only the CSR leaves this machine. */
+/* operator.c: `cradle operator add|list|remove`, `cradle station add`: people and machines that may act on the site. The key is made here, in a file of the caller; only the CSR leaves this machine. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "crypt/csr.h"
 #include "crypt/hash.h"
 #include "crypt/pem.h"
+#include "wire/route.h"
 
 #define FILE_MAX (1u << 20)
 
@@ -59,8 +59,8 @@ static enum err request_send(struct cli *c, const struct operator_new *n, struct
         return fault_set(f, e, "cannot make the certificate request");
     buf_put_base64(&b64, buf_span(&csr), 0);
     CLEANUP(json_decref_p) json_t *o = json_pack("{s:s,s:s,s:s}", "name", n->name, "role", n->role, "csr", buf_cstr(&b64));
-    if (n->lines)
-        json_object_set_new(o, "lines", json_string(n->lines));
+    if ((e = json_set_text(o, "lines", n->lines, f)))
+        return e;
     CLEANUP(mem_free_p) char *body = json_dumps(o, JSON_COMPACT);
     return cli_call(c, "POST", "/api/v1/operators", span_str(body), r, f);
 }
@@ -144,13 +144,9 @@ static enum err add_print(struct cli *c, const struct operator_new *n, const cha
 
 static enum err add_run(struct cli *c, struct fault *f)
 {
-    static const char *const roles[] = { "admin", "operator", "station", "auditor", "edge" };
     struct operator_new n = { .name = c->args[0], .role = cli_opt(c, "--role"), .lines = cli_opt(c, "--lines") };
     char key[PATH_MAX_LEN], pem[PATH_MAX_LEN];
-    bool known = false;
-    for (size_t i = 0; n.role && i < ARRAY_LEN(roles); i++)
-        known |= strcmp(roles[i], n.role) == 0;
-    if (!known)
+    if (!route_role_bit(span_str(n.role)))
         return fault_set(f, CE_USAGE, "--role must be admin, operator, station, auditor or edge");
     enum err e = operator_make(c, &n, key, pem, f);
     return e ? e : add_print(c, &n, key, pem);
@@ -204,7 +200,8 @@ static enum err remove_run(struct cli *c, struct fault *f)
         return e;
     snprintf(path, sizeof path, "/api/v1/operators/%s", c->args[0]);
     if (cli_opt(c, "--note")) {
-        json_object_set_new(o, "note", json_string(cli_opt(c, "--note")));
+        if ((e = json_set_text(o, "note", cli_opt(c, "--note"), f)))
+            return e;
         body = json_dumps(o, JSON_COMPACT);
     }
     if ((e = cli_call(c, "DELETE", path, span_str(body), &r, f)))

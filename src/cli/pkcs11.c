@@ -9,6 +9,7 @@
 #include "cli/pkcs11_abi.h"
 #include "crypt/der.h"
 #include "crypt/hash.h"
+#include "wire/http.h"
 
 #define SLOTS_MAX 64
 #define POINT_LEN 65
@@ -28,22 +29,8 @@ struct token {
 /* -- the URI -------------------------------------------------------------------------------------------------------------- */
 static bool percent_decode(struct span s, char *out, size_t cap)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        uint8_t c = s.p[i];
-        if (c == '%') {
-            CLEANUP(buf_free) struct buf b = BUF_INIT(8);
-            if (i + 2 >= s.n || hex_decode(span_of(s.p + i + 1, 2), &b) != CE_OK)
-                return false;
-            c = b.data[0];
-            i += 2;
-        }
-        if (!c || n + 1 >= cap)
-            return false;
-        out[n++] = (char)c;
-    }
-    out[n] = 0;
-    return n > 0;
+    CLEANUP(buf_free) struct buf b = BUF_INIT(cap);
+    return http_percent_decode(s, &b) == CE_OK && b.len && span_to_cstr(buf_span(&b), out, cap) == CE_OK;
 }
 
 static enum err uri_attribute(struct span pair, struct pkcs11_uri *u, struct fault *f)
@@ -168,7 +155,7 @@ static enum err token_login(struct token *t, const struct pkcs11_uri *u, struct 
     return rv == CKR_OK_ || rv == CKR_USER_ALREADY_LOGGED_IN_ ? CE_OK : ck_fail(f, "log in", rv);
 }
 
-/* The object of a class with this label; *found counts them (0 or 1; two are refused). */
+/* The object of a class with this label; *found counts them (0: *out stays; two are refused). */
 static enum err object_find(const struct token *t, ck_ulong class, const char *label, ck_ulong *out, ck_ulong *found, struct fault *f)
 {
     struct ck_attribute want[] = { { CKA_CLASS_, &class, sizeof class }, { CKA_LABEL_, (void *)label, strlen(label) } };
@@ -183,7 +170,8 @@ static enum err object_find(const struct token *t, ck_ulong class, const char *l
         return ck_fail(f, "search its objects", rv);
     if (*found > 1)
         return fault_set(f, CE_EXISTS, "the token holds more than one object '%s'; name another with object=", label);
-    *out = objects[0];
+    if (*found)
+        *out = objects[0];
     return CE_OK;
 }
 

@@ -12,11 +12,9 @@ struct member { const char *key, *value; };
 static enum err post_members(struct cli *c, const char *path, json_t *o, const struct member *m, size_t n, struct net_reply *r, struct fault *f)
 {
     for (size_t i = 0; i < n; i++) {
-        json_t *v = m[i].value ? json_string(m[i].value) : NULL;
-        if (m[i].value && !v)
-            return fault_set(f, CE_BAD_NAME, "%s must be UTF-8", m[i].key);
-        if (v)
-            json_object_set_new(o, m[i].key, v);
+        enum err e = json_set_text(o, m[i].key, m[i].value, f);
+        if (e)
+            return e;
     }
     CLEANUP(mem_free_p) char *body = json_dumps(o, JSON_COMPACT);
     return cli_call(c, "POST", path, span_str(body), r, f);
@@ -97,7 +95,7 @@ static enum err model_list_run(struct cli *c, struct fault *f)
     };
     CLEANUP(buf_free) struct buf q = BUF_INIT(1024);
     query_add(&q, "line", cli_opt(c, "--line"));
-    struct list l = { .path = "/api/v1/models", .query = q, .cols = cols, .ncols = ARRAY_LEN(cols),
+    struct list l = { .path = "/api/v1/models", .query = buf_span(&q), .cols = cols, .ncols = ARRAY_LEN(cols),
                       .empty = "There is no model yet: cradle model add NAME --line LINE" };
     return cli_list(c, &l, f);
 }
@@ -129,7 +127,7 @@ static enum err cert_list_run(struct cli *c, struct fault *f)
     query_add(&q, "line", cli_opt(c, "--line"));
     query_add(&q, "state", cli_opt(c, "--state"));
     query_add(&q, "q", cli_opt(c, "--prefix"));
-    struct list l = { .path = "/api/v1/certs", .query = q, .cols = cols, .ncols = ARRAY_LEN(cols),
+    struct list l = { .path = "/api/v1/certs", .query = buf_span(&q), .cols = cols, .ncols = ARRAY_LEN(cols),
                       .empty = "No certificate matches." };
     return cli_list(c, &l, f);
 }

@@ -68,7 +68,7 @@ static enum err crl_run(struct cli *c, struct fault *f)
     struct crl_request r = { .this_update = clock_now_s() };
     int64_t validity;
     enum err e = cli_site(c, f);
-    if (e || (e = cli_opt_span_s(c, "--validity", 366LL * 86400, &validity, f)) || 
+    if (e || (e = cli_opt_span_s(c, "--validity", 366LL * 86400, &validity, f)) ||
         (e = site_http_url(c->site, url, NULL, f)))
         return e;
     path_join(path, "%s/ca/root.pem", c->site);

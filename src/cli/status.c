@@ -246,6 +246,14 @@ static void print_json(const struct status *s)
     cli_print_json(s->o);
 }
 
+static const char *first_alarm(const struct status *s)
+{
+    for (int i = 0; i < s->nfound; i++)
+        if (s->found[i].alarm)
+            return s->found[i].text;
+    return "";
+}
+
 static enum err status_run(struct cli *c, struct fault *f)
 {
     struct status s = { .c = c, .now_ms = clock_now_ms() };
@@ -264,7 +272,7 @@ static enum err status_run(struct cli *c, struct fault *f)
     else if (!c->quiet)
         print_page(&s);
     if (cli_flag(c, "--check") && s.nalarms)
-        return fault_set(f, CE_STALE, "%d alarm%s: %s", s.nalarms, s.nalarms > 1 ? "s" : "", s.found[0].text);
+        return fault_set(f, CE_STALE, "%d alarm%s: %s", s.nalarms, s.nalarms > 1 ? "s" : "", first_alarm(&s));
     return CE_OK;
 }
 static const struct verb_opt status_opts[] = { { "--check", NULL, "exit code 7 when there is an alarm, for monitoring", false } };
