@@ -27,7 +27,7 @@ HARDEN_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-rec
 HARDEN_coverage := -O0 --coverage
 CF_PROTECTION := $(if $(filter x86_64,$(shell uname -m)),-fcf-protection=full,)
 CFLAGS_ALL = -std=gnu17 -g -fPIC -fstack-protector-strong $(CF_PROTECTION) $(WARN) $(HARDEN_$(VARIANT)) \
-	-D_GNU_SOURCE -DCRADLE_VERSION='"$(VERSION)"' -Isrc -Iinclude $(PKG_CFLAGS) $(CFLAGS)
+	-D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -DCRADLE_VERSION='"$(VERSION)"' -Isrc -Iinclude $(PKG_CFLAGS) $(CFLAGS)
 LDFLAGS_ALL = $(if $(filter fuzz,$(VARIANT)),,-pie) -Wl,-z,relro,-z,now,-z,noexecstack $(filter -fsanitize% --coverage,$(HARDEN_$(VARIANT))) $(LDFLAGS)
 
 LIB_crypto := $(shell pkg-config --libs libcrypto)
@@ -61,7 +61,8 @@ tests: all $(UNITS) $(TOOLS) $(FUZZERS:%=$(B)/t/replay_%)
 fuzzers: $(FUZZERS:%=$(B)/t/fuzz_%)
 benches: all $(BENCHES)
 
-$(B)/%.o: src/%.c
+# VERSION is compiled in
+$(B)/%.o: src/%.c VERSION
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 

@@ -37,6 +37,19 @@ report "no unbounded string functions" "$(grep -nE '\b(strcpy|strcat|sprintf|get
 report "malloc only in base/mem (the device library and the rest use none of their own)" "$(grep -nE '\b(malloc|calloc|realloc)\(' -r src | grep -v '^src/base/mem\.')"
 report "signer links neither store nor core" "$(grep -nE '#include "(store|core)/' src/role/signer*.[ch] 2>/dev/null)"
 report "no typedef of structs" "$(grep -nE '^typedef struct' -r src include)"
+long_functions() { # lines at most, folders: a function begins at the last line in column 0 before its "{", and ends with "}" in column 0
+    most=$1; shift
+    find "$@" -name '*.[ch]' -exec awk -v most="$most" '
+        FNR == 1 { head = 0; begin = 0 }
+        /^[A-Za-z_].*[^;]$/ { head = FNR; name = $0 }
+        /^\{/ { begin = head }
+        /^\}/ {
+            if (begin && FNR - begin + 1 > most) { sub(/\(.*/, "", name); print FILENAME ":" begin ": " name " has " (FNR - begin + 1) " lines" }
+            begin = 0
+        }' {} +
+}
+report "functions of 60 lines or less in the product" "$(long_functions 60 src include)"
+report "functions of 80 lines or less in tests and benchmarks" "$(long_functions 80 t bench)"
 report "files of 500 lines or less" "$(find src include t bench -name '*.[ch]' -exec wc -l {} + | awk '$2 != "total" && $1 > 500 {print $2 ": " $1 " lines"}')"
 echo "1..$n"
 exit $bad

@@ -5,6 +5,7 @@
 #define CRADLE_CLI_EVIDENCE_H
 
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "cli/cli.h"
 #include "wire/checkpoint.h"
@@ -17,7 +18,7 @@ enum ev_state { EV_NONE, EV_REGISTERED, EV_PROVISIONED, EV_ACTIVE, EV_SUSPENDED,
 struct ev_device {   /* an event that names a device */
     const char *uid; /* in the arena */
     int64_t index, rev;
-    long offset; /* of its line in the file */
+    off_t offset; /* of its line in the file */
     enum ev_kind kind;
     enum ev_state from, to; /* EV_NONE: not one of the states */
     uint8_t cert[EV_CERT_KEY];

@@ -16,14 +16,14 @@ static const char *const details[] = {"model",  "line", "from", "to",   "latency
                                       "status", "op",   "count", "edge", "addr",      "text",    "note",   "by"};
 
 /* Reads the leaf's line again. The caller json_decref()s. */
-static json_t *payload_at(struct evidence *ev, long offset)
+static json_t *payload_at(struct evidence *ev, off_t offset)
 {
     CLEANUP(mem_free_p) char *text = NULL;
     size_t cap = 0;
     struct arena a = {0};
     struct export_line l;
     json_t *o = NULL;
-    ssize_t len = fseek(ev->file, offset, SEEK_SET) ? -1 : getline(&text, &cap, ev->file);
+    ssize_t len = fseeko(ev->file, offset, SEEK_SET) ? -1 : getline(&text, &cap, ev->file);
     while (len > 0 && text[len - 1] == '\n')
         len--;
     if (len > 0 && !export_line_parse(span_of(text, (size_t)len), &a, &l, NULL) && l.kind == EXPORT_LEAF && json_parse(l.payload, &o, NULL))

@@ -146,7 +146,7 @@ static void take_cert(struct evidence *ev, struct ev_stream *s, enum ev_kind kin
         take_counter(ev, s, index, json_path_int(o, "counter", 0));
 }
 
-static void take_payload(struct evidence *ev, struct ev_stream *s, const struct export_line *l, long offset)
+static void take_payload(struct evidence *ev, struct ev_stream *s, const struct export_line *l, off_t offset)
 {
     CLEANUP(json_decref_p) json_t *o = NULL;
     struct ev_device d = {.index = l->index, .offset = offset};
@@ -172,7 +172,7 @@ static void take_payload(struct evidence *ev, struct ev_stream *s, const struct 
 }
 
 /* -- lines ------------------------------------------------------------------------------------------------------------------- */
-static void take_leaf(struct evidence *ev, const struct export_line *l, long offset)
+static void take_leaf(struct evidence *ev, const struct export_line *l, off_t offset)
 {
     if (l->index != (int64_t)ev->n)
         ev_bad(ev, CE_LOG_INCONSISTENT, (int64_t)ev->n, "leaf %lld stands where leaf %zu belongs: lines are missing or moved",
@@ -209,7 +209,7 @@ static void take_head(struct evidence *ev, const struct export_line *l)
         ev->has_head = false;
 }
 
-static void take_line(struct evidence *ev, const struct export_line *l, long offset)
+static void take_line(struct evidence *ev, const struct export_line *l, off_t offset)
 {
     if (ev->has_head)
         ev_bad(ev, CE_LOG_INCONSISTENT, -1, "there are lines after the checkpoint");
@@ -236,7 +236,7 @@ enum err evidence_read(struct evidence *ev, struct cli *c, const char *path, str
     CLEANUP(mem_free_p) char *text = NULL;
     size_t cap = 0;
     ssize_t len;
-    long offset = 0;
+    off_t offset = 0;
     ev->file = fopen(path, "re");
     if (!ev->file)
         return fault_set(f, errno == ENOENT ? CE_NOT_FOUND : CE_IO, "cannot read %.150s: %s", path, strerror(errno));
