@@ -63,10 +63,11 @@ site_init() { # makes the site $SITE on free ports; sets SITE BASE HTTPS HTTP AD
     CRADLE_SITE=$SITE
     export CRADLE_SITE
 }
+site_ready() { curl -sf -m 5 --cacert "$SITE/ca/bundle.pem" "$HTTPS/healthz" | jq -ne 'input | .core and .query >= 1'; }
 site_start() { # starts cradled for $SITE and waits until it answers
     cradled "$SITE" 2>>"$T/cradled.log" &
     CRADLED=$!
     own $CRADLED
-    wait_for 30 curl -sf --cacert "$SITE/ca/bundle.pem" "$HTTPS/healthz" || { tail -n 20 "$T/cradled.log" | sed 's/^/# /'; return 1; }
+    wait_for 60 site_ready || { tail -n 20 "$T/cradled.log" | sed 's/^/# /'; return 1; }
 }
 site_stop() { kill "$CRADLED" && wait_for 20 sh -c "! kill -0 $CRADLED"; wait "$CRADLED" 2>/dev/null; }
