@@ -95,7 +95,7 @@ static void put_http(struct buf *b, const struct settings *s, const char *site)
     buf_put_str(b, "  upstream front {\n");
     for (int i = 0; i < s->n_front; i++)
         buf_printf(b, "    server unix:%s/run/front-%d.sock max_fails=0;\n", site, i);
-    buf_put_str(b, "    keepalive 32;\n    keepalive_timeout 60s;\n  }\n"
+    buf_put_str(b, "    keepalive 128;\n    keepalive_timeout 60s;\n  }\n"
                    "  proxy_http_version 1.1;\n  proxy_pass_request_headers off;\n  proxy_next_upstream error timeout;\n"
                    "  proxy_next_upstream_tries 3;\n  proxy_connect_timeout 2s;\n");
     buf_printf(b, "  proxy_read_timeout %ds;\n  proxy_send_timeout %ds;\n", (int)s->request_deadline + 5, (int)s->request_deadline + 5);
