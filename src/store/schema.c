@@ -45,9 +45,8 @@ static const char *const statements[] = {
     /* holder_kind: 1 operator (any infrastructure role), 2 device; spki: SHA-256 of the SubjectPublicKeyInfo */
     "CREATE TABLE cert (kid BLOB NOT NULL, serial BLOB NOT NULL, holder_kind BIGINT NOT NULL, holder TEXT NOT NULL, "
     "profile TEXT NOT NULL, spki BLOB NOT NULL, not_before BIGINT NOT NULL, not_after BIGINT NOT NULL, issued_at BIGINT NOT NULL, "
-    "der BLOB NOT NULL, PRIMARY KEY (kid, serial))",
+    "der BLOB NOT NULL, PRIMARY KEY (serial, kid))",
     "CREATE INDEX cert_holder ON cert (holder, holder_kind, issued_at)",
-    "CREATE INDEX cert_serial ON cert (serial)",
     /* status: 0 good (row exists for first_used_at only), 1 revoked, 2 held, 3 superseded; shard = CRL shard of the serial */
     "CREATE TABLE cert_state (kid BLOB NOT NULL, serial BLOB NOT NULL, status BIGINT NOT NULL, revoked_at BIGINT NOT NULL, "
     "reason BIGINT NOT NULL, shard BIGINT NOT NULL, not_after BIGINT NOT NULL, first_used_at BIGINT NOT NULL, PRIMARY KEY (kid, serial))" CLUSTERED,
@@ -59,7 +58,6 @@ static const char *const statements[] = {
     "CREATE TABLE intent (kid BLOB NOT NULL, serial BLOB NOT NULL, holder_kind BIGINT NOT NULL, holder TEXT NOT NULL, spki BLOB NOT NULL, "
     "key_der BLOB NOT NULL, profile TEXT NOT NULL, not_before BIGINT NOT NULL, not_after BIGINT NOT NULL, at BIGINT NOT NULL, "
     "PRIMARY KEY (kid, serial))" CLUSTERED,
-    "CREATE INDEX intent_holder ON intent (holder, holder_kind)",
     "CREATE TABLE crl_shard (kid BLOB NOT NULL, shard BIGINT NOT NULL, number BIGINT NOT NULL, this_update BIGINT NOT NULL, "
     "next_update BIGINT NOT NULL, dirty BIGINT NOT NULL, PRIMARY KEY (kid, shard))" CLUSTERED,
     /* -- answers once given, what edges report ---------------------------------------------------------------------------- */
