@@ -1,7 +1,7 @@
 /* clock.c: see clock.h. Civil dates by arithmetic on days, so that jailed roles open no zone file. */
 #include "base/clock.h"
 
-#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/mem.h"
@@ -50,12 +50,24 @@ int64_t clock_from_civil(const struct clock_civil *c)
     return days_from_civil(c->year, c->month, c->day) * 86400 + c->hour * 3600 + c->min * 60 + c->sec;
 }
 
+/* By hand: every event carries a time, and snprintf was a twentieth of what an event costs. */
+static void put_digits(char *at, int n, unsigned v)
+{
+    for (; n-- > 0; v /= 10)
+        at[n] = (char)('0' + v % 10);
+}
+
 void clock_text_s(int64_t at_s, char *out)
 {
     struct clock_civil c;
     clock_civil(at_s, &c);
-    snprintf(out, CLOCK_TEXT_MAX, "%04u-%02u-%02uT%02u:%02u:%02uZ", (unsigned)c.year % 10000, (unsigned)c.month % 100,
-             (unsigned)c.day % 100, (unsigned)c.hour % 100, (unsigned)c.min % 100, (unsigned)c.sec % 100);
+    memcpy(out, "0000-00-00T00:00:00Z", 21);
+    put_digits(out, 4, (unsigned)c.year % 10000);
+    put_digits(out + 5, 2, (unsigned)c.month);
+    put_digits(out + 8, 2, (unsigned)c.day);
+    put_digits(out + 11, 2, (unsigned)c.hour);
+    put_digits(out + 14, 2, (unsigned)c.min);
+    put_digits(out + 17, 2, (unsigned)c.sec);
 }
 
 void clock_text_ms(int64_t at_ms, char *out)
@@ -64,7 +76,8 @@ void clock_text_ms(int64_t at_ms, char *out)
     if (ms < 0)
         ms += 1000, s--;
     clock_text_s(s, out);
-    snprintf(out + 19, CLOCK_TEXT_MAX - 19, ".%03uZ", (unsigned)ms % 1000);
+    memcpy(out + 19, ".000Z", 6);
+    put_digits(out + 20, 3, (unsigned)ms);
 }
 
 static bool digits(struct span t, size_t at, size_t n, int *out)

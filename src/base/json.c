@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 
+static bool json_plain(uint8_t c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; }
+
 static void json_text(struct buf *b, struct span s)
 {
     buf_put_u8(b, '"');
@@ -23,8 +25,10 @@ static void json_text(struct buf *b, struct span s)
             buf_put_u8(b, c);
         } else if (c < 0x20 || c == 0x7f) {
             buf_printf(b, "\\u%04x", c);
-        } else {
-            buf_put_u8(b, c);
+        } else { /* a whole run of plain characters */
+            while (i + len < s.n && json_plain(s.p[i + len]))
+                len++;
+            buf_put(b, s.p + i, len);
         }
         i += len;
     }
