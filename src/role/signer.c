@@ -89,6 +89,7 @@ enum err signer_open(const struct signer_config *cfg, struct signer **out, struc
     struct signer *s = mem_calloc(1, sizeof *s);
     enum err e = CE_OK;
     *out = NULL;
+    s->cfg = *cfg;
     for (size_t i = 0; !e && i < SIGNER_CAS; i++)
         e = ca_load(&s->cas[i], cfg->dir, ca_names[i], cfg->base_url, cfg->n_shards, true, f);
     if (!e)

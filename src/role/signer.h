@@ -14,6 +14,8 @@ struct signer_config {
     const char *dir;         /* site: keys/, ca/, profiles/, trust/log.pub */
     const char *base_url;    /* "http://HOST:PORT" for the URLs in certificates */
     unsigned n_shards;       /* CRL shards of each issuing CA */
+    int64_t (*wall_ms)(void *ctx); /* wall clock; NULL: clock_now_ms */
+    void *wall_ctx;
 };
 struct signer; /* owned by who opened it; keys are zeroed by signer_close */
 MUST_USE enum err signer_open(const struct signer_config *cfg, struct signer **out, struct fault *f);

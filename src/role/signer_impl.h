@@ -15,6 +15,7 @@
 #define SIGNER_BODY_MAX 33554432 /* SIGNED.body in msg.def */
 
 struct signer {
+    struct signer_config cfg;         /* of it, only the clock after signer_open */
     struct ca cas[SIGNER_CAS];
     struct profile profiles[SIGNER_PROFILES_MAX];
     size_t n_profiles;

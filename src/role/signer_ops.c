@@ -28,6 +28,22 @@ static const struct profile *profile_find(const struct signer *s, struct span na
     return NULL;
 }
 
+/* Whoever holds core for an hour must not stock up for the time after it: what is signed begins now, give or take a clock, and an answer
+ * about revocation ends when the configuration's largest validity does. Frames are not judged: revocation goes on when a clock is wrong. */
+#define BEGINS_WITHIN_S 86400
+#define CRL_LONGEST_S 31536000
+#define OCSP_LONGEST_S 604800
+
+static enum err judge_dates(const struct signer *s, const char *what, int64_t from_s, int64_t to_s, int64_t longest_s, struct fault *f)
+{
+    int64_t now_ms = s->cfg.wall_ms ? s->cfg.wall_ms(s->cfg.wall_ctx) : clock_now_ms();
+    if (from_s > now_ms / 1000 + BEGINS_WITHIN_S)
+        return fault_set(f, CE_BAD_FIELD, "%s that begins in more than a day is not signed", what);
+    if (longest_s && (to_s < from_s || to_s - from_s > longest_s))
+        return fault_set(f, CE_BAD_FIELD, "%s is valid for %lld s at most", what, (long long)longest_s);
+    return CE_OK;
+}
+
 SIGNER_ANSWER(sign_cert)
 {
     const struct msg_sign_cert *m = &r->sign_cert;
@@ -41,7 +57,8 @@ SIGNER_ANSWER(sign_cert)
         .serial = m->serial, .spki = m->spki, .not_before = m->not_before, .not_after = m->not_after,
         .values = { .uid = m->uid, .serial = m->dev_serial, .line = m->line, .role = m->role },
     };
-    return issue_leaf(ca, p, &q, body, f);
+    enum err e = judge_dates(s, "a certificate", m->not_before, m->not_after, 0, f);
+    return e ? e : issue_leaf(ca, p, &q, body, f);
 }
 
 SIGNER_ANSWER(sign_crl)
@@ -54,7 +71,8 @@ SIGNER_ANSWER(sign_crl)
         return fault_set(f, CE_BAD_FIELD, "CRL %s: shard %lld or number %lld is out of range", ca->name, (long long)m->shard, (long long)m->number);
     struct crl_request q = { .shard = (unsigned)m->shard, .number = (uint64_t)m->number, .this_update = m->this_update,
                              .next_update = m->next_update, .entries = m->entries };
-    return crl_build(ca, &q, body, f);
+    enum err e = judge_dates(s, "a CRL", m->this_update, m->next_update, CRL_LONGEST_S, f);
+    return e ? e : crl_build(ca, &q, body, f);
 }
 
 SIGNER_ANSWER(sign_ocsp)
@@ -73,7 +91,8 @@ SIGNER_ANSWER(sign_ocsp)
         singles[n] = (struct ocsp_single){ .certid = item.certid, .status = (enum ocsp_cert_status)item.status,
                                            .revoked_at = item.revoked_at, .reason = (int)item.reason };
     }
-    return ocsp_response_build(ca, singles, n, m->this_update, m->next_update, m->nonce, body, f);
+    enum err e = judge_dates(s, "an OCSP answer", m->this_update, m->next_update, OCSP_LONGEST_S, f);
+    return e ? e : ocsp_response_build(ca, singles, n, m->this_update, m->next_update, m->nonce, body, f);
 }
 
 /* A log never shrinks and never says two things about one size: whoever asks for that does not get a signature. */

@@ -65,6 +65,9 @@ static void certificates(void)
     m = good, m.not_after = now + 11 * 365 * (int64_t)SITE_DAY;
     s = ask(MSG_SIGN_CERT, &msg_desc_sign_cert, &m);
     ok(s.code == CE_BAD_FIELD, "refused: " SPAN_FMT, SPAN_ARG(s.text));
+    m = good, m.not_before = now + 2 * SITE_DAY, m.not_after = now + 3 * SITE_DAY;
+    s = ask(MSG_SIGN_CERT, &msg_desc_sign_cert, &m);
+    ok(s.code == CE_BAD_FIELD, "refused, a stock for later: " SPAN_FMT, SPAN_ARG(s.text));
     m = good, m.serial = SPAN_LIT("\1");
     s = ask(MSG_SIGN_CERT, &msg_desc_sign_cert, &m);
     ok(s.code == CE_BAD_FIELD, "refused: " SPAN_FMT, SPAN_ARG(s.text));
@@ -83,6 +86,11 @@ static void lists_and_status(void)
     struct msg_sign_crl m = { .ca = SPAN_LIT("device"), .shard = 2, .number = 9, .this_update = now, .next_update = now + 60 };
     struct msg_signed s = ask(MSG_SIGN_CRL, &msg_desc_sign_crl, &m);
     ok(s.code == CE_OK && crl_parse(s.body, &c, &f) == CE_OK && crl_verify(&c, &device.cert) == CE_OK && c.number == 9, "a CRL %s", f.text);
+    m.next_update = now + 400 * (int64_t)SITE_DAY;
+    ok(ask(MSG_SIGN_CRL, &msg_desc_sign_crl, &m).code == CE_BAD_FIELD, "refused: a CRL for more than a year");
+    m.this_update = now + 2 * SITE_DAY, m.next_update = now + 3 * SITE_DAY;
+    ok(ask(MSG_SIGN_CRL, &msg_desc_sign_crl, &m).code == CE_BAD_FIELD, "refused: a CRL of the day after tomorrow");
+    m.this_update = now, m.next_update = now + 60;
     m.shard = 16;
     ok(ask(MSG_SIGN_CRL, &msg_desc_sign_crl, &m).code == CE_BAD_FIELD, "refused: shard 16 of 16");
     m.shard = -1;
@@ -106,6 +114,9 @@ static void lists_and_status(void)
     site_write(dir, "r.der", s.body, 0644);
     ok(s.code == CE_OK && site_sh("openssl ocsp -issuer %s/ca/device.pem -serial 5 -serial 6 -no_nonce -reqin %s -respin %s/r.der -CAfile %s/ca/root.pem > %s/t 2>&1 && "
        "grep -q '5: good' %s/t && grep -q '6: revoked' %s/t", dir, path, dir, dir, dir, dir, dir), "an OCSP answer");
+    o.next_update = now + 8 * SITE_DAY;
+    ok(ask(MSG_SIGN_OCSP, &msg_desc_sign_ocsp, &o).code == CE_BAD_FIELD, "refused: a good answer for more than a week");
+    o.next_update = now + 300;
     o.items = span_of(items.data, items.len - 1);
     ok(ask(MSG_SIGN_OCSP, &msg_desc_sign_ocsp, &o).code == CE_BAD_FIELD, "refused: items cut short");
     o.items = span_of(NULL, 0);
