@@ -72,6 +72,24 @@ void cert_plan_dates(struct batch *b, struct cert_plan *plan, int64_t validity_s
 /* -- certificates that are there already ----------------------------------------------------------------------------------------------- */
 static bool is_live(const struct cert_row *c) { return c->state.status == CERT_GOOD || c->state.status == CERT_SUPERSEDED; }
 
+/* A renewal leaves the older certificates alone, so a holder, or whoever holds its key, could have certificates without end and fill
+ * the register: CERTS_MAX in CERTS_WINDOW_S, less time for those with a shorter life. */
+#define CERTS_MAX 8
+#define CERTS_WINDOW_S 3600
+
+static enum err judge_rate(struct batch *b, struct cert_plan *plan, const struct cert_row *rows, size_t n, struct fault *f)
+{
+    int64_t life_s = plan->not_after - plan->not_before, window_s = life_s / 2 < CERTS_WINDOW_S ? life_s / 2 : CERTS_WINDOW_S, recent = 0, first = 0;
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].issued_at > b->now_ms - window_s * 1000 && recent++ == 0)
+            first = rows[i].issued_at;
+    if (recent < CERTS_MAX)
+        return CE_OK;
+    plan->retry_s = (first - b->now_ms) / 1000 + window_s + 1;
+    return fault_set(f, CE_RATE, "%lld certificates were made for this identity in the last %lld s; use one of them, or try again later",
+                     (long long)recent, (long long)window_s);
+}
+
 /* Finds the newest live certificate of the same key and profile that is not due for renewal yet: the answer to a repeated request.
  * others: does it hold a live one with another key? */
 static enum err certs_held(struct batch *b, struct cert_plan *plan, bool *others, struct fault *f)
@@ -92,7 +110,7 @@ static enum err certs_held(struct batch *b, struct cert_plan *plan, bool *others
         plan->has_same = true;
         e = store_cert_get(b->db, b->arena, rows[i].kid, rows[i].serial, &plan->same, f);
     }
-    return e;
+    return e || plan->has_same ? e : judge_rate(b, plan, rows, n, f);
 }
 
 /* -- first enrollment -------------------------------------------------------------------------------------------------------------------- */
@@ -141,6 +159,7 @@ static enum err judge_first(struct batch *b, const struct caller *c, const struc
     e = e ? e : device_judge(b, plan, m->label, &validity_s, f);
     if (e)
         return e;
+    cert_plan_dates(b, plan, validity_s);
     e = judge_first_names(m, plan, f);
     e = e ? e : cert_judge_key(b, plan, m->key_alg, f);
     e = e ? e : certs_held(b, plan, &others, f);
@@ -148,7 +167,6 @@ static enum err judge_first(struct batch *b, const struct caller *c, const struc
         return fault_set(f, CE_ALREADY_ENROLLED,
                          "the device is active and holds a live certificate with another key: it renews by simplereenroll; if its key is "
                          "lost, revoke that certificate first");
-    cert_plan_dates(b, plan, validity_s);
     return e;
 }
 
@@ -194,11 +212,11 @@ static enum err judge_renew(struct batch *b, const struct caller *c, const struc
         e = device_get(b, c->name, &plan->device, f);
         e = e ? e : device_judge(b, plan, m->label, &validity_s, f);
     }
+    cert_plan_dates(b, plan, validity_s);
     e = e ? e : cert_judge_key(b, plan, m->key_alg, f);
     e = e ? e : certs_held(b, plan, &others, f);
     if (!e && !plan->has_same)
         e = judge_window(b, plan, &own, f);
-    cert_plan_dates(b, plan, validity_s);
     return e;
 }
 

@@ -248,7 +248,7 @@ enum err cert_op_enroll(struct batch *b, const struct caller *c, const void *msg
     e = e ? e : cert_judge_enroll(b, p, c, m, &plan, f);
     if (e == CE_KEY_OF_OTHER)
         return clone_refuse(b, p, c, &plan, f);
-    if (e == CE_TOO_EARLY)
+    if (e == CE_TOO_EARLY || e == CE_RATE)
         out->retry_s = plan.retry_s;
     if (e)
         return e;

@@ -34,7 +34,7 @@ struct cert_plan {
     struct device device;          /* when kind is CERT_HOLDER_DEVICE */
     struct span key_of;            /* CE_KEY_OF_OTHER: whose key it is, */
     enum cert_holder key_of_kind;  /* so that the alarm names both */
-    int64_t retry_s;               /* CE_TOO_EARLY */
+    int64_t retry_s;               /* CE_TOO_EARLY, CE_RATE */
     bool has_same;                 /* the answer exists already: */
     struct cert_row same;          /* this certificate (idempotent) */
 };

@@ -114,6 +114,35 @@ static void refusals(void)
     buf_free(&other.der);
 }
 
+/* -- how many -------------------------------------------------------------------------------------------------------------------- */
+static void renewal_flood(void) /* on a site of its own, whose clock may go on */
+{
+    site_open(&s);
+    site_operator(&s, "line-1", "station", "", &station);
+    struct key *k = site_new_key();
+    struct who a = { 0 };
+    int made = 0;
+    const struct msg_reply *r = NULL;
+    site_device(&s, "dev-flood", "pump");
+    struct msg_enroll m = enroll_msg("dev-flood", k, false);
+    who_set(&a, CALLER_DEVICE, site_do(&s, &station, &msg_desc_enroll, &m)->body);
+    s.wall_skew_ms = 80000 * 1000LL;
+    for (int i = 0; i < 20; i++) {
+        struct key *fresh = site_new_key();
+        m = enroll_msg("dev-flood", fresh, true);
+        r = site_do(&s, &a, &msg_desc_enroll, &m);
+        made += reply_is(r, CE_OK);
+        key_free(fresh);
+    }
+    ok(made == 8 && reply_is(r, CE_RATE) && r->retry_s > 0 && r->retry_s <= 3601, "%d certificates of one device in an hour, then it has to wait %lld s", made,
+       (long long)r->retry_s);
+    s.wall_skew_ms += 3602 * 1000LL;
+    m = enroll_msg("dev-flood", k, true);
+    ok(reply_is(site_do(&s, &a, &msg_desc_enroll, &m), CE_OK), "an hour later it renews again");
+    key_free(k);
+    buf_free(&a.der);
+}
+
 /* -- renewal ---------------------------------------------------------------------------------------------------------------------- */
 static void renewal(void)
 {
@@ -332,6 +361,10 @@ int main(void)
     buf_free(&edge.der);
     struct fault f = { 0 };
     ok(core_fold_check(core_db(s.core), &f) == CE_OK, "the tables are the fold of the events %s", f.text);
+    site_close(&s);
+    s = (struct site){ 0 };
+    renewal_flood();
+    buf_free(&station.der);
     site_close(&s);
     return done();
 }
