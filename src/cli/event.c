@@ -14,7 +14,7 @@
 /* Members that the head of the line shows already, or that no human reads: --json has them. */
 static bool member_hidden(const char *key)
 {
-    static const char *const names[] = { "at", "kind", "device", "rev", "kid", "spki", "sha256", "der", "holder_kind", "counter", "shard",
+    static const char *const names[] = { "at", "kind", "device", "rev", "kid", "spki", "sha256", "der", "holder_kind", "run", "counter", "shard",
                                          "first_at", "key", "schema" };
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (strcmp(names[i], key) == 0)

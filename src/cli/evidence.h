@@ -11,7 +11,7 @@
 #include "wire/checkpoint.h"
 #include "wire/export.h"
 
-enum ev_kind { EV_OTHER, EV_DEVICE_ADDED, EV_DEVICE_STATE, EV_CERT_INTENT, EV_CERT_ISSUED, EV_CERT_ORPHAN, EV_CERT_REVOKED, EV_KINDS };
+enum ev_kind { EV_OTHER, EV_DEVICE_ADDED, EV_DEVICE_STATE, EV_CRL_PUBLISHED, EV_SIGNATURE_UNUSED, EV_CERT_INTENT, EV_CERT_ISSUED, EV_CERT_ORPHAN, EV_CERT_REVOKED, EV_KINDS };
 enum ev_state { EV_NONE, EV_REGISTERED, EV_PROVISIONED, EV_ACTIVE, EV_SUSPENDED, EV_REVOKED, EV_DECOMMISSIONED, EV_STATES };
 
 #define EV_CERT_KEY 20
@@ -30,9 +30,11 @@ struct ev_cert {              /* an event about a certificate */
     int64_t index, status;
 };
 struct ev_stream {
-    int64_t slot, nseq;                /* how far it has been read */
-    int64_t counter, restarts, others; /* signer's counter in cert-issued; signatures between that are not certificates */
-    bool restarted;                    /* an event said so since the last certificate */
+    int64_t slot, nseq; /* how far it has been read */
+};
+struct ev_signature { /* by a CA's key, as the signer counted it; or an orphan, which may have used up one */
+    uint8_t kid[20], run[8];
+    int64_t counter, index, at_ms; /* counter 0: an orphan */
 };
 struct ev_finding {
     bool bad;      /* false: a note */
@@ -59,6 +61,10 @@ struct evidence {
     size_t ndevice, device_cap, uids, registered; /* names with events; those of them that are devices */
     struct ev_cert *cert;
     size_t ncert, cert_cap, issued;
+    struct ev_signature *signature;
+    size_t nsignature, signature_cap;
+    int64_t last_ms; /* the newest `at` */
+    int64_t accounted, runs;
     struct ev_stream stream[EV_STREAMS];
     size_t nstream;
     struct checkpoint since;
@@ -77,6 +83,8 @@ void ev_note(struct evidence *ev, int64_t index, const char *fmt, ...) PRINTF_LI
 MUST_USE enum err evidence_read(struct evidence *ev, struct cli *c, const char *path, struct fault *f);
 /* Root, signature was judged in reading; here sizes, older checkpoint, devices and certificates. Sorts device and cert. */
 void evidence_judge(struct evidence *ev);
+/* evidence_signatures.c: are all signatures of the CAs' keys there? Sorts signature. */
+void evidence_judge_signatures(struct evidence *ev);
 /* Inclusion proof of a leaf in the whole tree, verified. False when it does not hold. */
 bool evidence_proof(const struct evidence *ev, int64_t index, struct merkle_proof *out);
 enum ev_state ev_state_parse(const char *name);

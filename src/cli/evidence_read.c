@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "cli/evidence.h"
 #include "crypt/hash.h"
 #include "wire/msg.h"
@@ -18,6 +19,7 @@ void evidence_free(struct evidence *ev)
         free(ev->level[i]);
     free(ev->device);
     free(ev->cert);
+    free(ev->signature);
 }
 
 static void finding(struct evidence *ev, bool bad, int64_t index, const char *fmt, va_list ap)
@@ -76,7 +78,7 @@ static struct ev_stream *stream_of(struct evidence *ev, int64_t slot)
 static enum ev_kind kind_of(const char *name)
 {
     static const char *const names[EV_KINDS] = {
-        "", "device-added", "device-state", "cert-intent", "cert-issued", "cert-orphan", "cert-revoked"};
+        "", "device-added", "device-state", "crl-published", "signature-unused", "cert-intent", "cert-issued", "cert-orphan", "cert-revoked"};
     for (int i = 1; i < EV_KINDS; i++)
         if (strcmp(name, names[i]) == 0)
             return (enum ev_kind)i;
@@ -100,32 +102,23 @@ static void hex_prefix(const json_t *o, const char *key, uint8_t *out, size_t n)
         memcpy(out, raw.data, n);
 }
 
-/* A signer counts from its start, and it starts anew with core: both are events. */
-static void take_restart(struct ev_stream *s, const char *role)
+static void take_signature(struct evidence *ev, enum ev_kind kind, int64_t index, int64_t at_ms, const json_t *o)
 {
-    if (strncmp(role, "core", 4) == 0 || strncmp(role, "signer", 6) == 0)
-        s->restarted = true;
-}
-
-static void take_counter(struct evidence *ev, struct ev_stream *s, int64_t index, int64_t counter)
-{
-    if (counter <= 0)
-        return; /* signed before there was a signer: the first certificates of the site */
-    if (s->restarted && s->counter) {
-        s->restarts++;
-        s->counter = 0;
+    struct ev_signature x = {.index = index, .at_ms = at_ms};
+    x.counter = kind == EV_CERT_ORPHAN ? 0 : json_path_int(o, "counter", 0);
+    if (kind != EV_CERT_ORPHAN && x.counter <= 0) { /* cradle init signs the first certificates, before there is a signer */
+        if (ev->accounted || kind != EV_CERT_ISSUED)
+            ev_bad(ev, CE_LOG_INCONSISTENT, index, "a signature of a CA's key has no number of the signer");
+        return;
     }
-    s->restarted = false;
-    if (s->counter == counter)
-        ev_bad(ev, CE_LOG_INCONSISTENT, index, "the signer's counter %lld stands in two certificates", (long long)counter);
-    else if (counter < s->counter)
-        s->restarts++, s->others += counter - 1;
-    else
-        s->others += counter - s->counter - 1;
-    s->counter = counter;
+    ev->accounted += kind != EV_CERT_ORPHAN;
+    hex_prefix(o, "kid", x.kid, sizeof x.kid);
+    hex_prefix(o, "run", x.run, sizeof x.run);
+    ev->signature = grow(ev->signature, ev->nsignature, &ev->signature_cap, sizeof *ev->signature);
+    ev->signature[ev->nsignature++] = x;
 }
 
-static void take_cert(struct evidence *ev, struct ev_stream *s, enum ev_kind kind, int64_t index, const json_t *o,
+static void take_cert(struct evidence *ev, enum ev_kind kind, int64_t index, const json_t *o,
                       uint8_t key_out[EV_CERT_KEY])
 {
     CLEANUP(buf_free) struct buf id = BUF_INIT(128);
@@ -142,24 +135,25 @@ static void take_cert(struct evidence *ev, struct ev_stream *s, enum ev_kind kin
     *x = (struct ev_cert){.kind = kind, .index = index, .status = json_path_int(o, "status", 0)};
     memcpy(x->key, hash, EV_CERT_KEY);
     hex_prefix(o, "spki", x->spki, sizeof x->spki);
-    if (kind == EV_CERT_ISSUED)
-        take_counter(ev, s, index, json_path_int(o, "counter", 0));
 }
 
-static void take_payload(struct evidence *ev, struct ev_stream *s, const struct export_line *l, off_t offset)
+static void take_payload(struct evidence *ev, const struct export_line *l, off_t offset)
 {
     CLEANUP(json_decref_p) json_t *o = NULL;
     struct ev_device d = {.index = l->index, .offset = offset};
+    int64_t at_ms = 0;
     if (json_parse(l->payload, &o, NULL) || !json_is_object(o) || !json_is_string(json_object_get(o, "kind")) ||
         !json_is_string(json_object_get(o, "at"))) {
         ev_bad(ev, CE_LOG_INCONSISTENT, l->index, "the payload is not a JSON object with kind and at");
         return;
     }
     d.kind = kind_of(json_path_str(o, "kind", ""));
-    if (strcmp(json_path_str(o, "kind", ""), "role-restarted") == 0)
-        take_restart(s, json_path_str(o, "role", ""));
     if (d.kind >= EV_CERT_INTENT)
-        take_cert(ev, s, d.kind, l->index, o, d.cert);
+        take_cert(ev, d.kind, l->index, o, d.cert);
+    if (clock_parse_ms(span_str(json_path_str(o, "at", "")), &at_ms) == CE_OK && at_ms > ev->last_ms)
+        ev->last_ms = at_ms;
+    if (d.kind == EV_CERT_ISSUED || d.kind == EV_CERT_ORPHAN || d.kind == EV_CRL_PUBLISHED || d.kind == EV_SIGNATURE_UNUSED)
+        take_signature(ev, d.kind, l->index, at_ms, o);
     const char *uid = json_path_str(o, "device", "");
     if (!*uid)
         return;
@@ -191,7 +185,7 @@ static void take_leaf(struct evidence *ev, const struct export_line *l, off_t of
     if (l->erased)
         ev->erased++;
     else
-        take_payload(ev, s, l, offset);
+        take_payload(ev, l, offset);
 }
 
 static void take_head(struct evidence *ev, const struct export_line *l)

@@ -241,17 +241,6 @@ static void judge_devices(struct evidence *ev)
     qsort(ev->device, ev->ndevice, sizeof *ev->device, timeline_cmp);
 }
 
-static void judge_signer(struct evidence *ev)
-{
-    for (size_t i = 0; i < ev->nstream; i++) {
-        const struct ev_stream *s = &ev->stream[i];
-        if (s->restarts || s->others)
-            ev_note(ev, -1,
-                    "signer of stream %lld: %lld signatures between the certificates (OCSP, CRLs, stream frames, log heads), %lld restarts",
-                    (long long)s->slot, (long long)s->others, (long long)s->restarts);
-    }
-}
-
 void evidence_judge(struct evidence *ev)
 {
     levels_make(ev);
@@ -259,7 +248,7 @@ void evidence_judge(struct evidence *ev)
     judge_since(ev);
     judge_certs(ev);
     judge_devices(ev);
-    judge_signer(ev);
+    evidence_judge_signatures(ev);
     if (ev->erased)
         ev_note(ev, -1, "%lld leaves are erased: their hashes are covered, their contents cannot be judged", (long long)ev->erased);
 }

@@ -72,6 +72,16 @@ void batch_then(struct batch *b, void (*fn)(void *data, bool committed), void *d
 /* CE_CLOCK_BACK while the wall clock is behind the last event: call before deciding to issue or sign anything that is dated. */
 MUST_USE enum err batch_clock_check(struct batch *b, struct fault *f);
 
+/* -- signatures by the CAs' keys: the signer counts them, and every number of a run is in the evidence, so that none is made unseen -- */
+struct ca_signature {
+    uint8_t kid[20], run[8];
+    int64_t counter;           /* 0: none */
+};
+struct ca_signature ca_signature_of(const struct msg_signed *m);                 /* none when another key signed, or on an error */
+void ca_signature_put(struct json_out *j, const struct ca_signature *s);         /* the fields run and counter */
+/* Nobody gets what was signed: event signature-unused in the next batch. Does nothing with none. why: a literal. */
+void ca_signature_unused(struct core *core, const struct ca_signature *s, const char *why);
+
 /* -- who asks ------------------------------------------------------------------------------------------------------------------ */
 struct caller {
     const struct msg_caller *m;

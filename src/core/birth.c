@@ -148,6 +148,7 @@ static enum err operator_cert_import(struct batch *b, struct span name, const st
     j = event_begin(b, EVENT_CERT_ISSUED, (struct span){ 0 }, 0);
     cert_fields(j, c, name);
     json_hex(j, "sha256", span_of(hash, sizeof hash));
+    json_hex(j, "run", (struct span){ 0 });
     json_int(j, "counter", 0);
     event_end(b);
     return CE_OK;

@@ -160,7 +160,7 @@ static void issued_event(struct batch *b, const struct enrollment *e, const stru
     json_int(j, "not_before", c->not_before);
     json_int(j, "not_after", c->not_after);
     json_hex(j, "sha256", span_of(digest, sizeof digest));
-    json_int(j, "counter", e->counter);
+    ca_signature_put(j, &e->signature);
     event_end(b);
 }
 
@@ -249,10 +249,11 @@ enum err cert_signed(struct batch *b, void *enrollment, const struct msg_signed 
         fault_set(&e->fault, (enum err)m->code, SPAN_FMT, SPAN_ARG(m->text));
     else
         buf_put_span(&e->der, m->body);
-    e->counter = m->counter;
+    e->signature = ca_signature_of(m);
     if (!m->code && (e->der.err || cert_matches(e, &e->fault))) {
         log_error(0, "the certificate made for %s is refused: %s", e->holder, e->fault.text);
         buf_free(&e->der);
+        ca_signature_unused(b->core, &e->signature, "refused");
         e->asked = CERT_ASK_MAX; /* a signer that answers wrongly is not asked again */
     }
     e->state = e->der.len ? ENROLLMENT_SIGNED : ENROLLMENT_FAILED;

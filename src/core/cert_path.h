@@ -78,7 +78,7 @@ struct enrollment {
     struct buf key_der;            /* owned */
     int64_t not_before, not_after; /* s */
     struct buf der;                /* owned; what the signer returned */
-    int64_t counter;               /* of the signer */
+    struct ca_signature signature; /* of der */
     struct fault fault;            /* why it failed */
     struct cert_waiter *waiters;   /* owned */
     size_t n_waiters;

@@ -220,6 +220,7 @@ void core_close(struct core *core)
     fd_close_p(&core->wake_fd);
     refusals_free(core->refusals);
     db_close(core->db);
+    free(core->unused);
     free(core->slots);
     free(core->peers);
     arena_free(&core->arena);
@@ -300,15 +301,20 @@ void core_request(struct core *core, int peer, const struct ipc_frame *frame)
 
 void core_signed(struct core *core, uint64_t token, const struct msg_signed *m)
 {
-    if (token < core->token_first || token >= core->token_next)
+    bool known = token >= core->token_first && token < core->token_next;
+    struct sign_slot *s = known ? &core->slots[token & (core->nslots - 1)] : NULL;
+    if (!s || !s->open) { /* nobody waits any more */
+        const struct ca_signature late = ca_signature_of(m);
+        ca_signature_unused(core, &late, "late");
         return;
-    struct sign_slot *s = &core->slots[token & (core->nslots - 1)];
-    if (!s->open)
-        return;
+    }
     struct item *it = mem_alloc(sizeof *it + m->text.n + m->body.n);
     *it = (struct item){ .is_signed = true, .queued_us = clock_mono_us(), .done = s->done, .answer = *m };
     it->answer.text = span_of(it->bytes, m->text.n);
     it->answer.body = span_of(it->bytes + m->text.n, m->body.n);
+    it->signature = ca_signature_of(m);
+    it->answer.kid = span_of(it->signature.kid, m->kid.n ? sizeof it->signature.kid : 0);
+    it->answer.run = span_of(it->signature.run, m->run.n ? sizeof it->signature.run : 0);
     if (m->text.n)
         memcpy(it->bytes, m->text.p, m->text.n);
     if (m->body.n)

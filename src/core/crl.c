@@ -31,6 +31,7 @@ struct crl_slot {
     uint8_t last[20];     /* serial of the last entry read */
     size_t last_n, entries;
     bool failed, still_dirty;
+    struct ca_signature signature;
 };
 
 struct crl_board {
@@ -94,6 +95,8 @@ static void ask_drop(void *data) { slot_settle(data, false); }
 static void publish_end(void *data, bool committed)
 {
     struct crl_slot *s = data;
+    if (!committed || s->failed)
+        ca_signature_unused(s->board->core, &s->signature, "crl-not-published");
     slot_settle(s, committed && !s->failed);
 }
 
@@ -123,6 +126,7 @@ static void published_event(struct batch *b, const struct crl_slot *s, struct sp
     json_int(j, "next_update", s->next_update);
     json_int(j, "entries", (int64_t)s->entries);
     json_hex(j, "sha256", span_of(digest, sizeof digest));
+    ca_signature_put(j, &s->signature);
     event_end(b);
     core_stats(b->core)->crl_published++;
 }
@@ -154,6 +158,7 @@ static enum err crl_signed(struct batch *b, void *data, const struct msg_signed 
 {
     struct crl_slot *s = data;
     struct fault f = { 0 };
+    s->signature = ca_signature_of(m);
     batch_then(b, publish_end, s);
     enum err e = m->code ? fault_set(&f, (enum err)m->code, SPAN_FMT, SPAN_ARG(m->text)) : crl_publish(b, s, m->body, &f);
     s->failed = e != CE_OK;

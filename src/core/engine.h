@@ -17,7 +17,8 @@ struct item {
     uint16_t type;
     int64_t queued_us;
     struct sign_done done;     /* is_signed */
-    struct msg_signed answer;  /* is_signed; spans into bytes */
+    struct msg_signed answer;  /* is_signed; spans into bytes and signature */
+    struct ca_signature signature; /* is_signed */
     struct span body;          /* into bytes */
     uint8_t bytes[];
 };
@@ -56,6 +57,8 @@ struct batch_work {
     int64_t states[DEVICE_STATES]; /* changes of the number of devices in each state */
     struct fault late;         /* an error of the database in a function that returns none; ends the batch */
 };
+/* ca_signature.c: the events that are due. */
+void ca_signatures_write(struct batch *b);
 /* Where an operation began, to undo it. */
 struct batch_mark { size_t neffects, nevents; int64_t states[DEVICE_STATES]; };
 
@@ -84,6 +87,8 @@ struct core {
     void *parts[CORE_PARTS];
     int64_t part_next_ms[CORE_PARTS];
     bool part_wants[CORE_PARTS];
+    struct unused_signature { struct ca_signature signature; const char *why; } *unused; /* owned array: events are due */
+    size_t n_unused, unused_cap, unused_written; /* the last: those of the batch that is open */
     bool wake;
     int wake_fd;               /* owned eventfd, written by threads of parts */
     struct refusals *refusals; /* owned */

@@ -131,7 +131,7 @@ bool core_wants_write(const struct core *core, int64_t mono_ms)
     for (int i = 0; i < CORE_PARTS; i++)
         if (core->part_wants[i])
             return true;
-    return refusals_due(core->refusals, mono_ms) || core->tidy_ms <= mono_ms;
+    return core->n_unused || refusals_due(core->refusals, mono_ms) || core->tidy_ms <= mono_ms;
 }
 
 /* Our own work at the end of a batch of requests, or alone. */
@@ -146,8 +146,10 @@ static enum err batch_house_work(struct batch *b, struct fault *f)
         e = e ? e : store_report_forget(b->db, b->now_ms - TIDY_REPORTS_MS, f);
         core->tidy_ms = b->mono_ms + TIDY_MS;
     }
-    if (!e)
+    if (!e) {
         refusals_write(b);
+        ca_signatures_write(b);
+    }
     return e;
 }
 
@@ -353,6 +355,8 @@ int64_t core_next_wake_ms(const struct core *core, int64_t mono_ms)
     int64_t own = refusals_next_ms(core->refusals);
     if (core->tidy_ms < own)
         own = core->tidy_ms;
+    if (core->n_unused)
+        own = mono_ms;
     if (own < core->retry_ms)
         own = core->retry_ms;
     if (own < next)

@@ -99,6 +99,8 @@ enum err signer_open(const struct signer_config *cfg, struct signer **out, struc
     path_join(path, "%s/keys/stream.key", cfg->dir);
     if (!e)
         e = key_read_file(path, NULL, &s->stream_key, f);
+    if (!e && random_bytes(s->run, sizeof s->run))
+        e = fault_set(f, CE_CRYPTO, "no random numbers for the signer");
     if (!e)
         e = rehearse(s, f);
     if (e) {
@@ -145,6 +147,11 @@ _Noreturn static void bad_framing(const struct ipc_frame *in)
 static void reply(struct signer *s, uint64_t rid, enum err e, const struct fault *f, struct buf *out)
 {
     struct msg_signed m = { .code = e, .counter = (int64_t)s->counter };
+    if (!e && s->by) {
+        m.kid = s->by->cert.ski;
+        m.run = span_of(s->run, sizeof s->run);
+        m.counter = (int64_t)s->ca_counter[s->by - s->cas];
+    }
     if (e)
         m.text = f->text[0] ? span_str(f->text) : span_str(err_text(e));
     else
@@ -166,10 +173,14 @@ void signer_handle(struct signer *s, const struct ipc_frame *in, struct buf *out
         bad_framing(in);
     buf_reset(&s->body);
     s->body.max = SIGNER_BODY_MAX;
+    s->by = NULL;
     enum err e = op->answer(s, &r, &s->body, &f);
     if (!e)
         e = buf_err(&s->body);
-    if (!e)
+    if (!e) {
         s->counter++;
+        if (s->by)
+            s->ca_counter[s->by - s->cas]++;
+    }
     reply(s, in->rid, e, &f, out);
 }

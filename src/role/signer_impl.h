@@ -22,6 +22,9 @@ struct signer {
     struct key *log_key, *stream_key; /* owned */
     struct note_key log_name;         /* name and public key of the log */
     uint64_t counter;                 /* signatures released since the start */
+    uint64_t ca_counter[SIGNER_CAS];  /* of these, by the key of each CA */
+    uint8_t run[8];                   /* random: tells this process's counters from the last one's */
+    const struct ca *by;              /* of the answer being made: the CA whose key signs it, or NULL */
     uint64_t head_size;               /* of the last tree head signed since the start */
     struct merkle_hash head_root;
     struct buf body;                  /* reused for every answer */

@@ -58,6 +58,7 @@ SIGNER_ANSWER(sign_cert)
         .values = { .uid = m->uid, .serial = m->dev_serial, .line = m->line, .role = m->role },
     };
     enum err e = judge_dates(s, "a certificate", m->not_before, m->not_after, 0, f);
+    s->by = ca;
     return e ? e : issue_leaf(ca, p, &q, body, f);
 }
 
@@ -72,6 +73,7 @@ SIGNER_ANSWER(sign_crl)
     struct crl_request q = { .shard = (unsigned)m->shard, .number = (uint64_t)m->number, .this_update = m->this_update,
                              .next_update = m->next_update, .entries = m->entries };
     enum err e = judge_dates(s, "a CRL", m->this_update, m->next_update, CRL_LONGEST_S, f);
+    s->by = ca;
     return e ? e : crl_build(ca, &q, body, f);
 }
 

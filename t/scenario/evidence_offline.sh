@@ -15,7 +15,7 @@ life() { # a whole device's life
     ev site-created "" "" '"name":"acme"'
     ev device-added pump-1 1 '"model":"p100","line":"pump","by":"admin"'
     cert cert-intent pump-1 0 41aa
-    cert cert-issued pump-1 2 41aa '"counter":3'
+    cert cert-issued pump-1 2 41aa '"run":"0011223344556677","counter":1'
     state pump-1 3 registered provisioned
     state pump-1 4 provisioned active
     ev cut pump-1 0 '"edge":"e1","latency_us":900'
@@ -24,7 +24,7 @@ life() { # a whole device's life
     state pump-1 6 suspended active
     cert cert-revoked pump-1 0 41aa '"status":0'
     cert cert-intent pump-1 0 42bb
-    cert cert-issued pump-1 7 42bb '"counter":9'
+    cert cert-issued pump-1 7 42bb '"run":"0011223344556677","counter":2'
     state pump-1 8 active revoked
     cert cert-revoked pump-1 0 41aa '"status":1'
     cert cert-revoked pump-1 0 42bb '"status":1'
@@ -48,7 +48,7 @@ verify good
 is "$rc" 0 "a good log of another maker verifies"
 has "$out" "rev=8.*to=revoked" "and prints the timeline"
 has "$out" "proof of 4 hashes" "with inclusion proofs"
-has "$out" "7 signatures between" "and tells of signatures that are not certificates"
+has "$out" "2 signatures of the CAs' keys are accounted for" "and tells that the signer's account has no gap"
 verify good --json
 is "$(printf '%s' "$out" | jq -c '[.ok,.size,.devices,.certificates,(.timelines|length)]')" '[true,16,1,2,1]' "the JSON says the same"
 verify good --device nobody
@@ -145,10 +145,20 @@ state pump-9 1 registered active >"$T/h"; bad never_added 'before it is register
 { life | head -n 3; cert cert-issued pump-1 2 41aa | sed 's/7"/8"/; s/"spki":"0/"spki":"1/'; } >"$T/h"; bad other_key 'another key'
 { life; cert cert-revoked pump-1 0 41aa '"status":0'; } >"$T/h"; bad cert_back 'final'
 { life; cert cert-intent pump-1 0 43cc; cert cert-issued pump-1 9 43cc; } >"$T/h"; bad issued_after_end 'after its end'
-{ life | head -n 4; cert cert-intent pump-1 0 42bb; cert cert-issued pump-1 3 42bb '"counter":3'; } >"$T/h"; bad counter_twice 'two certificates'
-{ life | head -n 4; ev role-restarted "" "" '"role":"signer:0"'; cert cert-intent pump-1 0 42bb; cert cert-issued pump-1 3 42bb '"counter":3'; } | make_log counter_anew
-verify counter_anew; is $rc 0 "a signer that was restarted counts from the beginning"
-has "$out" '1 restarts' "which is noted"
+{ life | head -n 4; cert cert-intent pump-1 0 42bb; cert cert-issued pump-1 3 42bb '"run":"0011223344556677","counter":1'; } >"$T/h"; bad counter_twice 'number 1 of the signer stands in two events'
+# the account of the CAs' keys: 3 of 5 is in no event, and the log goes on for minutes
+signed() { ev "$1" "" "" "\"kid\":\"$K\",\"run\":\"${3:-0011223344556677}\",\"counter\":$2"; }
+later() { ev "${1:-stale}" "" "" '"edge":"e1"' | sed 's/T22:57/T23:57/'; }
+account() { life; signed crl-published 4; signed signature-unused 5; }
+{ account; later; } >"$T/h"; bad gap 'made 1 signatures that are in no event .numbers 3 to 3'
+{ account; later; cert cert-orphan "" 0 44dd | sed "s/$K/${K%33}44/"; } >"$T/h"; bad gap_of_other_key 'in no event'
+{ life; cert cert-orphan pump-1 0 44dd; signed crl-published 4; later; } >"$T/h"; bad orphan_before 'in no event'
+{ account; signed crl-published 2 8899aabbccddeeff; later; } | sed '/"counter":5/d' >"$T/h"; bad gap_in_second_run 'numbers 1 to 1'
+{ life; signed crl-published 0; } >"$T/h"; bad no_number 'no number of the signer'
+good() { make_log "$1" <"$T/h"; verify "$1"; is "$rc" 0 "$1: verifies"; has "$out" "$2" "$1: says $2"; }
+{ account; signed crl-published 3; signed crl-published 1 8899aabbccddeeff; later; } >"$T/h"; good whole_account '6 signatures .* in 2 runs'
+account >"$T/h"; good on_the_way '1 signatures were on their way'
+{ account; cert cert-intent "" 0 44dd; cert cert-orphan "" 0 44dd; later; } >"$T/h"; good cut_off_by_crash '1 signatures may be those'
 { life | head -n 2; echo 'no JSON'; } >"$T/h"; bad no_json 'not a JSON object'
 
 # -- usage
