@@ -124,6 +124,9 @@ static void on_stop(void *ctx) { ((struct core_role *)ctx)->stop = true; }
 
 /* -- the loop -------------------------------------------------------------------------------------------------------------------- */
 
+/* What is ready now, once. EVLOOP_NONBLOCK alone goes on while anything is ready, and core's wake is, until core has taken it. */
+static void loop_now(struct core_role *c) { event_base_loop(c->base, EVLOOP_ONCE | EVLOOP_NONBLOCK); }
+
 static void on_core_fd(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
@@ -140,7 +143,7 @@ static void wait_for_work(struct core_role *c, struct event *timer)
         in = in < 10 ? in : 10;
     struct timeval tv = { in > 0 ? in / 1000 : 0, in > 0 ? in % 1000 * 1000 : 0 };
     if (core_has_work(c->core) || in <= 0) {
-        event_base_loop(c->base, EVLOOP_NONBLOCK);
+        loop_now(c);
         return;
     }
     evtimer_add(timer, &tv);
@@ -168,7 +171,7 @@ static enum err work(struct core_role *c, struct fault *f)
 static void flush(struct core_role *c)
 {
     for (int i = 0; i < 3; i++)
-        event_base_loop(c->base, EVLOOP_NONBLOCK);
+        loop_now(c);
 }
 
 static enum err core_role_open(struct core_role *c, const struct role_context *rc, struct fault *f)
