@@ -1,5 +1,5 @@
 #!/bin/sh
-# docs_tables.sh: what the documents list is what the code has: reason codes, events, exit codes, packages.
+# docs_tables.sh: what the documents list is what the code has: reason codes, events, exit codes, packages, and where links lead.
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
 for what in reasons events; do
@@ -24,4 +24,11 @@ sed -n '/^| package |/,/^$/p' README.md | sed '1,2d' | cut -d'|' -f2 | tr ',' '\
 diff "$T/packages" "$T/readme" >"$T/diff"; ok $? "README names exactly the packages of tools/packages.sh"
 sed 's/^/# /' "$T/diff"
 
+# links
+for page in README.md SECURITY.md docs/*.md; do
+    dir=$(dirname "$page")
+    for link in $(grep -oE '\]\([^)#: ]+' "$page" | cut -c3-); do [ -e "$dir/$link" ] || echo "$page: $link"; done
+    for path in $(grep -oE '`(docs|src|t|tools|include|bench)/[A-Za-z0-9_./-]+`' "$page" | tr -d '`'); do [ -e "${path%/}" ] || echo "$page: $path"; done
+done >"$T/dead"
+is "$(cat "$T/dead")" "" "every link and path in the documents leads somewhere"
 finish
