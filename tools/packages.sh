@@ -33,7 +33,7 @@ if [ ! -e $policy ]; then
 fi
 trap '[ -z "$made" ] || $as_root rm -f $policy' EXIT INT TERM
 log=$(mktemp)
-if ! { $as_root apt-get update && $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+if ! { $as_root apt-get update && $as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing; } >"$log" 2>&1; then
     tail -n 20 "$log" >&2
     echo "cradle: apt-get could not install:$missing" >&2
     exit 1
