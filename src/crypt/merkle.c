@@ -8,10 +8,7 @@
 
 #define LEAF_ON_STACK 1024
 
-void merkle_empty(struct merkle_hash *out)
-{
-    sha256(span_of("", 0), out->b);
-}
+void merkle_empty(struct merkle_hash *out) { sha256(span_of("", 0), out->b); }
 
 void merkle_leaf(struct span entry, struct merkle_hash *out)
 {
@@ -33,14 +30,11 @@ void merkle_node(const struct merkle_hash *l, const struct merkle_hash *r, struc
     sha256(span_of(p, sizeof p), out->b);
 }
 
-bool merkle_eq(const struct merkle_hash *a, const struct merkle_hash *b)
-{
-    return memcmp(a->b, b->b, MERKLE_HASH) == 0;
-}
+bool merkle_eq(const struct merkle_hash *a, const struct merkle_hash *b) { return memcmp(a->b, b->b, MERKLE_HASH) == 0; }
 
 void merkle_root(const struct merkle_hash *leaves, uint64_t n, struct merkle_hash *out)
 {
-    struct merkle_range r = {0};
+    struct merkle_range r = { 0 };
     for (uint64_t i = 0; i < n; i++)
         merkle_range_add(&r, &leaves[i]);
     merkle_range_root(&r, out);
@@ -72,7 +66,7 @@ void merkle_range_root(const struct merkle_range *r, struct merkle_hash *out)
 
 enum err merkle_range_load(const struct merkle_source *s, uint64_t size, struct merkle_range *out)
 {
-    *out = (struct merkle_range){.size = size};
+    *out = (struct merkle_range){ .size = size };
     uint64_t at = 0;
     for (unsigned level = MERKLE_LEVELS; level-- > 0;) {
         if (!(size >> level & 1))
@@ -88,7 +82,7 @@ enum err merkle_range_load(const struct merkle_source *s, uint64_t size, struct 
 /* MTH(D[lo:hi]); lo is a multiple of a power of two that is >= hi - lo, as every split of RFC 6962 leaves it. */
 static enum err subtree(const struct merkle_source *s, uint64_t lo, uint64_t hi, struct merkle_hash *out)
 {
-    struct merkle_range r = {.size = hi - lo};
+    struct merkle_range r = { .size = hi - lo };
     for (unsigned level = MERKLE_LEVELS; level-- > 0;) {
         if (!((hi - lo) >> level & 1))
             continue;
@@ -101,15 +95,9 @@ static enum err subtree(const struct merkle_source *s, uint64_t lo, uint64_t hi,
     return CE_OK;
 }
 
-enum err merkle_root_at(const struct merkle_source *s, uint64_t size, struct merkle_hash *out)
-{
-    return subtree(s, 0, size, out);
-}
+enum err merkle_root_at(const struct merkle_source *s, uint64_t size, struct merkle_hash *out) { return subtree(s, 0, size, out); }
 
-static uint64_t split(uint64_t n) /* largest power of two < n, n >= 2 */
-{
-    return UINT64_C(1) << (63 - __builtin_clzll(n - 1));
-}
+static uint64_t split(uint64_t n) /* largest power of two < n, n >= 2 */ { return UINT64_C(1) << (63 - __builtin_clzll(n - 1)); }
 
 static void reverse(struct merkle_proof *p)
 {

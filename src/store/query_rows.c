@@ -4,21 +4,21 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-#define DEVICE_COLUMNS                                                                                                                     \
+#define DEVICE_COLUMNS \
     "SELECT d.uid, d.serial, d.model, d.line, d.batch, d.country, s.state, s.rev, d.created_at, s.changed_at, s.last_seen "
 #define DEVICE_FIRST DEVICE_COLUMNS "FROM device d CROSS JOIN device_state s WHERE s.uid = d.uid AND "
 
 /* $1 value, $2 from, $3 limit, $4 below */
 static const char *const device_sql[DEVICE_ORDERS][2] = {
-    [DEVICE_BY_UID] = {DEVICE_FIRST "d.uid >= $2 ORDER BY d.uid LIMIT $3",
-                       DEVICE_FIRST "d.uid >= $2 AND d.uid < $4 ORDER BY d.uid LIMIT $3"},
-    [DEVICE_BY_SERIAL] = {DEVICE_FIRST "d.serial <> '' AND d.serial >= $2 ORDER BY d.serial, d.uid LIMIT $3",
-                          DEVICE_FIRST "d.serial <> '' AND d.serial >= $2 AND d.serial < $4 ORDER BY d.serial, d.uid LIMIT $3"},
-    [DEVICE_BY_LINE] = {DEVICE_FIRST "d.line = $1 AND d.uid >= $2 ORDER BY d.uid LIMIT $3"},
-    [DEVICE_BY_MODEL] = {DEVICE_FIRST "d.model = $1 AND d.uid >= $2 ORDER BY d.uid LIMIT $3"},
-    [DEVICE_BY_BATCH] = {DEVICE_FIRST "d.batch <> '' AND d.batch = $1 AND d.uid >= $2 ORDER BY d.uid LIMIT $3"},
-    [DEVICE_BY_STATE] = {DEVICE_COLUMNS "FROM device_state s CROSS JOIN device d WHERE d.uid = s.uid AND s.state = $1 AND s.uid >= $2 "
-                                        "ORDER BY s.uid LIMIT $3"},
+    [DEVICE_BY_UID] = { DEVICE_FIRST "d.uid >= $2 ORDER BY d.uid LIMIT $3",
+                        DEVICE_FIRST "d.uid >= $2 AND d.uid < $4 ORDER BY d.uid LIMIT $3" },
+    [DEVICE_BY_SERIAL] = { DEVICE_FIRST "d.serial <> '' AND d.serial >= $2 ORDER BY d.serial, d.uid LIMIT $3",
+                           DEVICE_FIRST "d.serial <> '' AND d.serial >= $2 AND d.serial < $4 ORDER BY d.serial, d.uid LIMIT $3" },
+    [DEVICE_BY_LINE] = { DEVICE_FIRST "d.line = $1 AND d.uid >= $2 ORDER BY d.uid LIMIT $3" },
+    [DEVICE_BY_MODEL] = { DEVICE_FIRST "d.model = $1 AND d.uid >= $2 ORDER BY d.uid LIMIT $3" },
+    [DEVICE_BY_BATCH] = { DEVICE_FIRST "d.batch <> '' AND d.batch = $1 AND d.uid >= $2 ORDER BY d.uid LIMIT $3" },
+    [DEVICE_BY_STATE] = { DEVICE_COLUMNS "FROM device_state s CROSS JOIN device d WHERE d.uid = s.uid AND s.state = $1 AND s.uid >= $2 "
+                                         "ORDER BY s.uid LIMIT $3" },
 };
 
 void query_devices(struct db *db, enum device_order o, struct span value, struct span from, struct span below, int64_t limit,
@@ -29,22 +29,19 @@ void query_devices(struct db *db, enum device_order o, struct span value, struct
     db_rows(db, sql, DB_ARGS(DB_T(value), DB_T(from), DB_I(limit), DB_T(below)), out);
 }
 
-void query_device(struct db *db, struct span uid, struct db_rows *out)
-{
-    db_rows(db, DEVICE_FIRST "d.uid = $1", DB_ARGS(DB_T(uid)), out);
-}
+void query_device(struct db *db, struct span uid, struct db_rows *out) { db_rows(db, DEVICE_FIRST "d.uid = $1", DB_ARGS(DB_T(uid)), out); }
 
 void query_device_item(const struct db_rows *r, struct device_item *out)
 {
-    *out = (struct device_item){db_span(r, 0), db_span(r, 1), db_span(r, 2), db_span(r, 3), db_span(r, 4), db_span(r, 5),
-                                db_span(r, 6), db_i64(r, 7),  db_i64(r, 8),  db_i64(r, 9),  db_i64(r, 10)};
+    *out = (struct device_item){ db_span(r, 0), db_span(r, 1), db_span(r, 2), db_span(r, 3), db_span(r, 4), db_span(r, 5),
+                                 db_span(r, 6), db_i64(r, 7),  db_i64(r, 8),  db_i64(r, 9),  db_i64(r, 10) };
 }
 
-#define CERT_COLUMNS                                                                                                                       \
-    "SELECT c.kid, c.serial, c.holder, c.profile, c.spki, c.holder_kind, c.not_before, c.not_after, c.issued_at, "                         \
+#define CERT_COLUMNS                                                                                               \
+    "SELECT c.kid, c.serial, c.holder, c.profile, c.spki, c.holder_kind, c.not_before, c.not_after, c.issued_at, " \
     "COALESCE(t.status, 0), COALESCE(t.revoked_at, 0), COALESCE(t.reason, 0), COALESCE(t.first_used_at, 0), d.line"
-#define CERT_FROM                                                                                                                          \
-    " FROM cert c LEFT JOIN cert_state t ON t.kid = c.kid AND t.serial = c.serial "                                                        \
+#define CERT_FROM                                                                   \
+    " FROM cert c LEFT JOIN cert_state t ON t.kid = c.kid AND t.serial = c.serial " \
     "LEFT JOIN device d ON c.holder_kind = 2 AND d.uid = c.holder "
 
 void query_certs(struct db *db, struct span from, struct span below, int64_t limit, struct db_rows *out)
@@ -75,21 +72,21 @@ void query_cert(struct db *db, struct span serial, struct db_rows *out)
 
 void query_cert_item(const struct db_rows *r, struct cert_item *out)
 {
-    *out = (struct cert_item){.kid = db_span(r, 0),
-                              .serial = db_span(r, 1),
-                              .holder = db_span(r, 2),
-                              .profile = db_span(r, 3),
-                              .spki = db_span(r, 4),
-                              .holder_kind = db_i64(r, 5),
-                              .not_before = db_i64(r, 6),
-                              .not_after = db_i64(r, 7),
-                              .issued_at = db_i64(r, 8),
-                              .status = db_i64(r, 9),
-                              .revoked_at = db_i64(r, 10),
-                              .reason = db_i64(r, 11),
-                              .first_used_at = db_i64(r, 12),
-                              .line = db_span(r, 13),
-                              .der = db_span(r, 14)};
+    *out = (struct cert_item){ .kid = db_span(r, 0),
+                               .serial = db_span(r, 1),
+                               .holder = db_span(r, 2),
+                               .profile = db_span(r, 3),
+                               .spki = db_span(r, 4),
+                               .holder_kind = db_i64(r, 5),
+                               .not_before = db_i64(r, 6),
+                               .not_after = db_i64(r, 7),
+                               .issued_at = db_i64(r, 8),
+                               .status = db_i64(r, 9),
+                               .revoked_at = db_i64(r, 10),
+                               .reason = db_i64(r, 11),
+                               .first_used_at = db_i64(r, 12),
+                               .line = db_span(r, 13),
+                               .der = db_span(r, 14) };
 }
 
 void query_operators(struct db *db, struct span from, int64_t limit, struct db_rows *out)
@@ -100,7 +97,7 @@ void query_operators(struct db *db, struct span from, int64_t limit, struct db_r
 
 void query_operator_item(const struct db_rows *r, struct operator_item *out)
 {
-    *out = (struct operator_item){db_span(r, 0), db_span(r, 1), db_span(r, 2), db_span(r, 3), db_i64(r, 4), db_i64(r, 5), db_i64(r, 6)};
+    *out = (struct operator_item){ db_span(r, 0), db_span(r, 1), db_span(r, 2), db_span(r, 3), db_i64(r, 4), db_i64(r, 5), db_i64(r, 6) };
 }
 
 void query_lines(struct db *db, struct span from, int64_t limit, struct db_rows *out)
@@ -111,7 +108,7 @@ void query_lines(struct db *db, struct span from, int64_t limit, struct db_rows 
 
 void query_line_item(const struct db_rows *r, struct line_item *out)
 {
-    *out = (struct line_item){db_span(r, 0), db_span(r, 1), db_span(r, 2), db_i64(r, 3), db_i64(r, 4), db_i64(r, 5)};
+    *out = (struct line_item){ db_span(r, 0), db_span(r, 1), db_span(r, 2), db_i64(r, 3), db_i64(r, 4), db_i64(r, 5) };
 }
 
 void query_models(struct db *db, struct span from, int64_t limit, struct db_rows *out)
@@ -122,16 +119,13 @@ void query_models(struct db *db, struct span from, int64_t limit, struct db_rows
 
 void query_model_item(const struct db_rows *r, struct model_item *out)
 {
-    *out = (struct model_item){db_span(r, 0), db_span(r, 1), db_span(r, 2), db_span(r, 3), db_i64(r, 4)};
+    *out = (struct model_item){ db_span(r, 0), db_span(r, 1), db_span(r, 2), db_span(r, 3), db_i64(r, 4) };
 }
 
-void query_streams(struct db *db, struct db_rows *out)
-{
-    db_rows(db, "SELECT slot, nseq FROM node ORDER BY slot", DB_NOARGS, out);
-}
+void query_streams(struct db *db, struct db_rows *out) { db_rows(db, "SELECT slot, nseq FROM node ORDER BY slot", DB_NOARGS, out); }
 
-#define EVENT_SQL                                                                                                                          \
-    "SELECT e.slot, e.nseq, e.at, e.rev, e.kind, e.device, d.line, e.salt, e.payload, e.leaf "                                             \
+#define EVENT_SQL                                                                              \
+    "SELECT e.slot, e.nseq, e.at, e.rev, e.kind, e.device, d.line, e.salt, e.payload, e.leaf " \
     "FROM event e LEFT JOIN device d ON d.uid = e.device AND e.device <> '' "
 
 void query_events(struct db *db, int64_t slot, int64_t after, int64_t limit, struct db_rows *out)
@@ -147,8 +141,8 @@ void query_device_events(struct db *db, struct span uid, int64_t slot, int64_t a
 
 void query_event_item(const struct db_rows *r, struct event_item *out)
 {
-    *out = (struct event_item){db_i64(r, 0),  db_i64(r, 1),  db_i64(r, 2),  db_i64(r, 3),  db_span(r, 4),
-                               db_span(r, 5), db_span(r, 6), db_span(r, 7), db_span(r, 8), db_span(r, 9)};
+    *out = (struct event_item){ db_i64(r, 0),  db_i64(r, 1),  db_i64(r, 2),  db_i64(r, 3),  db_span(r, 4),
+                                db_span(r, 5), db_span(r, 6), db_span(r, 7), db_span(r, 8), db_span(r, 9) };
 }
 
 enum err query_leaf_index(struct db *db, int64_t slot, int64_t nseq, int64_t *index, struct fault *f)
@@ -159,7 +153,4 @@ enum err query_leaf_index(struct db *db, int64_t slot, int64_t nseq, int64_t *in
                       DB_ARGS(DB_I(slot), DB_I(nseq)), -1, index, f);
 }
 
-void query_cas(struct db *db, struct db_rows *out)
-{
-    db_rows(db, "SELECT name, kid FROM ca ORDER BY name", DB_NOARGS, out);
-}
+void query_cas(struct db *db, struct db_rows *out) { db_rows(db, "SELECT name, kid FROM ca ORDER BY name", DB_NOARGS, out); }

@@ -61,7 +61,7 @@ enum err checkpoint_open(const struct note_key *k, struct span note, struct chec
 
 enum err checkpoint_sign(const struct note_key *k, struct key *key, uint64_t size, const struct merkle_hash *root, struct buf *out)
 {
-    struct checkpoint c = {.size = size, .root = *root};
+    struct checkpoint c = { .size = size, .root = *root };
     CLEANUP(buf_free) struct buf text = BUF_INIT(NOTE_MAX);
     memcpy(c.origin, k->name, sizeof c.origin);
     checkpoint_put(&c, &text);

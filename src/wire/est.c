@@ -7,7 +7,7 @@
 #include "crypt/oid.h"
 #include "crypt/pem.h"
 
-static const char *const pem_labels[] = {"CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"};
+static const char *const pem_labels[] = { "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST" };
 
 enum err est_body_decode(struct span body, struct buf *der, struct fault *f)
 {

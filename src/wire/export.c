@@ -79,7 +79,7 @@ static enum err parse_leaf(const json_t *o, struct arena *a, struct export_line 
 enum err export_line_parse(struct span line, struct arena *a, struct export_line *out, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *o = NULL;
-    struct fault why = {0};
+    struct fault why = { 0 };
     memset(out, 0, sizeof *out);
     if (line.n > EXPORT_LINE_MAX)
         return fault_set(f, CE_BAD_EXPORT, "evidence export: a line is longer than %u bytes", EXPORT_LINE_MAX);

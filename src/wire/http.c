@@ -119,8 +119,8 @@ enum err http_verify_err(struct span verify)
         const char *word;
         enum err e;
     } words[] = {
-        {"has expired", CE_CERT_EXPIRED},
-        {"not yet valid", CE_CERT_NOT_YET},
+        { "has expired", CE_CERT_EXPIRED },
+        { "not yet valid", CE_CERT_NOT_YET },
     };
     if (span_eq_str(verify, "SUCCESS"))
         return CE_OK;

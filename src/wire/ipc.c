@@ -26,8 +26,7 @@ enum err ipc_frame_get(struct span *in, struct ipc_frame *f)
         return CE_TOO_LARGE;
     if (!span_get(&s, len, &rest))
         return CE_TRUNCATED;
-    if (!span_get_u16(&rest, &version) || version != IPC_VERSION || !span_get_u16(&rest, &f->type) ||
-        !span_get_u64(&rest, &f->rid))
+    if (!span_get_u16(&rest, &version) || version != IPC_VERSION || !span_get_u16(&rest, &f->type) || !span_get_u64(&rest, &f->rid))
         return CE_BAD_FRAME;
     f->body = rest;
     *in = s;

@@ -54,7 +54,7 @@ enum err note_key_parse(struct span vkey, struct note_key *k, struct fault *f)
 
 void note_key_put(const struct note_key *k, struct buf *out)
 {
-    uint8_t typed[33] = {NOTE_ALG_ED25519};
+    uint8_t typed[33] = { NOTE_ALG_ED25519 };
     memcpy(typed + 1, k->pub, 32);
     buf_put_str(out, k->name);
     buf_put_u8(out, '+');

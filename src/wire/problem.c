@@ -5,15 +5,9 @@
 
 #include "base/json.h"
 
-int problem_status(const struct problem *p)
-{
-    return p->status ? p->status : err_http(p->code);
-}
+int problem_status(const struct problem *p) { return p->status ? p->status : err_http(p->code); }
 
-static struct span problem_detail(const struct problem *p)
-{
-    return p->detail.n ? p->detail : span_str(err_text(p->code));
-}
+static struct span problem_detail(const struct problem *p) { return p->detail.n ? p->detail : span_str(err_text(p->code)); }
 
 void problem_json(const struct problem *p, struct buf *out)
 {

@@ -14,7 +14,7 @@ static const struct {
     const char *name;
     unsigned bit;
 } role_names[] = {
-    {"admin", R_ADMIN}, {"operator", R_OPERATOR}, {"station", R_STATION}, {"auditor", R_AUDITOR}, {"edge", R_EDGE},
+    { "admin", R_ADMIN }, { "operator", R_OPERATOR }, { "station", R_STATION }, { "auditor", R_AUDITOR }, { "edge", R_EDGE },
 };
 
 unsigned route_role_bit(struct span role)
@@ -37,14 +37,8 @@ static struct span segment(struct span *rest)
     return s;
 }
 
-static bool is_param(struct span t)
-{
-    return t.n > 2 && t.p[0] == '{';
-}
-static bool is_tail(struct span t)
-{
-    return is_param(t) && t.p[t.n - 2] == '*';
-}
+static bool is_param(struct span t) { return t.n > 2 && t.p[0] == '{'; }
+static bool is_tail(struct span t) { return is_param(t) && t.p[t.n - 2] == '*'; }
 
 /* Does the raw path have the template's shape? Parameters come out still encoded. */
 static bool shape_match(const char *template, struct span path, struct span *params, size_t *nparams)
@@ -89,7 +83,7 @@ static enum err params_decode(struct route_match *m, struct arena *a, struct fau
 enum err route_find(struct span method, struct span path, struct arena *a, struct route_match *out, struct fault *f)
 {
     const struct route *other = NULL;
-    *out = (struct route_match){0};
+    *out = (struct route_match){ 0 };
     for (size_t i = 0; i < route_count; i++) {
         const struct route *r = &route_table[i];
         struct span params[ROUTE_PARAMS];

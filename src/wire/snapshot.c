@@ -119,8 +119,8 @@ enum err snapshot_header_parse(struct span *in, struct snapshot_header *out)
     if (rest.n && memcmp(rest.p, SNAPSHOT_MAGIC, rest.n < 8 ? rest.n : 8) != 0)
         return CE_BAD_FRAME;
     if (!span_get(&rest, 8, &magic) || !span_get_u64(&rest, &at_ms) || !span_get_u32(&rest, &out->n_certs) ||
-        !span_get_u32(&rest, &out->n_idents) || !span_get_u32(&rest, &out->n_lines) ||
-        !span_get(&rest, SHA256_LEN, &out->body_sha256) || !span_get_u16(&rest, &vector_n))
+        !span_get_u32(&rest, &out->n_idents) || !span_get_u32(&rest, &out->n_lines) || !span_get(&rest, SHA256_LEN, &out->body_sha256) ||
+        !span_get_u16(&rest, &vector_n))
         return CE_TRUNCATED;
     uint64_t keys = (uint64_t)out->n_certs + out->n_idents + out->n_lines;
     if (at_ms > INT64_MAX || vector_n > SNAPSHOT_VECTOR_MAX || keys > SIZE_MAX / 2 / SNAPSHOT_KEY) /* so that snapshot_body_size fits */
@@ -140,10 +140,7 @@ enum err snapshot_header_verify(const struct snapshot_header *h, const uint8_t p
     return snapshot_check_signature(h->bytes, pub);
 }
 
-size_t snapshot_body_size(const struct snapshot_header *h)
-{
-    return ((size_t)h->n_certs + h->n_idents + h->n_lines) * SNAPSHOT_KEY;
-}
+size_t snapshot_body_size(const struct snapshot_header *h) { return ((size_t)h->n_certs + h->n_idents + h->n_lines) * SNAPSHOT_KEY; }
 
 /* -- whole snapshot ------------------------------------------------------------------------------------------------- */
 
