@@ -24,7 +24,7 @@ HARDEN_release := -O2 -D_FORTIFY_SOURCE=2 -fstack-clash-protection
 HARDEN_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 HARDEN_tsan := -O1 -fsanitize=thread
 HARDEN_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-HARDEN_coverage := -O0 --coverage
+HARDEN_coverage := -O0 --coverage -Wno-maybe-uninitialized # gcc calls arrays that a read fills uninitialised at -O0
 CF_PROTECTION := $(if $(filter x86_64,$(shell uname -m)),-fcf-protection=full,)
 CFLAGS_ALL = -std=gnu17 -g -fPIC -fstack-protector-strong $(CF_PROTECTION) $(WARN) $(HARDEN_$(VARIANT)) \
 	-D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -DCRADLE_VERSION='"$(VERSION)"' -Isrc -Iinclude $(PKG_CFLAGS) $(CFLAGS)
