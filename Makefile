@@ -149,6 +149,8 @@ install: all man
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(B)/cradle completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cradle
 	install -m 0644 LICENSE $(wildcard README.md SECURITY.md CHANGELOG.md docs/*.md docs/openapi.yaml) $(DESTDIR)$(PREFIX)/share/doc/cradle
+	install -d $(DESTDIR)$(PREFIX)/share/doc/cradle/recipes
+	install -m 0644 docs/recipes/* $(DESTDIR)$(PREFIX)/share/doc/cradle/recipes
 
 clean:
 	rm -rf build

@@ -4,7 +4,7 @@
 set -eu
 run="nginx-light mosquitto mosquitto-clients openssl curl jq ca-certificates procps iproute2"
 build="gcc libc6-dev make pkg-config libssl-dev libevent-dev libjansson-dev libsqlite3-dev libseccomp-dev libcurl4-openssl-dev libmosquitto-dev mosquitto-dev"
-test="sqlite3 softhsm2 opensc gnutls-bin mandoc strace perl faketime"
+test="sqlite3 softhsm2 opensc gnutls-bin mandoc strace perl faketime haproxy"
 bench="wrk time clang-14 libclang-rt-14-dev llvm-14"
 case "${1:-}" in
 run) want="$run" ;;
@@ -23,7 +23,7 @@ if [ "$(id -u)" = 0 ]; then as_root=; elif command -v sudo >/dev/null; then as_r
     exit 1
 fi
 echo "installing:$missing"
-# Debian's nginx and mosquitto start a service when installed; this policy forbids it for the time of the installation.
+# Debian's nginx, haproxy and mosquitto start a service when installed; this policy forbids it for the time of the installation.
 policy=/usr/sbin/policy-rc.d
 made=
 if [ ! -e $policy ]; then

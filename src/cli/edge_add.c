@@ -22,6 +22,7 @@ static enum err copy_trust(const struct cli *c, const char *dir, struct fault *f
 {
     static const struct { const char *from, *to; } rows[] = {
         { "ca/bundle.pem", "bundle.pem" }, { "trust/stream.pub", "stream.pub" }, { "trust/log.pub", "log.pub" },
+        { "ca/device.pem", "device.pem" },
     };
     enum err e = CE_OK;
     for (size_t i = 0; !e && i < ARRAY_LEN(rows); i++) {
@@ -43,7 +44,7 @@ static enum err write_conf(const struct cli *c, const char *dir, struct fault *f
     buf_printf(&b, "# edge.conf: made by cradle edge add %s. All keys: cradle-edge -T, cradle-edge(8).\n\n", c->args[0]);
     buf_printf(&b, "# cradled, tried in turn when there are several (separated by spaces).\nurls = %s\n\n", c->net_cfg.base);
     buf_printf(&b, "# Whom we trust, and who we are. Change the folder when these files move.\nca = %s/bundle.pem\ncert = %s/edge.pem\n"
-                   "key = %s/edge.key\nstream_pub = %s/stream.pub\n\n", at, at, at, at);
+                   "key = %s/edge.key\nstream_pub = %s/stream.pub\nauthz_ca = %s/device.pem\n\n", at, at, at, at, at);
     buf_printf(&b, "# The revocation snapshot that the broker's plugin maps, and the socket that it reports to.\nstate_dir = ");
     if (state)
         buf_printf(&b, "%s\n", state);
@@ -87,6 +88,6 @@ static const struct verb_opt opts[] = {
 };
 const struct verb verb_edge_add = {
     .name = "edge add", .args = "NAME", .min_args = 1, .max_args = 1, .help = "add an edge: identity and configuration for one broker host",
-    .text = "Makes a folder with edge.key (0600), edge.pem, bundle.pem, stream.pub, log.pub and edge.conf. Works on the server's machine, where the site's folder is.",
+    .text = "Makes a folder with edge.key (0600), edge.pem, bundle.pem, device.pem, stream.pub, log.pub and edge.conf. Works on the server's machine, where the site's folder is.",
     .example = "cradle edge add broker-1 --out /etc/cradle-edge", VERB_OPTS(opts), .run = edge_run,
 };

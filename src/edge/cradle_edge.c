@@ -1,4 +1,5 @@
-/* cradle_edge.c: main of cradle-edge: the sidecar that holds cradled's revocation stream on a broker or API host.
+/* cradle_edge.c: main of cradle-edge: the sidecar that holds cradled's revocation stream on a broker or API host
+ * and answers its proxies.
  * usage: cradle-edge [-c FILE] [-t | -T | -s | -V]
  */
 #include <errno.h>
@@ -17,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "edge/authz.h"
 #include "edge/edge.h"
 #include "edge/manual.h"
 
@@ -179,14 +181,18 @@ static enum err run_open(struct run *r, struct fault *f)
 static enum err edge_main(struct edge *e, struct fault *f)
 {
     struct run r = { .e = e, .lock_fd = -1, .report_fd = -1, .signal_fd = -1 };
-    pthread_t stream, post;
+    struct authz *authz = NULL;
+    pthread_t stream, post, answers;
     uint64_t one = 1;
     e->stop_fd = e->post_fd = -1;
     pthread_mutex_init(&e->lock, NULL);
     enum err err = run_open(&r, f);
+    if (!err)
+        err = authz_open(e, &authz, f);
     if (err)
         return err;
-    if (pthread_create(&stream, NULL, edge_stream_run, e) || pthread_create(&post, NULL, edge_post_run, e))
+    if (pthread_create(&stream, NULL, edge_stream_run, e) || pthread_create(&post, NULL, edge_post_run, e) ||
+        (authz && pthread_create(&answers, NULL, authz_run, authz)))
         return fault_set(f, CE_IO, "no thread can be made");
     log_info(0, "cradle-edge " CRADLE_VERSION " holds %s", e->cfg.state_dir);
     run_loop(&r);
@@ -195,6 +201,9 @@ static enum err edge_main(struct edge *e, struct fault *f)
         log_warn(0, "eventfd: %s", strerror(errno));
     pthread_join(stream, NULL);
     pthread_join(post, NULL);
+    if (authz)
+        pthread_join(answers, NULL);
+    authz_close(authz);
     unlink(e->cfg.report_socket);
     hold_close(&e->hold);
     spool_close(e->spool);
