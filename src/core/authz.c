@@ -46,6 +46,8 @@ enum err authz_caller(struct batch *b, const struct msg_caller *m, struct caller
     *out = (struct caller){ .m = m, .kind = CALLER_NONE };
     if (m->kind == CALLER_NONE)
         return fault_set(f, CE_NO_CERT, "no client certificate was presented");
+    if (m->kind == CALLER_FOREIGN) /* front refuses it too: nobody vouched for the names in it */
+        return fault_set(f, CE_CERT_FOREIGN, "the client certificate was not verified by a CA of this site");
     struct holder_row h;
     enum err e = m->kid.n && m->serial.n ? store_holder_get(b->db, b->arena, m->kid, m->serial, &h, f) : CE_NOT_FOUND;
     if (e == CE_NOT_FOUND) {

@@ -283,6 +283,34 @@ static void test_reports_forged(void)
     buf_free(&b);
 }
 
+static enum err asked(const struct msg_caller *c, const struct msg_desc *d, const void *m)
+{
+    uint64_t rid = site_queue(&s, c, d, m);
+    site_must(site_run(&s), "run", NULL);
+    return (enum err)site_reply(&s, rid)->r.code;
+}
+
+/* What a captured front may claim: which certificate was shown, nothing about what its holder may do. */
+static void test_front_lies(void)
+{
+    const struct msg_line_add m = { .name = SPAN_LIT("stolen") };
+    const struct msg_edge_report none = { 0 };
+    struct msg_caller c = site_caller(&s, AUDITOR);
+    c.cn = SPAN_LIT("admin");
+    c.kind = CALLER_INFRA;
+    c.not_after = INT64_MAX;
+    ok(asked(&c, &msg_desc_line_add, &m) == CE_ROLE_FORBIDDEN, "another's name on an auditor's certificate gives no right");
+    struct msg_caller admin = site_caller(&s, ADMIN);
+    const uint8_t other[32] = { 1 };
+    admin.spki = span_of(other, sizeof other);
+    ok(asked(&admin, &msg_desc_line_add, &m) == CE_CERT_UNKNOWN, "the admin's serial with another key: unknown");
+    admin = site_caller(&s, ADMIN);
+    admin.kind = CALLER_FOREIGN;
+    ok(asked(&admin, &msg_desc_line_add, &m) == CE_CERT_FOREIGN, "a certificate that was not verified is nobody's");
+    c = site_caller(&s, ADMIN);
+    ok(asked(&c, &msg_desc_edge_report, &none) == CE_ROLE_FORBIDDEN, "front's own table of routes is not what decides");
+}
+
 static void test_metrics(void)
 {
     struct buf b = BUF_INIT(0);
@@ -411,6 +439,7 @@ int main(void)
     test_window();
     test_reports();
     test_reports_forged();
+    test_front_lies();
     test_metrics();
     test_clock();
     test_queue();
