@@ -119,6 +119,8 @@ enum err judge_peer(const struct peer *p, const struct judge_trust *trust, const
         return fault_set(f, CE_CERT_FOREIGN, "the certificate of %s is not for clients (RFC 5280 4.2.1.12: no clientAuth)", p->cn);
     if (p->kind == PEER_BACKEND && !backend_listed(trust, p->cn))
         return fault_set(f, CE_ROLE_FORBIDDEN, "%s is no backend client of this broker (plugin_opt_backend_names)", p->cn);
+    if (p->kind == PEER_DEVICE && backend_listed(trust, p->cn)) /* it would take over the session of the one it is called like */
+        return fault_set(f, CE_NAME_MISMATCH, "%s is a device that is called like a backend client of this broker", p->cn);
     enum err e = judge_dates(p, facts->now_s, f);
     if (!e)
         e = judge_state(p, facts, f);
