@@ -69,7 +69,9 @@ static void timeline_text(struct evidence *ev, const struct cli *c, const struct
     bool device = false;
     for (size_t i = 0; i < t->n; i++)
         device |= t->x[i].rev != 0;
-    printf("\n%s%s%s%s\n", cli_tint(c, TINT_BOLD), t->x->uid, cli_tint(c, TINT_NONE), device ? "" : " (no registered device)");
+    printf("\n%s", cli_tint(c, TINT_BOLD));
+    cli_put_safe(t->x->uid, DETAIL_MAX); /* an export is whoever made it */
+    printf("%s%s\n", cli_tint(c, TINT_NONE), device ? "" : " (no registered device)");
     for (size_t i = 0; i < t->n; i++) {
         CLEANUP(json_decref_p) json_t *o = payload_at(ev, t->x[i].offset);
         bool good = evidence_proof(ev, t->x[i].index, &p);
@@ -120,7 +122,9 @@ static void summary_text(const struct evidence *ev, const struct cli *c)
     char root[2 * MERKLE_HASH + 1] = "";
     for (int i = 0; i < MERKLE_HASH; i++)
         snprintf(root + 2 * i, 3, "%02x", ev->head.root.b[i]);
-    printf("log of %s: %zu leaves\nroot %s\n\n", ev->origin, ev->n, root);
+    printf("log of ");
+    cli_put_safe(ev->origin, DETAIL_MAX);
+    printf(": %zu leaves\nroot %s\n\n", ev->n, root);
     for (size_t i = 0; i < ev->nfinding; i++)
         if (ev->finding[i].bad && ev->finding[i].index >= 0)
             line(c, false, "leaf %lld: %s", (long long)ev->finding[i].index, ev->finding[i].text);

@@ -31,8 +31,8 @@ static void finding(struct evidence *ev, bool bad, int64_t index, const char *fm
     struct ev_finding *x = &ev->finding[ev->nfinding++];
     *x = (struct ev_finding){.bad = bad, .index = index};
     vsnprintf(x->text, sizeof x->text, fmt, ap);
-    for (char *p = x->text; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+    for (unsigned char *p = (unsigned char *)x->text; *p; p++)
+        if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)) /* C0, DEL, C1 */
             *p = '?';
 }
 

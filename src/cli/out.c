@@ -74,15 +74,24 @@ void cli_print_fault(const struct cli *c, enum err e, const struct fault *f)
             tint ? "\033[0m" : "");
 }
 
-/* What comes from others must not steer the terminal: C0, DEL and C1 (C2 80..9F in UTF-8) become '?'. */
+/* Bytes of a character that steers a terminal or reorders what is read; 0: none begins here. C0, DEL, C1 (C2 80..9F in UTF-8), line
+ * separators and bidirectional controls (U+2028..202E, U+2066..2069). */
+static int steering(const unsigned char *p)
+{
+    if (p[0] < 0x20 || p[0] == 0x7f)
+        return 1;
+    if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
+        return 2;
+    if (p[0] == 0xe2 && ((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) || (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9)))
+        return 3;
+    return 0;
+}
+
 void cli_put_safe(const char *s, int max_bytes)
 {
-    for (int i = 0; s[i] && i < max_bytes; i++) {
-        unsigned char ch = (unsigned char)s[i], next = (unsigned char)s[i + 1];
-        if (ch == 0xc2 && next >= 0x80 && next <= 0x9f) {
-            putchar('?');
-            i++;
-        } else
-            putchar(ch < 0x20 || ch == 0x7f ? '?' : ch);
+    for (int i = 0; s[i] && i < max_bytes;) {
+        int n = steering((const unsigned char *)s + i);
+        putchar(n ? '?' : s[i]);
+        i += n ? n : 1;
     }
 }

@@ -58,6 +58,10 @@ entry=$( { printf '%s' "$leaf" | jq -r .salt | unhex; printf '%s' "$leaf" | jq -
 hash=$( { printf '\000'; printf '%s' "$entry" | unhex; } | sha256sum | cut -c1-64)
 is "$(sed -n 3p "$T/good.jsonl" | jq -r .index)" 1 "leaf 1 by jq"
 [ ${#hash} = 64 ]; ok $? "its hash by sha256sum"
+printf '%s\n' '{"at":"x","kind":"refused\u001b[2J","slot":1,"nseq":1,"device":"x\u001b[2J\u009b31m\u202eok","rev":0,"reason":"\u001b[31m"}' | make_log hostile
+verify hostile
+has "$out" '^x\?\[2J\?31m\?ok ' "an export cannot steer the terminal of who verifies it"
+printf '%s' "$out" | LC_ALL=C grep -q "$(printf '[\001-\010\013-\037]')"; ok $((! $?)) "not by any field"
 seq 1 300 | sed 's/.*/{"at":"x","kind":"n&"}/' | make_log many
 verify many
 is "$rc" 0 "300 leaves verify"
