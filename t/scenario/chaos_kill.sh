@@ -26,13 +26,13 @@ client() { # NUMBER
         openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out c$1.key 2>/dev/null
         csr c$1 /CN=$uid
         until case $(curl -s -m 8 $ADMIN -H 'Content-Type: application/json' -d "{\"uid\":\"$uid\",\"model\":\"m-pump\"}" -o /dev/null -w '%{http_code}' "$HTTPS/api/v1/devices") in 201 | 409) true ;; *) false ;; esac; do
-            tries=$((tries + 1)); [ $tries -lt 400 ] || { echo "$uid cannot be added" >>stuck; return; }
+            tries=$((tries + 1)); [ $tries -lt 4000 ] || { echo "$uid cannot be added" >>stuck; return; }
             sleep 0.05
         done
         tries=0
         until [ "$(curl -s -m 8 --cacert "$SITE/ca/bundle.pem" --cert st.pem --key st.key -H 'Content-Type: application/pkcs10' --data-binary @c$1.csr \
             -o c$1.out -w '%{http_code}' "$HTTPS/.well-known/est/simpleenroll")" = 200 ]; do
-            tries=$((tries + 1)); [ $tries -lt 400 ] || { echo "$uid cannot be enrolled" >>stuck; return; }
+            tries=$((tries + 1)); [ $tries -lt 4000 ] || { echo "$uid cannot be enrolled" >>stuck; return; }
             sleep 0.05
         done
         echo $tries >>tries.$1
