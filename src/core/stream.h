@@ -12,6 +12,7 @@
 
 #define STREAM_HEARTBEAT_MS 1000
 #define STREAM_RING 4096          /* frames kept for answers to `since` */
+#define STREAM_RING_BYTES (64u << 20) /* and their bytes */
 #define STREAM_FRAME_ENTRIES 2048 /* more changes than this go into several frames */
 
 extern const struct core_part stream_part;

@@ -22,30 +22,46 @@ void stream_ring_clear(struct stream *s)
 {
     for (size_t i = 0; i < s->n_ring; i++)
         frame_free(ring_at(s, i));
-    s->n_ring = 0;
+    s->n_ring = s->ring_bytes = 0;
+}
+
+static void ring_drop(struct stream *s)
+{
+    s->ring_bytes -= ring_at(s, 0)->bytes.n;
+    frame_free(ring_at(s, 0));
+    s->ring_first = (s->ring_first + 1) % STREAM_RING;
+    s->n_ring--;
+}
+
+/* Frames that lead away from one vector together go together: the rest of them would pass for the whole. */
+static void ring_make_room(struct stream *s, size_t n)
+{
+    while (s->n_ring && (s->n_ring == STREAM_RING || s->ring_bytes + n > STREAM_RING_BYTES)) {
+        CLEANUP(mem_free_p) char *prev = mem_strdup(ring_at(s, 0)->prev);
+        s->ring_torn |= strcmp(prev, s->head) == 0;
+        while (s->n_ring && strcmp(ring_at(s, 0)->prev, prev) == 0)
+            ring_drop(s);
+    }
 }
 
 static void ring_add(struct stream *s, struct span bytes)
 {
-    if (s->n_ring == STREAM_RING) {
-        frame_free(ring_at(s, 0));
-        s->ring_first = (s->ring_first + 1) % STREAM_RING;
-        s->n_ring--;
-    }
+    ring_make_room(s, bytes.n);
+    if (s->ring_torn)
+        return;
     uint8_t *copy = mem_alloc(bytes.n);
     memcpy(copy, bytes.p, bytes.n);
+    s->ring_bytes += bytes.n;
     *ring_at(s, s->n_ring++) = (struct stream_frame){ span_of(copy, bytes.n), mem_strdup(s->head) };
 }
 
 bool stream_ring_since(const struct stream *s, struct span vector, struct buf *out)
 {
-    if (span_eq_str(vector, s->head))
-        return true;
-    size_t i = 0; /* the oldest with this prev: several frames may lead away from one vector, and all of them are needed */
+    size_t i = 0; /* the oldest with this prev: several frames may lead away from one vector, the head too, and all of them are needed */
     while (i < s->n_ring && !span_eq_str(vector, ring_at(s, i)->prev))
         i++;
     if (i == s->n_ring)
-        return false;
+        return span_eq_str(vector, s->head) && !s->ring_torn;
     for (; i < s->n_ring; i++)
         buf_put_span(out, ring_at(s, i)->bytes);
     return true;
@@ -73,6 +89,7 @@ static void frame_publish(struct batch *b, struct stream *s, struct span bytes)
     bool moved = strcmp(s->head, s->flight_vector) != 0;
     if (moved || s->flight.len)
         ring_add(s, bytes); /* a heartbeat that says nothing new is not kept */
+    s->ring_torn &= !moved;
     memcpy(s->head, s->flight_vector, sizeof s->head);
     batch_push_msg(b, -1, &msg_desc_push_frame, &m);
     struct core_stats *st = core_stats(s->core);

@@ -46,7 +46,8 @@ struct stream {
     char flight_vector[SNAPSHOT_VECTOR_MAX + 1];
     int64_t last_ms, retry_ms;      /* monotonic: last frame asked for; not before */
     struct stream_frame ring[STREAM_RING];     /* the newest n_ring, oldest at ring_first */
-    size_t ring_first, n_ring;
+    size_t ring_first, n_ring, ring_bytes;
+    bool ring_torn;                 /* frames that lead away from the head had to go: from there only a snapshot leads on */
     struct stream_snap snap;
     bool snap_wanted;
     struct stream_waiter *waiters;  /* owned */

@@ -10,7 +10,7 @@ static struct who edge;
 
 struct subscriber {
     char vector[SNAPSHOT_VECTOR_MAX + 1];
-    uint8_t keys[3][4096][SNAPSHOT_KEY];
+    uint8_t keys[3][8192][SNAPSHOT_KEY];
     size_t n[3];
     int lower, bad, gaps;     /* vector went back; signature; a frame that does not apply */
     size_t at;                /* how far it has read s.frames */

@@ -132,6 +132,34 @@ static void bad_moments(void)
     ok(true, "subscribers that came at a bad moment were looked at");
 }
 
+/* Between two frames of one change the head has not moved, but the first of them is on its way already. */
+static void between(void)
+{
+    static struct subscriber late;
+    many(false, 20000, MANY);
+    ok(sub_open(&late) && sub_good(&late), "subscribed");
+    size_t before = late.n[1];
+    s.hold = true;
+    many(true, 20000, 1);
+    many(true, 20001, MANY - 1);
+    size_t pushed = s.n_frames;
+    for (int i = 0; i < 100 && s.n_frames < pushed + 1; i++) {
+        site_sign(&s);
+        site_run(&s);
+    }
+    sub_follow(&late);
+    ok(sub_good(&late) && late.n[1] == before + 1, "the first revocation has arrived (%zu)", late.n[1] - before);
+    for (int i = 0; i < 100 && s.n_frames < pushed + 2; i++) {
+        site_sign(&s);
+        site_run(&s);
+    }
+    ok(s.n_frames == pushed + 2 && !sub_open(&late) && sub_good(&late), "it comes back when a part of the others is published");
+    s.hold = false;
+    site_run(&s);
+    sub_follow(&late);
+    ok(sub_good(&late) && late.n[1] == before + MANY, "and gets all of them (%zu of %d)", late.n[1] - before, MANY);
+}
+
 static void expiry(void)
 {
     struct fault f = { 0 };
@@ -165,6 +193,7 @@ int main(void)
     site_operator(&s, "edge-1", "edge", "", &edge);
     splitting();
     bad_moments();
+    between();
     struct fault f = { 0 };
     ok(core_fold_check(core_db(s.core), &f) == CE_OK, "the tables are the fold of the events %s", f.text);
     expiry(); /* writes rows by hand, which no event explains */
