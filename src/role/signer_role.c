@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "role/channel.h"
 #include "role/jail.h"
@@ -12,6 +13,7 @@
 #include "role/signer.h"
 
 #define SIGNER_READ (256u << 10)
+#define SIGNER_FLUSH (1u << 20) /* answers that wait for the end of their batch */
 
 static _Noreturn void bad_framing(const char *what)
 {
@@ -19,8 +21,17 @@ static _Noreturn void bad_framing(const char *what)
     _exit(EXIT_BAD_FRAMING);
 }
 
-/* Answers every whole frame in `in` and removes it. */
-static void answer_batch(struct signer *s, struct buf *in, struct buf *out)
+static bool write_all(int fd, struct buf *out)
+{
+    INVARIANT(buf_err(out) == CE_OK);
+    enum err e = file_write_all(fd, buf_span(out));
+    buf_reset(out);
+    return e == CE_OK;
+}
+
+/* Answers every whole frame in `in` and removes it. A large answer (a CRL) leaves at once: a batch of them would fit nowhere. False:
+ * core is gone. */
+static bool answer_batch(struct signer *s, int fd, struct buf *in, struct buf *out)
 {
     struct span rest = buf_span(in);
     struct ipc_frame f;
@@ -29,29 +40,18 @@ static void answer_batch(struct signer *s, struct buf *in, struct buf *out)
         if (!edge_permits(ROLE_CORE, ROLE_SIGNER, f.type))
             bad_framing("a message that core may not send");
         signer_handle(s, &f, out);
+        if (out->len >= SIGNER_FLUSH && !write_all(fd, out))
+            return false;
     }
     if (e != CE_TRUNCATED)
         bad_framing("a malformed header");
     buf_drop(in, in->len - rest.n);
-    INVARIANT(buf_err(out) == CE_OK);
-}
-
-static bool write_all(int fd, struct span s)
-{
-    while (s.n) {
-        ssize_t n = write(fd, s.p, s.n);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        s = span_of(s.p + n, s.n - (size_t)n);
-    }
-    return true;
+    return write_all(fd, out);
 }
 
 static void serve(struct signer *s, int fd)
 {
-    CLEANUP(buf_free) struct buf in = BUF_INIT(IPC_MAX + SIGNER_READ), out = BUF_INIT(0);
+    CLEANUP(buf_free) struct buf in = BUF_INIT(IPC_MAX + SIGNER_READ), out = BUF_INIT(SIGNER_FLUSH + IPC_MAX + IPC_HEADER);
     for (;;) {
         uint8_t *at = buf_grow(&in, SIGNER_READ);
         INVARIANT(at != NULL);
@@ -61,10 +61,8 @@ static void serve(struct signer *s, int fd)
             continue;
         if (n <= 0)
             return; /* core is gone: its successor gets a fresh signer */
-        answer_batch(s, &in, &out);
-        if (!write_all(fd, buf_span(&out)))
+        if (!answer_batch(s, fd, &in, &out))
             return;
-        buf_reset(&out);
     }
 }
 
