@@ -119,34 +119,12 @@ static enum err follow_page(struct cli *c, struct buf *after, int64_t want, int6
     json_array_foreach(items, i, ev)
         cli_print_event(c, ev);
     *count = (int64_t)json_array_size(items);
-    const char *next = json_path_str(o, "next", NULL);
-    *more = next != NULL;
-    const json_t *last = json_array_get(items, json_array_size(items) - 1);
-    if (next || last) {
+    *more = json_path_str(o, "next", NULL) != NULL;
+    const char *vector = json_path_str(o, "vector", ""); /* also past what the filters left out */
+    if (*vector) {
         buf_reset(after);
-        if (next)
-            buf_put_str(after, next);
-        else
-            buf_printf(after, "%lld:%lld", (long long)json_path_int(last, "slot", 1), (long long)json_path_int(last, "nseq", 0));
+        buf_put_str(after, vector);
     }
-    return CE_OK;
-}
-
-/* Without --after: from now on. Where the stream stands now is in the status. */
-static enum err follow_begin(struct cli *c, struct buf *after, struct fault *f)
-{
-    CLEANUP(net_reply_free) struct net_reply r = { 0 };
-    CLEANUP(json_decref_p) json_t *o = NULL;
-    if (cli_opt(c, "--after")) {
-        buf_put_str(after, cli_opt(c, "--after"));
-        return CE_OK;
-    }
-    if (cli_flag(c, "--from-start"))
-        return CE_OK;
-    enum err e = cli_call(c, "GET", "/api/v1/status", (struct span){ 0 }, &r, f);
-    if (e || (e = cli_json(&r, &o, f)))
-        return e;
-    buf_printf(after, "%lld:%lld", (long long)json_path_int(o, "slot", 1), (long long)json_path_int(o, "nseq", 0));
     return CE_OK;
 }
 
@@ -158,8 +136,10 @@ static enum err follow_run(struct cli *c, struct fault *f)
     struct sigaction sa = { .sa_handler = on_stop };
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
-    if (e || (e = follow_begin(c, &after, f)))
+    if (e)
         return e;
+    if (!cli_flag(c, "--from-start"))
+        buf_put_str(&after, cli_opt_or(c, "--after", "now"));
     bool told = false, more = false;
     while (!stop && seen < limit) {
         e = follow_page(c, &after, limit - seen, &n, &more, f);
