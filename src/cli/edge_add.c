@@ -50,6 +50,8 @@ static enum err write_conf(const struct cli *c, const char *dir, struct fault *f
         buf_printf(&b, "%s\n", state);
     else
         buf_printf(&b, "%s/state\n", at);
+    buf_put_str(&b, "\n# The group of the broker, which reads that folder and writes to that socket. Without it only our own user can.\n"
+                    "# report_group = mosquitto\n");
     return put(dir, "edge.conf", buf_span(&b), f);
 }
 
@@ -69,7 +71,8 @@ static enum err edge_run(struct cli *c, struct fault *f)
     if (!cli_opt(c, "--state-dir") && !cli_opt(c, "--install-dir")) {
         char state[PATH_MAX_LEN];
         path_join(state, "%s/state", out);
-        if ((e = file_mkdirs(state, 0700)))
+        /* what lies there is signed, not secret; the files that are not for everybody have modes of their own */
+        if ((e = file_mkdirs(state, 0755)))
             return fault_set(f, e, "cannot make %s: %s", state, strerror(errno));
     }
     if (c->json) {
