@@ -16,11 +16,12 @@ const struct config_key edge_keys[] = {
 };
 const size_t edge_nkeys = ARRAY_LEN(edge_keys);
 
-enum err edge_net_open(struct edge *e, unsigned nth, struct net **out, struct fault *f)
+enum err edge_net_open(const struct edge *e, unsigned nth, struct net **out, char *url_out, struct fault *f)
 {
     struct net_config nc = { .agent = "cradle-edge/" CRADLE_VERSION };
     struct span rest = span_str(e->cfg.urls), url, urls[8];
     unsigned n = 0;
+    url_out[0] = 0;
     while (n < ARRAY_LEN(urls) && span_cut(&rest, ' ', &url))
         if (url.n)
             urls[n++] = url;
@@ -29,9 +30,7 @@ enum err edge_net_open(struct edge *e, unsigned nth, struct net **out, struct fa
     path_join(nc.ca, "%s", e->cfg.ca);
     path_join(nc.cert, "%s", e->cfg.cert);
     path_join(nc.key, "%s", e->cfg.key);
-    pthread_mutex_lock(&e->lock);
-    memcpy(e->view.url, nc.base, sizeof nc.base);
-    pthread_mutex_unlock(&e->lock);
+    memcpy(url_out, nc.base, sizeof nc.base);
     return net_open(&nc, out, f);
 }
 

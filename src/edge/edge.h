@@ -42,8 +42,9 @@ struct edge {
 extern const struct config_key edge_keys[];
 extern const size_t edge_nkeys;
 
-/* The n-th URL of cfg.urls (wrapping) into a client. Reads certificate and key files anew. */
-MUST_USE enum err edge_net_open(struct edge *e, unsigned nth, struct net **out, struct fault *f);
+/* The n-th URL of cfg.urls (wrapping) into a client. Reads certificate and key files anew. url: NET_URL_MAX bytes, which one it is;
+ * empty when there is none. Touches nothing that threads share. */
+MUST_USE enum err edge_net_open(const struct edge *e, unsigned nth, struct net **out, char *url, struct fault *f);
 /* Sleeps ms plus up to half of it, or until the end; returns false at the end. */
 bool edge_wait(struct edge *e, int64_t ms);
 void edge_report(struct edge *e, const struct msg_report *r); /* spools it and wakes the poster */

@@ -38,12 +38,13 @@ void *edge_post_run(void *arg)
     struct edge *e = arg;
     CLEANUP(net_close_p) struct net *net = NULL;
     int64_t wait_ms = POST_RETRY_MIN_MS, max_ms = e->cfg.retry_max * 1000;
+    char url[NET_URL_MAX];
     int max = REPORT_BATCH_MAX, n;
     unsigned nth = 0;
     bool told = false;
     while (!atomic_load(&e->stop)) {
         struct fault f = { 0 };
-        enum err err = net ? CE_OK : edge_net_open(e, nth, &net, &f);
+        enum err err = net ? CE_OK : edge_net_open(e, nth, &net, url, &f);
         n = 0;
         if (!err)
             err = post_batch(e, net, max, &n, &f);
@@ -65,7 +66,7 @@ void *edge_post_run(void *arg)
             continue;
         }
         if (!told)
-            log_warn(0, "reports wait: %s", f.text);
+            log_warn(0, "reports wait for %s: %s", url, f.text);
         told = true;
         net_close_p(&net); /* the next attempt reads new certificates, at the next URL */
         net = NULL;

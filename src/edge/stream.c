@@ -12,6 +12,7 @@
 struct stream {
     struct edge *e;
     struct feed feed;
+    char url[NET_URL_MAX];  /* of this connection */
     struct fault why;       /* of the callback that ended it */
     bool want_snapshot;     /* the tail is long, or the state on disk is damaged: ask from nothing */
     bool good;              /* something that verified came on this connection */
@@ -101,7 +102,7 @@ static bool on_open(void *arg)
     s->e->view.connects++;
     pthread_mutex_unlock(&s->e->lock);
     edge_trouble(s->e, "");
-    log_info(0, "connected to %s, following from %s", s->e->view.url, s->want_snapshot || !s->e->hold.vector[0] ? "nothing" : s->e->hold.vector);
+    log_info(0, "connected to %s, following from %s", s->url, s->want_snapshot || !s->e->hold.vector[0] ? "nothing" : s->e->hold.vector);
     return true;
 }
 
@@ -112,7 +113,7 @@ static bool on_bytes(void *arg, struct span bytes)
     const struct feed_calls calls = { on_snapshot, on_body, on_frame, s };
     enum err e = feed_put(&s->feed, bytes, &calls);
     if (e && !s->why.code)
-        fault_set(&s->why, e, "%s sent what is neither a snapshot nor a frame", s->e->view.url);
+        fault_set(&s->why, e, "%s sent what is neither a snapshot nor a frame", s->url);
     return !e && !atomic_load(&s->e->stop) && (wanted || !s->want_snapshot);
 }
 
@@ -147,7 +148,11 @@ static void stream_once(struct stream *s, unsigned nth)
     CLEANUP(buf_free) struct buf path = BUF_INIT(8192);
     s->why = (struct fault){ 0 };
     s->good = false;
-    if (edge_net_open(e, nth, &net, &s->why))
+    enum err err = edge_net_open(e, nth, &net, s->url, &s->why);
+    pthread_mutex_lock(&e->lock);
+    memcpy(e->view.url, s->url, sizeof s->url);
+    pthread_mutex_unlock(&e->lock);
+    if (err)
         return;
     buf_put_str(&path, "/edge/v1/stream?since=");
     if (!s->want_snapshot)
@@ -155,7 +160,7 @@ static void stream_once(struct stream *s, unsigned nth)
     feed_init(&s->feed);
     struct net_stream_calls calls = { on_open, on_bytes, on_tick, e->stop_fd, e->cfg.watchdog * 1000, s };
     struct fault f = { 0 };
-    enum err err = net_stream(net, buf_cstr(&path), &calls, &f);
+    err = net_stream(net, buf_cstr(&path), &calls, &f);
     if (err && !s->why.code)
         s->why = f;
     feed_free(&s->feed);
