@@ -185,6 +185,16 @@ void front_push_ident(struct front *fr, const struct msg_push_ident *m)
     front_streams_recheck(fr);
 }
 
+/* Reads by operators are authorised here alone, so all of their blocked certificates are remembered. Of devices front is only the
+ * first to refuse, so theirs are bounded. */
+static bool blocked_kept(const struct front *fr, struct span kid)
+{
+    for (size_t i = 0; i < FRONT_CAS; i++)
+        if (span_eq(kid, fr->cas[i].cert.ski) && strcmp(fr->cas[i].name, "infra") == 0)
+            return true;
+    return fr->blocked.live < FRONT_BLOCKED_MAX;
+}
+
 void front_push_cert(struct front *fr, const struct msg_push_cert *m)
 {
     uint8_t key[40];
@@ -196,10 +206,10 @@ void front_push_cert(struct front *fr, const struct msg_push_cert *m)
         front_map_del(&fr->blocked, k);
         return;
     }
+    if (!blocked_kept(fr, m->kid))
+        return;
     struct front_blocked *b = front_map_set(&fr->blocked, k);
     enum err why = span_to_cstr(m->reason, reason, sizeof reason) ? CE_CERT_REVOKED : err_from_reason(reason);
     b->why = why == CE_INTERNAL || why == CE_OK ? CE_CERT_REVOKED : why;
-    if (span_to_cstr(m->uid, b->uid, sizeof b->uid))
-        b->uid[0] = 0;
     front_streams_recheck(fr);
 }

@@ -28,6 +28,7 @@
 #define FRONT_HEADERS_MAX 65536
 #define FRONT_IDLE_S 75 /* longer than nginx keeps idle upstream connections: it never meets a closing one */
 #define FRONT_SWEEP_MS 250
+#define FRONT_BLOCKED_MAX 65536 /* blocked certificates of devices that are remembered */
 
 struct front_req;
 
@@ -96,7 +97,6 @@ struct front_ident {
 };
 struct front_blocked {
     enum err why;
-    char uid[UID_MAX + 1];
 };
 
 struct front_query_peer {
