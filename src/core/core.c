@@ -20,6 +20,7 @@ static void config_copy(struct core *core, const struct core_config *c)
 {
     core->cfg = (struct core_config){
         .site = arena_str(&core->arena, span_str(c->site)),
+        .why = arena_str(&core->arena, span_str(c->why)),
         .slot = or_default(c->slot, 1),
         .n_shards = or_default(c->n_shards, 16),
         .queue_max = or_default(c->queue_max, 8192),
@@ -79,9 +80,9 @@ static enum err first_batch(struct batch *b, void *ctx, struct fault *f)
     if (birth->p)
         return birth_import(b, *birth, f);
     struct json_out *j = event_begin(b, EVENT_ROLE_RESTARTED, (struct span){ 0 }, 0);
-    json_cstr(j, "role", "core");
+    json_cstr(j, "role", "core:0");
     json_int(j, "epoch", core->node.epoch);
-    json_cstr(j, "why", "");
+    json_cstr(j, "why", core->cfg.why);
     event_end(b);
     return CE_OK;
 }

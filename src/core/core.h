@@ -28,6 +28,7 @@ struct core_ports {
 /* Strings are copied. 0 or NULL: the default in brackets. */
 struct core_config {
     const char *site;          /* DIR of the site; required */
+    const char *why;           /* why this process was started, for the event of its start [""] */
     int64_t slot;              /* node slot [1] */
     int64_t n_shards;          /* CRL shards a CA [16] */
     int64_t queue_max;         /* requests waiting; over it CE_BUSY [8192] */

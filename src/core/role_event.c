@@ -1,4 +1,5 @@
-/* role_event.c: the death of a role, told by the parent, as evidence: a process killed by its jail may be an attack. */
+/* role_event.c: the death of another role, told by the parent, as evidence: a process killed by its jail may be an attack. Core's own
+ * restart is the first event of its new process (core.c). */
 #include "core/registry.h"
 
 enum err role_event_op(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)

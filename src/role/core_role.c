@@ -16,6 +16,8 @@ struct core_role {
     struct event_base *base;
     struct core *core;
     struct channel *fronts[CORE_FRONTS], *signer;
+    uint64_t owed;            /* answers that the signer owes */
+    int64_t owed_since_ms;    /* its last sign of life since it owes any */
     bool unsigned_work;       /* core asked for a signature while there was no signer */
     int64_t refused_at_ms;    /* when that was last answered */
     int64_t drain_until_ms;   /* 0: not draining */
@@ -35,9 +37,11 @@ static void port_reply(void *ctx, int peer, uint64_t rid, const struct msg_reply
 static void port_sign(void *ctx, uint16_t type, uint64_t token, struct span body)
 {
     struct core_role *c = ctx;
-    if (c->signer)
+    if (c->signer) {
+        if (!c->owed++)
+            c->owed_since_ms = clock_mono_ms();
         channel_send(c->signer, type, token, body);
-    else
+    } else
         c->unsigned_work = true; /* core must not be called from here */
 }
 
@@ -71,6 +75,8 @@ static void on_signed(void *ctx, struct channel *ch, const struct ipc_frame *f)
     struct msg_signed m;
     if (msg_unpack_all(&msg_desc_signed, f->body, &m))
         channel_bad(ch, f->type, "the body does not unpack");
+    c->owed -= c->owed > 0;
+    c->owed_since_ms = clock_mono_ms();
     core_signed(c->core, f->rid, &m);
 }
 
@@ -78,6 +84,7 @@ static void on_signer_gone(void *ctx, struct channel *ch)
 {
     struct core_role *c = ctx;
     c->signer = NULL;
+    c->owed = 0;
     channel_free(ch);
     core_signer_gone(c->core);
 }
@@ -118,6 +125,12 @@ static void on_lost(void *ctx, struct span role, unsigned index, struct span why
     msg_pack(&msg_desc_role_lost, &m, &body);
     const struct ipc_frame f = { MSG_ROLE_LOST, 0, buf_span(&body) };
     core_request(((struct core_role *)ctx)->core, CORE_PARENT, &f);
+}
+
+static int64_t signer_silent_ms(void *ctx)
+{
+    const struct core_role *c = ctx;
+    return c->owed ? clock_mono_ms() - c->owed_since_ms : 0;
 }
 
 static void on_stop(void *ctx) { ((struct core_role *)ctx)->stop = true; }
@@ -178,6 +191,7 @@ static enum err core_role_open(struct core_role *c, const struct role_context *r
 {
     const struct settings *s = rc->settings;
     struct core_config config = { .site = rc->site,
+                                  .why = rc->why,
                                   .n_shards = s->n_shards,
                                   .queue_max = s->max_queue,
                                   .crl_validity_s = s->crl_validity,
@@ -192,7 +206,8 @@ int role_core_main(struct role_context *rc)
 {
     struct fault f = { 0 };
     struct core_role c = { .base = event_base_new() };
-    struct role_events ev = { .ctx = &c, .peer = on_peer, .drain = on_drain, .stop = on_stop, .lost = on_lost };
+    struct role_events ev = { .ctx = &c, .peer = on_peer, .drain = on_drain, .stop = on_stop, .lost = on_lost,
+                              .signer_silent_ms = signer_silent_ms };
     struct event *timer = evtimer_new(c.base, on_wake, NULL);
     INVARIANT(c.base && timer);
     enum err e = core_role_open(&c, rc, &f);

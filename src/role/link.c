@@ -96,10 +96,11 @@ static enum err take_setup(struct role_context *c, struct settings *s, const str
     char name[17];
     if (span_to_cstr(m->role, name, sizeof name) || (c->role = role_find(name)) == ROLE_COUNT)
         return CE_BAD_FRAME;
-    static char site[PATH_MAX_LEN]; /* a process is one role of one site */
-    if (span_to_cstr(m->site, site, sizeof site))
+    static char site[PATH_MAX_LEN], why[128]; /* a process is one role of one site */
+    if (span_to_cstr(m->site, site, sizeof site) || span_to_cstr(m->why, why, sizeof why))
         return CE_BAD_FRAME;
     c->site = site;
+    c->why = why;
     c->index = (unsigned)m->index;
     return settings_parse("configuration from the parent", m->config, s, f);
 }
@@ -151,7 +152,7 @@ struct role_link {
     const struct role_context *c; /* borrowed */
     struct role_events ev;
     struct event_base *base;      /* borrowed */
-    struct event *readable;       /* owned */
+    struct event *readable, *beat; /* owned */
     struct buf in;
 };
 
@@ -217,13 +218,25 @@ static void link_on_readable(evutil_socket_t fd, short what, void *arg)
         l->ev.stop(l->ev.ctx);
 }
 
+/* A parent that does not read is no reason to stop: it is restarted by whoever watches it, and the link ends then. */
+static void link_on_beat(evutil_socket_t fd, short what, void *arg)
+{
+    const struct role_link *l = arg;
+    const struct msg_role_beat m = { l->ev.signer_silent_ms ? l->ev.signer_silent_ms(l->ev.ctx) : 0 };
+    (void)fd, (void)what;
+    if (link_send(l->c->parent_fd, &msg_desc_role_beat, &m, -1))
+        log_debug(0, "the parent did not take a beat");
+}
+
 struct role_link *role_link_new(struct event_base *base, const struct role_context *c, const struct role_events *ev)
 {
     struct role_link *l = mem_calloc(1, sizeof *l);
     *l = (struct role_link){ .c = c, .ev = *ev, .base = base, .in = BUF_INIT(LINK_PACKET_MAX) };
     INVARIANT(evutil_make_socket_nonblocking(c->parent_fd) == 0);
     l->readable = event_new(base, c->parent_fd, EV_READ | EV_PERSIST, link_on_readable, l);
+    l->beat = event_new(base, -1, EV_PERSIST, link_on_beat, l);
     INVARIANT(l->readable && event_add(l->readable, NULL) == 0);
+    INVARIANT(l->beat && event_add(l->beat, &(struct timeval){ ROLE_BEAT_S, 0 }) == 0);
     return l;
 }
 
@@ -232,6 +245,7 @@ void role_link_free(struct role_link *l)
     if (!l)
         return;
     event_free(l->readable);
+    event_free(l->beat);
     buf_free(&l->in);
     free(l);
 }

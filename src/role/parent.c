@@ -128,22 +128,24 @@ void parent_stop(struct parent *p, int exit_code)
 
 /* -- deaths and births -------------------------------------------------------------------------------------------------------- */
 
-static void tell_lost(struct parent *p, const struct child *c, const char *why)
+/* Makes c's death evidence, now or when core is back. Of its own end core reads in its set-up. */
+static void tell_lost(struct child *core, struct child *c)
 {
-    struct child *core = find_core(p);
-    snprintf(p->lost_why, sizeof p->lost_why, "%s", why);
-    p->lost = (struct msg_role_lost){ span_str(c->role == ROLE_PARENT ? "tls" : role_name(c->role)), c->index, span_str(p->lost_why) };
-    if (core->state == CHILD_READY) {
-        child_tell(core, &msg_desc_role_lost, &p->lost, -1);
-        p->lost.role.n = 0;
-    }
+    if (core->state != CHILD_READY || c->told)
+        return;
+    const struct msg_role_lost m = { span_str(c->role == ROLE_PARENT ? "tls" : role_name(c->role)), c->index, span_str(c->why) };
+    c->told = true;
+    if (c != core)
+        child_tell(core, &msg_desc_role_lost, &m, -1);
 }
 
 static void judge_death(struct parent *p, struct child *c, int status)
 {
-    char why[100];
     int64_t now = clock_mono_ms();
-    describe(status, why, sizeof why);
+    if (c->hung)
+        snprintf(c->why, sizeof c->why, "it stood still for %d s and was killed", (int)p->settings.hang_limit);
+    else
+        describe(status, c->why, sizeof c->why);
     if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_ROLE_FATAL) {
         log_error(0, "%s cannot work; the reason is above. The service stops", c->name);
         parent_stop(p, EXIT_ROLE_FATAL);
@@ -153,14 +155,15 @@ static void judge_death(struct parent *p, struct child *c, int status)
     unsigned deaths = child_deaths(c, now);
     if (deaths >= p->settings.restart_limit) {
         log_error(0, "%s died %u times within %d s (last: %s); the service stops. Look for the reason above, then start it again",
-                  c->name, deaths, (int)p->settings.restart_window, why);
+                  c->name, deaths, (int)p->settings.restart_window, c->why);
         parent_stop(p, EXIT_GAVE_UP);
         return;
     }
     if (now - c->started_ms > p->settings.restart_window * 1000)
         c->backoff_ms = PARENT_BACKOFF_MS;
-    log_error(0, "%s died (%s); it is restarted in %d ms", c->name, why, (int)c->backoff_ms);
-    tell_lost(p, c, why);
+    log_error(0, "%s died (%s); it is restarted in %d ms", c->name, c->why, (int)c->backoff_ms);
+    c->told = false;
+    tell_lost(find_core(p), c);
     child_start_later(c);
 }
 
@@ -177,9 +180,10 @@ void parent_role_down(struct parent *p, struct child *c, int status)
                 child_kill(&p->children[i], SIGKILL);
             }
     bool followed_core = c->role == ROLE_SIGNER && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    if (c->expected || followed_core)
+    if (c->expected || followed_core) {
+        snprintf(c->why, sizeof c->why, "restarted on request");
         child_start(c);
-    else
+    } else
         judge_death(p, c, status);
 }
 
@@ -199,13 +203,12 @@ static void announce(struct parent *p)
 void parent_role_up(struct parent *p, struct child *c)
 {
     c->state = CHILD_READY;
+    c->heard_ms = clock_mono_ms();
     log_debug(0, "%s is ready after %d ms", c->name, (int)(clock_mono_ms() - c->started_ms));
     if (p->phase != PARENT_UP)
         return;
-    if (c->role == ROLE_CORE && p->lost.role.n) {
-        child_tell(c, &msg_desc_role_lost, &p->lost, -1);
-        p->lost.role.n = 0;
-    }
+    for (size_t i = 0; c->role == ROLE_CORE && i < p->nchildren; i++)
+        tell_lost(c, &p->children[i]);
     for (size_t i = 0; i < p->nchildren; i++)
         if (p->children[i].state == CHILD_DOWN)
             child_start(&p->children[i]);
@@ -335,6 +338,7 @@ int parent_main(const char *site, const char *conf, const struct settings *s)
     INVARIANT(p->base != NULL);
     add_children(p);
     watch_signals(p);
+    watch_start(p);
     for (size_t i = 0; i < p->nchildren; i++)
         child_start(&p->children[i]);
     event_base_dispatch(p->base);

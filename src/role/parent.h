@@ -36,7 +36,10 @@ struct child {
     int link;                 /* our end, -1 */
     struct event *link_event, *timer;
     bool expected;            /* its death is our wish: no penalty */
-    int64_t started_ms, backoff_ms;
+    bool hung;                /* we killed it because it stood still */
+    char why[121];            /* how its last process ended; "" when it never did */
+    bool told;                /* the evidence has it, or needs none */
+    int64_t started_ms, heard_ms, backoff_ms; /* monotonic; heard_ms: last sign of life */
     int64_t deaths_ms[PARENT_DEATHS]; /* ring */
     uint64_t ndeaths;
 };
@@ -49,16 +52,15 @@ struct parent {
     struct identity user, signer;
     unsigned nginx_version;
     struct event_base *base;
-    struct event *signals[4], *stop_timer, *grace_timer, *probe_timer;
+    struct event *signals[4], *stop_timer, *grace_timer, *probe_timer, *watch_timer;
+    int64_t watched_ms;       /* monotonic; when the watch last looked */
     struct child children[PARENT_CHILDREN];
     size_t nchildren;
     size_t rolling;           /* next child of a rolling restart; 0: none runs */
     bool announced;           /* the ready line was written */
     enum parent_phase phase;
     int exit_code, lock_fd;
-    bool grace_over;           /* tls = external: fronts had time to answer what was open */
-    struct msg_role_lost lost; /* core's own death, told to it when it is back */
-    char lost_why[121];
+    bool grace_over;          /* tls = external: fronts had time to answer what was open */
 };
 
 /* parent.c */
@@ -87,6 +89,10 @@ MUST_USE enum err identity_drop(const struct identity *id, bool keep_ports, stru
 /* Started by root: whoever can write the configuration decides who the roles run as, so that must be root alone. */
 MUST_USE enum err identity_check_config(const char *site, const char *conf, struct fault *f);
 MUST_USE enum err identity_check_site(const struct identity *id, const char *site, struct fault *f);
+
+/* parent_watch.c: roles that live but stand still */
+void watch_start(struct parent *p);
+void watch_heard(struct child *c, const struct msg_role_beat *m);
 
 /* parent_tls.c */
 MUST_USE enum err tls_prepare(struct parent *p, struct fault *f);  /* folders, version, configuration */

@@ -23,7 +23,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 void child_init(struct parent *p, struct child *c, enum role role, unsigned index)
 {
-    *c = (struct child){ .p = p, .role = role, .index = index, .link = -1, .backoff_ms = PARENT_BACKOFF_MS };
+    *c = (struct child){ .p = p, .role = role, .index = index, .link = -1, .told = true, .backoff_ms = PARENT_BACKOFF_MS };
     if (role == ROLE_PARENT)
         snprintf(c->name, sizeof c->name, "tls");
     else
@@ -34,8 +34,8 @@ void child_init(struct parent *p, struct child *c, enum role role, unsigned inde
 
 void child_tell(struct child *c, const struct msg_desc *d, const void *m, int pass)
 {
-    if (c->link < 0 || link_send(c->link, d, m, pass) == CE_OK)
-        return;
+    if (c->link < 0 || link_send(c->link, d, m, pass) == CE_OK || errno == EPIPE || errno == ECONNRESET)
+        return; /* a link that is closed: SIGCHLD tells of its end */
     log_warn(0, "%s does not read its link; it is restarted", c->name);
     child_kill(c, SIGKILL);
 }
@@ -78,6 +78,7 @@ static void on_link(evutil_socket_t fd, short what, void *arg)
     CLEANUP(buf_free) struct buf in = BUF_INIT(LINK_PACKET_MAX);
     struct ipc_frame f;
     struct msg_role_ready ready;
+    struct msg_role_beat beat;
     int passed;
     (void)what;
     enum err e = link_recv(fd, &in, &f, &passed);
@@ -88,13 +89,16 @@ static void on_link(evutil_socket_t fd, short what, void *arg)
         child_end(c);
         return;
     }
-    if (e || !edge_permits(c->role, ROLE_PARENT, f.type) || msg_unpack_all(&msg_desc_role_ready, f.body, &ready) || ready.pid != c->pid) {
+    bool allowed = !e && edge_permits(c->role, ROLE_PARENT, f.type);
+    if (allowed && f.type == MSG_ROLE_BEAT && !msg_unpack_all(&msg_desc_role_beat, f.body, &beat))
+        watch_heard(c, &beat);
+    else if (allowed && f.type == MSG_ROLE_READY && !msg_unpack_all(&msg_desc_role_ready, f.body, &ready) && ready.pid == c->pid)
+        parent_role_up(c->p, c);
+    else {
         log_error(0, "bad internal framing from %s; it is restarted", c->name);
         child_end(c);
         child_kill(c, SIGKILL);
-        return;
     }
-    parent_role_up(c->p, c);
 }
 
 void child_become(const struct identity *id, bool keep_ports)
@@ -163,7 +167,8 @@ static void child_setup(struct child *c)
 {
     CLEANUP(buf_free) struct buf conf = BUF_INIT(LINK_PACKET_MAX);
     config_dump(settings_keys, settings_nkeys, &c->p->settings, false, &conf);
-    struct msg_role_setup m = { span_str(c->p->site), span_str(role_name(c->role)), c->index, buf_span(&conf) };
+    struct msg_role_setup m = { span_str(c->p->site), span_str(role_name(c->role)), c->index, buf_span(&conf),
+                                span_str(*c->why ? c->why : "service start") };
     child_tell(c, &msg_desc_role_setup, &m, -1);
 }
 
@@ -225,7 +230,7 @@ void child_start(struct child *c)
     c->pid = pid;
     c->link = fds[0];
     c->state = CHILD_STARTING;
-    c->expected = false;
+    c->expected = c->hung = false;
     c->started_ms = clock_mono_ms();
     c->link_event = event_new(c->p->base, c->link, EV_READ | EV_PERSIST, on_link, c);
     INVARIANT(c->link_event && event_add(c->link_event, NULL) == 0);

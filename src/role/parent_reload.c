@@ -1,24 +1,9 @@
-/* parent_reload.c: SIGHUP: the configuration is read again. A bad one changes nothing; of a good one only what changed is
- * reloaded or restarted, role after role, so that the service answers all the time. Certificates and profiles are files beside
- * the configuration: they are read again too.
+/* parent_reload.c: SIGHUP: the configuration is read again. A bad one changes nothing; with a good one nginx is reloaded and
+ * the roles restart one after the other, so that the service answers all the time. All of them, because certificates and profiles
+ * are files beside the configuration that are read again too.
  */
 #include "role/nginx.h"
 #include "role/parent.h"
-
-#include <stddef.h>
-
-#include "base/mem.h"
-
-/* Keys that a running service cannot change keep their old value. */
-static void keep_old(struct settings *fresh, const struct settings *old)
-{
-    fresh->n_front = old->n_front;
-    fresh->n_query = old->n_query;
-    memcpy(fresh->user, old->user, sizeof fresh->user);
-    memcpy(fresh->signer_user, old->signer_user, sizeof fresh->signer_user);
-    memcpy(fresh->tls, old->tls, sizeof fresh->tls);
-    memcpy(fresh->nginx, old->nginx, sizeof fresh->nginx);
-}
 
 void parent_roll(struct parent *p)
 {
@@ -46,15 +31,14 @@ void parent_reload(struct parent *p)
         log_error(0, "the configuration is not changed: %s", f.text);
         return;
     }
-    unsigned effect = settings_compare(&old, &fresh);
-    keep_old(&fresh, &old);
+    bool later = settings_keep_fixed(&fresh, &old);
     p->settings = fresh;
     if (settings_own_tls(&fresh) && tls_test(p, &f)) {
         p->settings = old;
         log_error(0, "the configuration is not changed: %s", f.text);
         return;
     }
-    if (effect & SETTINGS_RESTART)
+    if (later)
         log_warn(0, "n_front, n_query, user, signer_user, tls and nginx change at the next start of cradled only");
     log_setup("parent", settings_log_level(&p->settings));
     tls_reload(p);

@@ -14,6 +14,7 @@
 
 #define ROLE_PARENT_FD 3
 #define ROLE_PEERS_MAX 32
+#define ROLE_BEAT_S 1
 #define EXIT_ROLE_FATAL 78 /* a role that cannot work however often it starts (EX_CONFIG): the parent stops the service */
 
 struct role_peer {
@@ -27,6 +28,7 @@ struct role_context {
     unsigned index;                        /* among the processes of this role */
     const struct settings *settings;
     const char *site;                      /* absolute path of the site's folder */
+    const char *why;                       /* how the process before this one ended, or "service start"; for evidence */
     int parent_fd;
     struct role_peer peers[ROLE_PEERS_MAX]; /* those alive at start; others come by events */
     size_t npeers;
@@ -41,12 +43,15 @@ struct role_events {
     void (*drain)(void *ctx, int64_t deadline_ms);
     /* The link is closed: exit from the loop now (event_base_loopbreak is called already). */
     void (*stop)(void *ctx);
-    /* core only: a role ("front", "tls" …) died and is being restarted. */
+    /* core only: another role ("front", "tls" …) died and is being restarted. */
     void (*lost)(void *ctx, struct span role, unsigned index, struct span why);
+    /* core only: for how long (ms) the signer has owed an answer; goes to the parent with each beat. */
+    int64_t (*signer_silent_ms)(void *ctx);
 };
 
 struct role_link;
-/* Watches the parent's link within base. Lives until role_link_free. */
+/* Watches the parent's link within base and sends a beat over it each second: the parent kills a role whose loop stands still
+ * (hang_limit). Lives until role_link_free. */
 struct role_link *role_link_new(struct event_base *base, const struct role_context *c, const struct role_events *ev);
 void role_link_free(struct role_link *l);
 void role_ready(const struct role_context *c); /* says ROLE_READY: the parent counts the role as up */

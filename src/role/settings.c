@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 
 const struct config_key settings_keys[] = {
@@ -101,45 +102,19 @@ void settings_http_url(const struct settings *s, char *out)
 
 void settings_https_url(const struct settings *s, char *out) { base_url("https", s->host, s->https_port, 443, out); }
 
-unsigned settings_compare(const struct settings *a, const struct settings *b)
+bool settings_keep_fixed(struct settings *fresh, const struct settings *old)
 {
-    static const struct {
-        const char *name;
-        unsigned effect;
-    } known[] = { /* every other key: SETTINGS_ROLES */
-        { "https_port", SETTINGS_NGINX },
-        { "http_port", SETTINGS_NGINX | SETTINGS_ROLES },
-        { "listen", SETTINGS_NGINX },
-        { "server_names", SETTINGS_NGINX },
-        { "nginx_workers", SETTINGS_NGINX },
-        { "connections_per_address", SETTINGS_NGINX },
-        { "requests_per_second", SETTINGS_NGINX },
-        { "request_deadline", SETTINGS_NGINX | SETTINGS_ROLES },
-        { "local_metrics", SETTINGS_NGINX },
-        { "n_front", SETTINGS_RESTART },
-        { "n_query", SETTINGS_RESTART },
-        { "user", SETTINGS_RESTART },
-        { "signer_user", SETTINGS_RESTART },
-        { "tls", SETTINGS_RESTART },
-        { "nginx", SETTINGS_RESTART },
-        { "restart_limit", 0 },
-        { "restart_window", 0 },
-        { "drain_time", 0 },
-    };
-    unsigned effect = 0;
+    static const char *const fixed[] = { "n_front", "n_query", "user", "signer_user", "tls", "nginx", NULL };
+    bool differ = false;
     for (size_t i = 0; i < settings_nkeys; i++) {
         const struct config_key *k = &settings_keys[i];
-        struct buf x = BUF_INIT(1024), y = BUF_INIT(1024);
-        config_dump(k, 1, a, false, &x);
-        config_dump(k, 1, b, false, &y);
-        unsigned this_one = SETTINGS_ROLES;
-        for (size_t n = 0; n < ARRAY_LEN(known); n++)
-            if (strcmp(known[n].name, k->name) == 0)
-                this_one = known[n].effect;
-        if (!span_eq(buf_span(&x), buf_span(&y)))
-            effect |= this_one;
-        buf_free(&x);
-        buf_free(&y);
+        char *to = (char *)fresh + k->offset;
+        const char *from = (const char *)old + k->offset;
+        if (!one_of(k->name, fixed))
+            continue;
+        INVARIANT(k->type == CFG_STR || k->type == CFG_INT);
+        differ |= k->type == CFG_STR ? strcmp(to, from) != 0 : memcmp(to, from, sizeof(int64_t)) != 0;
+        memcpy(to, from, k->type == CFG_STR ? CONFIG_STR_MAX : sizeof(int64_t));
     }
-    return effect;
+    return differ;
 }

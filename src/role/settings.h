@@ -27,12 +27,8 @@ bool settings_own_tls(const struct settings *s);               /* tls = nginx */
 void settings_http_url(const struct settings *s, char *out);
 void settings_https_url(const struct settings *s, char *out);
 
-/* What must be done for a running service when its configuration changes from a to b: a | of these. */
-enum settings_effect {
-    SETTINGS_NGINX = 1,      /* new nginx.conf, reload */
-    SETTINGS_ROLES = 2,      /* roles restart one after the other */
-    SETTINGS_RESTART = 4,    /* takes effect at the next start of cradled only */
-};
-unsigned settings_compare(const struct settings *a, const struct settings *b);
+/* Puts back the keys that a running service cannot change (n_front, n_query, user, signer_user, tls, nginx). True: one of them
+ * differed; it changes at the next start of cradled. */
+bool settings_keep_fixed(struct settings *fresh, const struct settings *old);
 
 #endif

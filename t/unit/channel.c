@@ -161,7 +161,7 @@ static void test_table(void)
                 if (allowed && !msg_desc_find((uint16_t)type))
                     ok(false, "type 0x%04x is permitted but does not exist", type);
             }
-    ok(n == 48, "the table permits %u (direction, type) pairs, no more", n);
+    ok(n == 51, "the table permits %u (direction, type) pairs, no more", n);
     ok(signer_in == 0, "nobody but core asks the signer");
     ok(!edge_exists(ROLE_FRONT, ROLE_SIGNER) && !edge_exists(ROLE_QUERY, ROLE_CORE) && !edge_exists(ROLE_QUERY, ROLE_SIGNER),
        "no edges front-signer, query-core, query-signer");
@@ -178,14 +178,15 @@ static void test_link(void)
     struct role_context rc;
     struct settings s;
     struct fault fault = { 0 };
-    struct msg_role_setup setup = { SPAN_LIT("/srv/site"), SPAN_LIT("core"), 0, SPAN_LIT("n_shards = 7\n") };
+    struct msg_role_setup setup = { SPAN_LIT("/srv/site"), SPAN_LIT("core"), 0, SPAN_LIT("n_shards = 7\n"), SPAN_LIT("signal 9") };
     struct msg_role_peer peer = { SPAN_LIT("front"), 3 }, wrong = { SPAN_LIT("query"), 0 };
     struct msg_role_go go = { 1 };
     INVARIANT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == 0 && pipe(pass) == 0);
     ok(!link_send(fds[0], &msg_desc_role_setup, &setup, -1) && !link_send(fds[0], &msg_desc_role_peer, &peer, pass[1]) &&
            !link_send(fds[0], &msg_desc_role_go, &go, -1), "the parent sends set-up, one peer, go");
-    ok(role_receive(fds[1], &rc, &s, &fault) == CE_OK && rc.role == ROLE_CORE && s.n_shards == 7 && strcmp(rc.site, "/srv/site") == 0,
-       "the role has role, site and configuration");
+    ok(role_receive(fds[1], &rc, &s, &fault) == CE_OK && rc.role == ROLE_CORE && s.n_shards == 7 && strcmp(rc.site, "/srv/site") == 0 &&
+           strcmp(rc.why, "signal 9") == 0,
+       "the role has role, site, configuration and why it was started");
     ok(rc.npeers == 1 && rc.peers[0].role == ROLE_FRONT && rc.peers[0].index == 3 && write(rc.peers[0].fd, "y", 1) == 1 &&
            read(pass[0], &c, 1) == 1 && c == 'y', "and a working descriptor to its peer");
     ok(!link_send(fds[0], &msg_desc_role_setup, &setup, -1) && !link_send(fds[0], &msg_desc_role_peer, &wrong, pass[1]) &&

@@ -60,14 +60,15 @@ static void test_urls(void)
     ok(strcmp(url, "http://pki.example/x") == 0, "http_url wins: %s", url);
 }
 
-static void test_compare(void)
+static void test_fixed(void)
 {
-    struct settings a, b;
-    ok(parse("", &a) == CE_OK && parse("", &b) == CE_OK && settings_compare(&a, &b) == 0, "no change, nothing to do");
-    ok(parse("https_port = 9000\n", &b) == CE_OK && settings_compare(&a, &b) == SETTINGS_NGINX, "another TLS port: nginx only");
-    ok(parse("max_requests = 9\n", &b) == CE_OK && settings_compare(&a, &b) == SETTINGS_ROLES, "another limit of front: roles");
-    ok(parse("n_front = 3\n", &b) == CE_OK && settings_compare(&a, &b) == SETTINGS_RESTART, "another number of fronts: at the next start");
-    ok(parse("restart_limit = 9\n", &b) == CE_OK && settings_compare(&a, &b) == 0, "a rule of the parent's own: nothing to restart");
+    struct settings old, fresh;
+    ok(parse("", &old) == CE_OK && parse("", &fresh) == CE_OK && !settings_keep_fixed(&fresh, &old), "no change");
+    ok(parse("max_requests = 9\n", &fresh) == CE_OK && !settings_keep_fixed(&fresh, &old) && fresh.max_requests == 9,
+       "a limit changes in a running service");
+    ok(parse("n_front = 3\nuser = daemon\nmax_requests = 9\n", &fresh) == CE_OK && settings_keep_fixed(&fresh, &old) &&
+           fresh.n_front == old.n_front && !*fresh.user && fresh.max_requests == 9,
+       "the number of fronts and the user change at the next start only");
 }
 
 static bool has(struct buf *b, const char *text)
@@ -108,7 +109,7 @@ int main(void)
 {
     test_rules();
     test_urls();
-    test_compare();
+    test_fixed();
     test_nginx();
     return done();
 }
