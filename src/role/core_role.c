@@ -16,6 +16,7 @@ struct core_role {
     struct event_base *base;
     struct core *core;
     struct channel *fronts[CORE_FRONTS], *signer;
+    int64_t beat_ms;          /* when the last beat went to the parent */
     uint64_t owed;            /* answers that the signer owes */
     int64_t owed_since_ms;    /* its last sign of life since it owes any */
     bool unsigned_work;       /* core asked for a signature while there was no signer */
@@ -96,6 +97,9 @@ static void on_peer(void *ctx, const struct role_peer *p)
     if (p->role == ROLE_SIGNER) {
         if (c->signer)
             on_signer_gone(c, c->signer);
+        else if (c->unsigned_work)
+            core_signer_gone(c->core); /* what was asked in between reached nobody */
+        c->unsigned_work = false;
         cc.on_frame = on_signed;
         cc.on_gone = on_signer_gone;
         c->signer = channel_new(&cc);
@@ -125,12 +129,6 @@ static void on_lost(void *ctx, struct span role, unsigned index, struct span why
     msg_pack(&msg_desc_role_lost, &m, &body);
     const struct ipc_frame f = { MSG_ROLE_LOST, 0, buf_span(&body) };
     core_request(((struct core_role *)ctx)->core, CORE_PARENT, &f);
-}
-
-static int64_t signer_silent_ms(void *ctx)
-{
-    const struct core_role *c = ctx;
-    return c->owed ? clock_mono_ms() - c->owed_since_ms : 0;
 }
 
 static void on_stop(void *ctx) { ((struct core_role *)ctx)->stop = true; }
@@ -180,6 +178,16 @@ static enum err work(struct core_role *c, struct fault *f)
     return e;
 }
 
+/* From here and not from the event loop, which could go round while no work is done. The stream's heartbeat wakes core each second. */
+static void beat(struct core_role *c, const struct role_context *rc)
+{
+    int64_t now = clock_mono_ms();
+    if (now - c->beat_ms < ROLE_BEAT_S * 1000)
+        return;
+    c->beat_ms = now;
+    role_beat(rc, c->owed ? now - c->owed_since_ms : 0);
+}
+
 /* Answers that are due reach the sockets before the process ends. */
 static void flush(struct core_role *c)
 {
@@ -207,7 +215,7 @@ int role_core_main(struct role_context *rc)
     struct fault f = { 0 };
     struct core_role c = { .base = event_base_new() };
     struct role_events ev = { .ctx = &c, .peer = on_peer, .drain = on_drain, .stop = on_stop, .lost = on_lost,
-                              .signer_silent_ms = signer_silent_ms };
+                              .beats = true };
     struct event *timer = evtimer_new(c.base, on_wake, NULL);
     INVARIANT(c.base && timer);
     enum err e = core_role_open(&c, rc, &f);
@@ -229,6 +237,7 @@ int role_core_main(struct role_context *rc)
     while (!c.stop && !e) {
         wait_for_work(&c, timer);
         e = work(&c, &f);
+        beat(&c, rc);
     }
     if (e)
         log_error(0, "%s", f.text);

@@ -148,11 +148,19 @@ void role_ready(const struct role_context *c)
         log_error(0, "the parent is gone");
 }
 
+/* A parent that does not read is no reason to stop: it is restarted by whoever watches it, and the link ends then. */
+void role_beat(const struct role_context *c, int64_t signer_silent_ms)
+{
+    const struct msg_role_beat m = { signer_silent_ms };
+    if (link_send(c->parent_fd, &msg_desc_role_beat, &m, -1))
+        log_debug(0, "the parent did not take a beat");
+}
+
 struct role_link {
     const struct role_context *c; /* borrowed */
     struct role_events ev;
     struct event_base *base;      /* borrowed */
-    struct event *readable, *beat; /* owned */
+    struct event *readable, *beat; /* owned; beat may be NULL */
     struct buf in;
 };
 
@@ -218,14 +226,10 @@ static void link_on_readable(evutil_socket_t fd, short what, void *arg)
         l->ev.stop(l->ev.ctx);
 }
 
-/* A parent that does not read is no reason to stop: it is restarted by whoever watches it, and the link ends then. */
 static void link_on_beat(evutil_socket_t fd, short what, void *arg)
 {
-    const struct role_link *l = arg;
-    const struct msg_role_beat m = { l->ev.signer_silent_ms ? l->ev.signer_silent_ms(l->ev.ctx) : 0 };
     (void)fd, (void)what;
-    if (link_send(l->c->parent_fd, &msg_desc_role_beat, &m, -1))
-        log_debug(0, "the parent did not take a beat");
+    role_beat(((const struct role_link *)arg)->c, 0);
 }
 
 struct role_link *role_link_new(struct event_base *base, const struct role_context *c, const struct role_events *ev)
@@ -234,8 +238,10 @@ struct role_link *role_link_new(struct event_base *base, const struct role_conte
     *l = (struct role_link){ .c = c, .ev = *ev, .base = base, .in = BUF_INIT(LINK_PACKET_MAX) };
     INVARIANT(evutil_make_socket_nonblocking(c->parent_fd) == 0);
     l->readable = event_new(base, c->parent_fd, EV_READ | EV_PERSIST, link_on_readable, l);
-    l->beat = event_new(base, -1, EV_PERSIST, link_on_beat, l);
     INVARIANT(l->readable && event_add(l->readable, NULL) == 0);
+    if (ev->beats)
+        return l;
+    l->beat = event_new(base, -1, EV_PERSIST, link_on_beat, l);
     INVARIANT(l->beat && event_add(l->beat, &(struct timeval){ ROLE_BEAT_S, 0 }) == 0);
     return l;
 }
@@ -245,7 +251,8 @@ void role_link_free(struct role_link *l)
     if (!l)
         return;
     event_free(l->readable);
-    event_free(l->beat);
+    if (l->beat)
+        event_free(l->beat);
     buf_free(&l->in);
     free(l);
 }

@@ -45,16 +45,17 @@ struct role_events {
     void (*stop)(void *ctx);
     /* core only: another role ("front", "tls" …) died and is being restarted. */
     void (*lost)(void *ctx, struct span role, unsigned index, struct span why);
-    /* core only: for how long (ms) the signer has owed an answer; goes to the parent with each beat. */
-    int64_t (*signer_silent_ms)(void *ctx);
+    bool beats; /* the role sends its beats itself (role_beat): its work is outside of the event loop */
 };
 
 struct role_link;
-/* Watches the parent's link within base and sends a beat over it each second: the parent kills a role whose loop stands still
- * (hang_limit). Lives until role_link_free. */
+/* Watches the parent's link within base and, unless ev->beats, sends a beat over it each second: the parent kills a role whose loop
+ * stands still (hang_limit). Lives until role_link_free. */
 struct role_link *role_link_new(struct event_base *base, const struct role_context *c, const struct role_events *ev);
 void role_link_free(struct role_link *l);
 void role_ready(const struct role_context *c); /* says ROLE_READY: the parent counts the role as up */
+/* Says ROLE_BEAT. signer_silent_ms, from core: for how long the signer has owed an answer; 0: it owes none. */
+void role_beat(const struct role_context *c, int64_t signer_silent_ms);
 
 /* Entry points; each returns the process' exit code. They enter their jail (role/jail.h) by themselves after opening what
  * they need. */
