@@ -184,7 +184,7 @@ start "$S"; ended 30 && [ "$rc" = 78 ] && grep -q 'device.key' "$LOG"; ok $? "a 
 mv "$T/device.key" "$S/keys/device.key"
 
 # -- roles that live but stand still
-cp "$T/good.conf" "$S/cradled.conf"; set_key hang_limit 4
+cp "$T/good.conf" "$S/cradled.conf"; set_key hang_limit 4; URL=https://localhost:$PORT
 start "$S"; within 60 ready; ok $? "started with hang_limit = 4"
 stopped="front:0 query:0 signer:0"
 for r in $stopped; do eval "old_${r%:0}=$(role_pid $r)"; done
