@@ -38,8 +38,15 @@ static void answer_finish(struct authz *a, const char *addr, struct authz_answer
 {
     if (!out->err)
         out->err = admit_judge(&out->peer, a->snap, clock_now_s(), a->edge->cfg.refuse_after * 1000, &out->fault);
-    if (out->err)
-        authz_refused_put(a->refused, out, addr);
+    authz_told(a, out, addr);
+}
+
+void authz_told(struct authz *a, const struct authz_answer *answer, const char *addr)
+{
+    int status = authz_status(answer->err);
+    atomic_fetch_add(status == 200 ? &a->edge->authz_let_in : status == 403 ? &a->edge->authz_refused : &a->edge->authz_unanswered, 1);
+    if (answer->err)
+        authz_refused_put(a->refused, answer, addr);
 }
 
 void authz_judge(struct authz *a, enum authz_form form, struct span raw, const char *addr, struct authz_answer *out)

@@ -54,6 +54,7 @@ void authz_close(struct authz *a); /* NULL is legal */
 /* Judges a certificate as the header or message brought it; reports refusals. addr may be "". */
 void authz_judge(struct authz *a, enum authz_form form, struct span raw, const char *addr, struct authz_answer *out);
 void authz_judge_names(struct authz *a, struct span query, const char *addr, struct authz_answer *out);
+void authz_told(struct authz *a, const struct authz_answer *answer, const char *addr); /* counts and reports; the judges do it themselves */
 int authz_status(enum err e); /* HTTP: 200, 403 or 503 */
 
 void authz_http_request(struct evhttp_request *req, void *authz);            /* authz_http.c */

@@ -77,7 +77,7 @@ void authz_http_request(struct evhttp_request *req, void *arg)
         authz_judge_names(a, query, addr, &answer);
     } else if (header_take(req, a->header, &raw, &answer.fault)) {
         answer.err = answer.fault.code;
-        authz_refused_put(a->refused, &answer, addr);
+        authz_told(a, &answer, addr);
     } else {
         authz_judge(a, a->form, raw, addr, &answer);
     }

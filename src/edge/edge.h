@@ -35,6 +35,7 @@ struct edge {
     atomic_bool stop, reopen; /* reopen: certificates were renewed (SIGHUP) */
     int stop_fd;            /* eventfd, readable from the end on */
     int post_fd;            /* eventfd: the spool has something */
+    atomic_ullong authz_let_in, authz_refused, authz_unanswered; /* answers to proxies: 200, 403, 503 */
     pthread_mutex_t lock;
     struct edge_view view;
 };

@@ -39,6 +39,9 @@ enum err edge_status_write(struct edge *e)
     json_int(&j, "snapshots", (int64_t)v.snapshots);
     json_int(&j, "connects", (int64_t)v.connects);
     json_int(&j, "last_latency_us", v.last_latency_us);
+    json_int(&j, "authz_let_in", (int64_t)atomic_load(&e->authz_let_in));
+    json_int(&j, "authz_refused", (int64_t)atomic_load(&e->authz_refused));
+    json_int(&j, "authz_unanswered", (int64_t)atomic_load(&e->authz_unanswered));
     json_int(&j, "reports_waiting", spool.waiting);
     json_int(&j, "reports_dropped", (int64_t)spool.dropped);
     json_obj_end(&j);
@@ -99,6 +102,8 @@ enum err edge_status_print(const struct edge_config *cfg, struct fault *f)
            (long long)num(o, "idents"), (long long)num(o, "lines"), str(o, "snapshot_made"), (long long)num(o, "tail_bytes"));
     printf("since start %lld frames, %lld snapshots, %lld connections; newest change after %.1f ms\n", (long long)num(o, "frames"),
            (long long)num(o, "snapshots"), (long long)num(o, "connects"), (double)num(o, "last_latency_us") / 1000);
+    printf("proxies    %lld let in, %lld refused, %lld not answered for want of a fresh snapshot\n", (long long)num(o, "authz_let_in"),
+           (long long)num(o, "authz_refused"), (long long)num(o, "authz_unanswered"));
     printf("reports    %lld waiting, %lld dropped\n", (long long)num(o, "reports_waiting"), (long long)num(o, "reports_dropped"));
     json_decref(o);
     return e;

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "crypt/cert.h"
+#include "snap/admit.h"
 #include "wire/snapshot.h"
 
 enum err judge_trust_ca(const char *path, uint8_t (*list)[JUDGE_KID], int *n, struct fault *f)
@@ -29,20 +30,6 @@ static bool kid_listed(struct span aki, const uint8_t (*list)[JUDGE_KID], int n)
     return false;
 }
 
-/* "urn:cradle:LINE:UID" with UID = CN; a URI of another shape names no line. */
-static void line_read(struct span uri, struct peer *p)
-{
-    static const char prefix[] = "urn:cradle:";
-    struct span line;
-    p->line[0] = 0;
-    if (!span_starts(uri, prefix))
-        return;
-    uri = span_of(uri.p + sizeof prefix - 1, uri.n - (sizeof prefix - 1));
-    if (!span_cut(&uri, ':', &line) || !span_eq_str(uri, p->cn) || name_check_label("line", line, NULL) ||
-        span_to_cstr(line, p->line, sizeof p->line))
-        p->line[0] = 0;
-}
-
 enum err peer_read(struct span der, const struct judge_trust *trust, struct peer *out, struct fault *f)
 {
     struct cert c;
@@ -65,7 +52,7 @@ enum err peer_read(struct span der, const struct judge_trust *trust, struct peer
         out->kind = PEER_DEVICE;
     else if (kid_listed(c.aki, (const uint8_t(*)[JUDGE_KID])trust->backend_ca, trust->n_backend_ca))
         out->kind = PEER_BACKEND;
-    line_read(c.san_uri, out);
+    admit_line(c.san_uri, out->cn, out->line);
     snapshot_key_cert(c.aki, c.serial, out->cert_key);
     snapshot_key_ident(span_str(out->cn), out->ident_key);
     snapshot_key_line(span_str(out->line), out->line_key);

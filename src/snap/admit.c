@@ -28,18 +28,16 @@ void admit_trust_free(struct admit_trust *t)
     t->n = 0;
 }
 
-/* "urn:cradle:LINE:UID" with UID = CN; a URI of another shape names no line. */
-static void line_read(struct span uri, struct admit_peer *p)
+void admit_line(struct span uri, const char *uid, char line[LABEL_MAX + 1])
 {
     static const char prefix[] = "urn:cradle:";
-    struct span line;
-    p->line[0] = 0;
+    struct span name;
+    line[0] = 0;
     if (!span_starts(uri, prefix))
         return;
     uri = span_of(uri.p + sizeof prefix - 1, uri.n - (sizeof prefix - 1));
-    if (!span_cut(&uri, ':', &line) || !span_eq_str(uri, p->uid) || name_check_label("line", line, NULL) ||
-        span_to_cstr(line, p->line, sizeof p->line))
-        p->line[0] = 0;
+    if (!span_cut(&uri, ':', &name) || !span_eq_str(uri, uid) || name_check_label("line", name, NULL) || span_to_cstr(name, line, LABEL_MAX + 1))
+        line[0] = 0;
 }
 
 static void keys_make(struct admit_peer *p, struct span issuer_kid)
@@ -87,7 +85,7 @@ enum err admit_read(struct span der, const struct admit_trust *t, struct admit_p
         return e;
     out->not_before = c.not_before;
     out->not_after = c.not_after;
-    line_read(c.san_uri, out);
+    admit_line(c.san_uri, out->uid, out->line);
     keys_make(out, c.aki);
     if ((e = issuer_check(&c, t, out->uid, f)))
         return e;

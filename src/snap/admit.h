@@ -28,6 +28,9 @@ struct admit_peer { /* what a certificate says, copied */
     uint8_t cert_key[SNAPSHOT_KEY], ident_key[SNAPSHOT_KEY], line_key[SNAPSHOT_KEY];
 };
 
+/* The LINE of a SAN URI "urn:cradle:LINE:UID" whose UID is uid; "" for every other. */
+void admit_line(struct span uri, const char *uid, char line[LABEL_MAX + 1]);
+
 /* Reads a certificate and makes sure that one of the CAs signed it and that it is for clients. On an error *out holds what could be read
  * until then (for reports). CE_BAD_CERT, CE_TRAILING, CE_TOO_LARGE, CE_BAD_UID, CE_CERT_FOREIGN, CE_BAD_SIGNATURE. */
 MUST_USE enum err admit_read(struct span der, const struct admit_trust *t, struct admit_peer *out, struct fault *f);
