@@ -79,6 +79,19 @@ static enum err xfcc_der(struct span header, struct buf *der, struct fault *f)
     return http_client_cert(buf_span(&cert), der, f);
 }
 
+static enum err form_decode(enum authz_form form, struct span header, struct buf *der, struct fault *f)
+{
+    switch (form) {
+    case AUTHZ_PEM: return http_client_cert(header, der, f);
+    case AUTHZ_XFCC: return xfcc_der(header, der, f);
+    case AUTHZ_DER:
+        return base64_decode(header, der) ? fault_set(f, CE_BAD_CERT, "the header with the certificate is not base64") : CE_OK;
+    case AUTHZ_RAW: break;
+    }
+    buf_put_span(der, header);
+    return buf_err(der);
+}
+
 enum err authz_header_der(enum authz_form form, struct span header, struct buf *der, struct fault *f)
 {
     if (form != AUTHZ_RAW)
@@ -87,15 +100,8 @@ enum err authz_header_der(enum authz_form form, struct span header, struct buf *
         return fault_set(f, CE_NO_CERT, "the client showed no certificate");
     if (header.n > AUTHZ_HEADER_MAX)
         return fault_set(f, CE_BAD_CERT, "the header with the certificate is longer than %d bytes", AUTHZ_HEADER_MAX);
-    if (form == AUTHZ_RAW) {
-        buf_put_span(der, header);
-        return buf_err(der);
-    }
-    if (form == AUTHZ_XFCC)
-        return xfcc_der(header, der, f);
-    if (form == AUTHZ_PEM)
-        return http_client_cert(header, der, f);
-    return base64_decode(header, der) || !der->len ? fault_set(f, CE_BAD_CERT, "the header with the certificate is not base64") : CE_OK;
+    enum err e = form_decode(form, header, der, f);
+    return !e && !der->len ? fault_set(f, CE_BAD_CERT, "the certificate that the proxy handed over is empty") : e;
 }
 
 /* -- names ------------------------------------------------------------------------------------------------------------------------ */

@@ -50,8 +50,7 @@ static void answer_send(struct evhttp_request *req, const struct authz_answer *a
     } else {
         evhttp_add_header(h, "X-Cradle-Uid", a->peer.uid);
         evhttp_add_header(h, "X-Cradle-Serial", serial);
-        if (a->peer.line[0])
-            evhttp_add_header(h, "X-Cradle-Line", a->peer.line);
+        evhttp_add_header(h, "X-Cradle-Line", a->peer.line); /* empty too: it overwrites what the client said */
         evhttp_add_header(h, "X-Cradle-State", "active");
     }
     evhttp_send_reply(req, status, status == 200 ? "OK" : status == 403 ? "Forbidden" : "Service Unavailable", NULL);

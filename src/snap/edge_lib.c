@@ -25,6 +25,7 @@ struct cradle_edge {
     _Atomic(struct snap *) snap;    /* NULL until there is one; set once */
     atomic_llong next_look_ms;      /* monotonic */
     pthread_mutex_t looking;
+    char absent[CRADLE_EDGE_TEXT];  /* why there is no snapshot yet; under looking */
 };
 
 /* Whoever comes first after the time looks; the others go on with what is known. */
@@ -39,6 +40,8 @@ static void snapshot_look(struct cradle_edge *e)
         (void)!snap_poll(s, NULL, NULL, NULL, &f); /* bad news leave the last good state in force, and that grows old */
     else if (!snap_open(e->dir, e->pub, &s, &f))
         atomic_store(&e->snap, s);
+    else
+        snprintf(e->absent, sizeof e->absent, "%s", f.text);
     atomic_store(&e->next_look_ms, clock_mono_ms() + (atomic_load(&e->snap) ? LOOK_MS : ABSENT_LOOK_MS));
     pthread_mutex_unlock(&e->looking);
 }
@@ -98,6 +101,15 @@ static void peer_learn(struct cradle_edge *e, struct span der, struct admit_know
     admit_cache_put(e->cache, key, k);
 }
 
+/* "There is no snapshot" helps nobody; why there is none does. */
+static void absent_tell(struct cradle_edge *e, struct fault *f)
+{
+    pthread_mutex_lock(&e->looking);
+    if (e->absent[0])
+        fault_set(f, CE_STALE, "%s", e->absent);
+    pthread_mutex_unlock(&e->looking);
+}
+
 static void verdict_write(const struct admit_known *k, enum err err, const struct fault *f, struct cradle_edge_verdict *out)
 {
     *out = (struct cradle_edge_verdict){ 0 };
@@ -116,8 +128,11 @@ enum cradle_edge_answer cradle_edge_check(struct cradle_edge *e, const void *der
     peer_learn(e, span_of(der, n), &k);
     struct fault f = k.fault;
     enum err err = f.code;
+    struct snap *snap = atomic_load(&e->snap);
     if (!err)
-        err = admit_judge(&k.peer, atomic_load(&e->snap), clock_now_s(), e->refuse_ms, &f);
+        err = admit_judge(&k.peer, snap, clock_now_s(), e->refuse_ms, &f);
+    if (err == CE_STALE && !snap)
+        absent_tell(e, &f);
     if (out)
         verdict_write(&k, err, &f, out);
     return !err ? CRADLE_EDGE_ADMIT : err == CE_STALE ? CRADLE_EDGE_STALE : CRADLE_EDGE_REFUSE;

@@ -1,5 +1,6 @@
 /* edge_authz.c: answers to proxies without a proxy: header forms, names, who may be let in, the cache, SPOP, and libcradle-edge. */
 #include <cradle/edge.h>
+#include <pthread.h>
 
 #include "crypt/hash.h"
 #include "edge/authz_header.h"
@@ -178,6 +179,42 @@ static bool says(struct cradle_edge *e, enum cradle_edge_answer want, const char
     return false;
 }
 
+struct asker { struct cradle_edge *edge; int wrong; };
+static void *ask_often(void *arg)
+{
+    struct asker *a = arg;
+    for (int i = 0; i < 3000; i++) {
+        struct cradle_edge_verdict v;
+        enum cradle_edge_answer got = cradle_edge_check(a->edge, good.data, good.len, &v);
+        a->wrong += got == CRADLE_EDGE_STALE || (got == CRADLE_EDGE_REFUSE) != !strcmp(v.reason, "device-revoked");
+    }
+    return NULL;
+}
+
+/* Four threads ask while snapshots come: each answer is one of the two that were ever true. */
+static void test_threads(struct cradle_edge *e, struct key *k, const uint8_t *ident, int64_t now)
+{
+    struct asker askers[4];
+    pthread_t threads[4];
+    char vector[32];
+    int wrong = 0;
+    for (int i = 0; i < 4; i++) {
+        askers[i] = (struct asker){ .edge = e };
+        if (pthread_create(&threads[i], NULL, ask_often, &askers[i]))
+            exit(1);
+    }
+    for (int i = 0; i < 20; i++) {
+        snprintf(vector, sizeof vector, "1:%d", 100 + i);
+        snapshot_write(k, vector, now, i % 2 ? SNAPSHOT_SET_IDENT : 0, i % 2 ? ident : NULL);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        wrong += askers[i].wrong;
+    }
+    ok(wrong == 0, "four threads ask while snapshots come: %d wrong answers", wrong);
+    ok(says(e, CRADLE_EDGE_REFUSE, "device-revoked"), "and the last one is in force");
+}
+
 static void test_library(void)
 {
     char pub[PATH_MAX_LEN], ca[PATH_MAX_LEN], path[PATH_MAX_LEN], why[CRADLE_EDGE_TEXT] = "";
@@ -201,6 +238,9 @@ static void test_library(void)
     ok(cradle_edge_open(&o, &e, why) == 0, "the library opens a folder without a snapshot");
     ok(says(e, CRADLE_EDGE_STALE, "stale"), "and lets in nobody");
     int64_t now = clock_now_ms();
+    struct cradle_edge_verdict v;
+    cradle_edge_check(e, good.data, good.len, &v);
+    ok(strstr(v.text, "revocation.snap"), "saying which file is missing: %s", v.text);
     snapshot_write(k, "1:1", now, 0, NULL);
     ok(says(e, CRADLE_EDGE_ADMIT, "ok"), "a good device, when the snapshot has come");
     snapshot_write(k, "1:2", now, SNAPSHOT_SET_CERT, p.cert_key);
@@ -214,8 +254,11 @@ static void test_library(void)
     ok(says(e, CRADLE_EDGE_REFUSE, "line-forbidden"), "a snapshot that is behind changes nothing");
     ok(cradle_edge_check(e, "x", 1, NULL) == CRADLE_EDGE_REFUSE, "rubbish is no certificate");
     ok(cradle_edge_check(e, NULL, 0, NULL) == CRADLE_EDGE_REFUSE, "nor is nothing");
+    snapshot_write(k, "1:5", now, 0, NULL);
+    ok(says(e, CRADLE_EDGE_ADMIT, "ok"), "resumed");
+    test_threads(e, k, p.ident_key, now);
     cradle_edge_close(e);
-    snapshot_write(k, "1:5", now - 61000, SNAPSHOT_SET_LINE, k ? p.ident_key : NULL);
+    snapshot_write(k, "1:500", now - 61000, 0, NULL);
     ok(cradle_edge_open(&o, &e, why) == 0 && says(e, CRADLE_EDGE_STALE, "stale"), "a snapshot older than refuse_after lets in nobody");
     cradle_edge_close(e);
     key_free(k);
