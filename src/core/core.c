@@ -223,6 +223,8 @@ void core_close(struct core *core)
     db_close(core->db);
     free(core->unused);
     free(core->slots);
+    for (size_t i = 0; i < core->npeers; i++)
+        free(core->peers[i].counts);
     free(core->peers);
     arena_free(&core->arena);
     free(core);
@@ -285,7 +287,7 @@ void core_request(struct core *core, int peer, const struct ipc_frame *frame)
     const struct op *op = op_find(frame->type);
     bool silent = op && (op->flags & OP_SILENT);
     enum err e = !op ? CE_UNSUPPORTED : core->draining ? CE_DRAINING : core->reads.n + core->writes.n >= (size_t)core->cfg.queue_max ? CE_BUSY : CE_OK;
-    core->stats.requests++;
+    core->stats.requests += !silent;
     if (e) {
         if (!silent)
             refuse_now(core, peer, frame->rid, e);

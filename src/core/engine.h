@@ -63,7 +63,12 @@ void ca_signatures_write(struct batch *b);
 struct batch_mark { size_t neffects, nevents; int64_t states[DEVICE_STATES]; };
 
 struct sign_slot { struct sign_done done; int64_t due_ms, asked_us; bool open; };
-struct peer { int id; uint32_t generation; bool open; };
+struct peer {
+    int id;
+    uint32_t generation;
+    bool open;
+    uint64_t *counts;          /* owned; FRONT_COUNTS of core/front_counts.h; NULL: none have come */
+};
 
 struct core {
     struct core_config cfg;    /* strings owned */

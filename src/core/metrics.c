@@ -2,6 +2,7 @@
  * start of the process. It reads memory and the few rows of edges, never a large table. */
 #include "base/clock.h"
 #include "core/engine.h"
+#include "core/front_counts.h"
 #include "core/registry.h"
 #include "store/edge.h"
 
@@ -85,6 +86,7 @@ static void prometheus_put(const struct core *core, const struct edge_row *edges
     histogram_put(out, "cradle_request_seconds", "from the queue to the decision", &s->request);
     histogram_put(out, "cradle_sign_seconds", "from the request to the signer's answer", &s->sign);
     histogram_put(out, "cradle_revocation_seconds", "from the commit of a revocation to its frame", &s->propagation);
+    front_counts_put(core, out);
     edges_put(edges, n, now_ms, out);
 }
 

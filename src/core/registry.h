@@ -20,6 +20,7 @@ MUST_USE enum err role_event_op(struct batch *b, const struct caller *c, const v
 MUST_USE enum err refusal_op(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 /* Reports of an edge: each id is taken once. CE_BAD_FIELD. */
 MUST_USE enum err edge_report_op(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+MUST_USE enum err front_counts_op(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 MUST_USE enum err metrics_op(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 
 #endif

@@ -69,8 +69,10 @@ static void request_reply(struct batch *b, const struct item *it, struct request
         r->reply = (struct msg_reply){ .code = e, .text = arena_copy(b->arena, span_str(r->fault.text)),
                                        .retry_s = r->reply.retry_s ? r->reply.retry_s : err_class(e) == ERRC_BUSY ? 5 : 0 };
     }
+    if (r->op->flags & OP_SILENT)
+        return;
     stats_observe(&b->core->stats.request, clock_mono_us() - it->queued_us);
-    if ((r->op->flags & OP_SILENT) || b->work->deferred)
+    if (b->work->deferred)
         return;
     const struct reply_to to = { .peer = it->peer, .generation = it->generation, .rid = it->rid };
     batch_reply(b, &to, &r->reply);

@@ -153,6 +153,8 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     front_requests_sweep(fr, now);
     front_conns_sweep(fr, now);
     front_streams_recheck(fr);
+    if (now - fr->counted_ms >= FRONT_COUNTS_MS)
+        front_counts_send(fr, now, 0);
 }
 
 static enum err files_open(struct front *fr, struct fault *f)

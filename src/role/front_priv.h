@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/name.h"
+#include "core/front_counts.h"
 #include "crypt/ca.h"
 #include "crypt/profile.h"
 #include "role/channel.h"
@@ -28,6 +29,7 @@
 #define FRONT_HEADERS_MAX 65536
 #define FRONT_IDLE_S 75 /* longer than nginx keeps idle upstream connections: it never meets a closing one */
 #define FRONT_SWEEP_MS 250
+#define FRONT_COUNTS_MS 1000
 #define FRONT_BLOCKED_MAX 65536 /* blocked certificates of devices that are remembered */
 
 struct front_req;
@@ -104,20 +106,6 @@ struct front_query_peer {
     size_t waiting;
 };
 
-enum front_count {
-    COUNT_REQUESTS,
-    COUNT_REFUSED,
-    COUNT_TIMEOUT,
-    COUNT_BUSY,
-    COUNT_CERT_HIT,
-    COUNT_CERT_MISS,
-    COUNT_OCSP_HIT,
-    COUNT_OCSP_MISS,
-    COUNT_SLOW_CLOSED,
-    COUNT_STREAM_CLOSED,
-    COUNT_N
-};
-
 struct front {
     struct front_config config;
     struct evhttp *http;
@@ -142,6 +130,7 @@ struct front {
     struct front_stream *streams;
     size_t nstreams;
     uint64_t count[COUNT_N], refused[CE_COUNT];
+    int64_t counted_ms; /* monotonic; when core heard of them */
 };
 
 /* front_request.c, front_answer.c */
@@ -197,5 +186,7 @@ void front_streams_end(struct front *fr);
 /* front_ops.c */
 front_decode_fn front_health, front_metrics, front_status;
 front_reply_fn front_reply_metrics;
+/* To core, for the metrics of all fronts; asking: open requests that are not counted, because they ask for the metrics. */
+void front_counts_send(struct front *fr, int64_t now_ms, size_t asking);
 
 #endif

@@ -109,7 +109,9 @@ gone() { call operator GET /api/v1/devices; [ "$code" = 403 ]; }
 wait_for 5 gone; ok $? "and refused from then on ($reason)"
 call admin DELETE /api/v1/operators/admin
 is "$code $reason" "403 self-remove" "nobody removes itself"
-has "$(curl -s "$HTTP/metrics")" 'cradle_front_refusals_total\{front="[0-9]",reason="role-forbidden"\}' "metrics count refusals by reason"
+all_fronts() { curl -s "$HTTP/metrics" >m.out; for n in 0 1; do grep -q "^cradle_front_requests_total{front=\"$n\"} [1-9]" m.out || return 1; done; }
+wait_for 5 all_fronts; ok $? "one scrape tells of both fronts"
+has "$(grep cradle_front_refusals_total m.out)" 'front="[0-9]",reason="role-forbidden"\}' "and counts refusals by reason"
 call admin GET /api/v1/devices/a%2fb
 is "$code $reason" "400 bad-uid" "a path with an encoded slash is data, and no UID"
 site_stop; ok $? "cradled stops"

@@ -24,6 +24,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/front_counts.h"
 #include "crypt/cert.h"
 #include "role/front.h"
 #include "t/tap.h"
@@ -44,6 +45,7 @@ struct played {
     int control;
     char last_refused[1024], last_cancel[64];
     unsigned ocsp_asked, refusals;
+    uint64_t bad_fields; /* refusals that the front has counted, as it tells core each second */
 };
 
 static void put_frame(struct bufferevent *bev, uint16_t type, uint64_t rid, const struct msg_desc *d, const void *m)
@@ -110,6 +112,7 @@ static void play(struct played *p, struct bufferevent *bev, const struct ipc_fra
         struct msg_query q;
         struct msg_enroll e;
         struct msg_device_add a;
+        struct msg_front_counts c;
         uint8_t any[1024];
     } m;
     struct msg_caller who;
@@ -130,6 +133,18 @@ static void play(struct played *p, struct bufferevent *bev, const struct ipc_fra
         p->refusals++;
         buf_free(&out);
         return;
+    }
+    if (f->type == MSG_FRONT_COUNTS) {
+        INVARIANT(m.c.counts.n == FRONT_COUNTS * sizeof(uint64_t));
+        struct span one = span_of(m.c.counts.p + (COUNT_N + CE_BAD_FIELD) * sizeof(uint64_t), sizeof(uint64_t));
+        INVARIANT(span_get_u64(&one, &p->bad_fields));
+        buf_free(&out);
+        return;
+    }
+    if (f->type == MSG_METRICS) {
+        buf_reset(&out);
+        buf_printf(&out, "bad_fields %llu\n", (unsigned long long)p->bad_fields);
+        rep.body = buf_span(&out);
     }
     if (f->type == MSG_ENROLL)
         uid = m.e.uid;
