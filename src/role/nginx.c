@@ -87,6 +87,7 @@ static void put_http(struct buf *b, const struct settings *s, const char *site)
     buf_put_str(b, "  server_tokens off;\n  access_log off;\n  log_not_found off;\n  sendfile on;\n  tcp_nodelay on;\n  merge_slashes off;\n"
                    "  default_type application/octet-stream;\n"
                    "  client_header_timeout 10s;\n  client_body_timeout 10s;\n  send_timeout 30s;\n  keepalive_timeout 75s;\n"
+                   "  lingering_timeout 1s; # an idle client that does not close its side would hold up the end of the service\n"
                    "  keepalive_requests 100000;\n  large_client_header_buffers 4 8k;\n  http2_max_concurrent_streams 64;\n"
                    "  limit_conn_zone $binary_remote_addr zone=conn:10m;\n  limit_conn_status 429;\n  limit_req_status 429;\n");
     buf_printf(b, "  limit_req_zone $binary_remote_addr zone=req:10m rate=%dr/s;\n", (int)s->requests_per_second);
