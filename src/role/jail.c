@@ -88,7 +88,8 @@ static int allow_with_arguments(scmp_filter_ctx ctx, enum jail j)
 {
     int rc = 0;
     /* abort() of a broken invariant; other roles run as the same user and are not to be killed from here */
-    rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, NR(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+    const struct scmp_arg_cmp own = { .arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)getpid() }; /* SCMP_A0 does not pass clang's -Wextra */
+    rc |= seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, NR(tgkill), 1, &own);
     /* no memory that is ever executable */
     rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, NR(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 #ifndef SANITIZED
