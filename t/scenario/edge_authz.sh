@@ -114,7 +114,7 @@ edge_stop
 # -- other forms
 printf 'authz_socket = %s\nauthz_header = X-SSL-Client-DER\n' "$SOCK" | conf; edge_start
 is "$(at --unix-socket "$SOCK" -H "X-SSL-Client-DER: $(der64 dev1)" http://edge/authz)" "200 dev1 $serial lineA active" "base64 of the DER"
-is "$(at --unix-socket "$SOCK" -H "X-SSL-Client-DER: $(der64 dev1 | sed 's/....$/AAAA/')" http://edge/authz)" "403 bad-signature" "with a forged signature"
+is "$(at --unix-socket "$SOCK" -H "X-SSL-Client-DER: $(der64 dev1 | sed 's/....\(............\)$/AAAA\1/')" http://edge/authz)" "403 bad-signature" "with a forged signature"
 edge_stop
 printf 'authz_socket = %s\nauthz_header = X-Forwarded-Client-Cert\n' "$SOCK" | conf; edge_start
 is "$(at --unix-socket "$SOCK" -H "X-Forwarded-Client-Cert: By=spiffe://a/b;Hash=00;Cert=\"$(escaped dev1)\";Subject=\"CN=dev1\"" http://edge/authz)" \
