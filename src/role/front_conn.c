@@ -68,6 +68,20 @@ void front_conn_arrived(struct front *fr, struct evhttp_request *http)
         c->since_ms = 0;
 }
 
+/* evhttp has no way to answer half a request; nothing else has been written for it, so this is the whole answer. */
+static void late_answer(int fd)
+{
+    CLEANUP(buf_free) struct buf body = BUF_INIT(2048), text = BUF_INIT(4096);
+    problem_json(&(struct problem){.code = CE_TIMEOUT, .status = 408, .detail = SPAN_LIT("the request did not arrive in time")}, &body);
+    buf_printf(&text,
+               "HTTP/1.1 408 Request Timeout\r\nContent-Type: " PROBLEM_MEDIA "\r\nContent-Length: %zu\r\nX-Cradle-Reason: %s\r\n"
+               "Cache-Control: no-store\r\nConnection: close\r\n\r\n",
+               body.len, err_reason(CE_TIMEOUT));
+    buf_put_span(&text, buf_span(&body));
+    if (send(fd, text.data, text.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        log_debug(0, "a late client could not be told");
+}
+
 void front_conns_sweep(struct front *fr, int64_t now_ms)
 {
     struct span key;
@@ -84,6 +98,7 @@ void front_conns_sweep(struct front *fr, int64_t now_ms)
         fr->count[COUNT_SLOW_CLOSED]++;
         log_info(0, "closing a connection: its request did not arrive within %lld ms", (long long)fr->config.request_ms);
         c->since_ms = 0;
+        late_answer(c->fd);
         shutdown(c->fd, SHUT_RDWR);
     }
 }

@@ -54,7 +54,7 @@ static void put_problems(struct buf *b)
     for (size_t i = 0; i < ARRAY_LEN(problems); i++) {
         const struct problem *p = &problems[i];
         const char *reason = err_reason(p->code);
-        buf_printf(b, "    error_page %d /problem/%d;\n", p->status, p->status);
+        buf_printf(b, "    error_page %d =%d /problem/%d;\n", p->status, p->answer, p->status);
         buf_printf(b,
                    "    location = /problem/%d {\n"
                    "      internal;\n      default_type application/problem+json;\n"

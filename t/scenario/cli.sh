@@ -86,7 +86,7 @@ run cradle operator add alice --role operator --out "$T/alice2"; is $rc 5 "opera
 run cradle operator add x --role king; is $rc 2 "an unknown role: exit code"
 run cradle station add st1 --lines pump --out "$T/st1"; is $rc 0 "station add"
 run cradle edge add e1 --out "$T/e1"; is $rc 0 "edge add"
-is "$(cd "$T/e1" && ls -d * | tr '\n' ' ')" "bundle.pem edge.conf edge.key edge.pem log.pub state stream.pub " "the edge's folder is complete"
+is "$(cd "$T/e1" && ls -d * | tr '\n' ' ')" "bundle.pem device.pem edge.conf edge.key edge.pem log.pub state stream.pub " "the edge's folder is complete"
 is "$(cradle operator list --json | jq -r '.items | map(.name + ":" + .role) | sort | join(" ")')" "admin:admin alice:operator e1:edge st1:station" "operator list --json"
 cat >"$T/alice.profile" <<EOF
 url = $HTTPS
