@@ -10,7 +10,7 @@ say() { echo "bench: $*" >&2; }
 die() { say "$*"; tail -n 5 "$T"/*.log >&2 2>/dev/null; exit 1; }
 # few FULL QUICK: how much of something, depending on --quick
 few() { if [ -n "$QUICK" ]; then echo "$2"; else echo "$1"; fi; }
-rounds() { seq "$(few "$1" 1)"; }
+rounds() { n=$(few "$1" 1); [ "$n" -le "${ROUNDS:-$n}" ] || n=$ROUNDS; seq "$n"; }
 sample() { printf '%s\n' "$2" >>"$T/sample.$1"; }                    # NAME NUMBER
 sampled() { sample "$1" "$(printf '%s\n' "$3" | jq -r ".$2")"; }     # NAME FIELD JSON
 middle() { sort -g "$T/sample.$1" | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }

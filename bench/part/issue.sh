@@ -3,7 +3,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 . bench/lib.sh
 PART=issue
-N=$(few 20000 3000) E=$(few 12000 1000) C=$(few 500 50) ONE=$(few 30 5)
+N=$(few 15000 3000) E=$(few 10000 1000) C=$(few 500 50) ONE=$(few 30 5)
 say "issue: preparing"
 peer_ca; peer_csrs "$C"
 station_site

@@ -37,10 +37,20 @@ http { access_log off; sendfile on; tcp_nodelay on; keepalive_requests 100000; $
   server { listen 127.0.0.1:$((BASE + 5)); location / { root $T/ng/www; } } }
 END
 nginx -e stderr -p "$T/ng" -c "$T/ng/nginx.conf" 2>"$T/nginx.log" & own $!
-openssl ocsp -port $((BASE + 6)) -index "$P/index.txt" -CA "$P/ca.pem" -rsigner "$P/ca.pem" -rkey "$P/ca.key" -multi 2 >/dev/null 2>"$T/responder.log" &
-RESPONDER=$!; own $RESPONDER
 wait_for 10 curl -sf "http://127.0.0.1:$((BASE + 5))/answer.der" -o /dev/null || die "nginx does not start"
-wait_for 10 curl -sf -H 'Content-Type: application/ocsp-request' --data-binary "@$T/peer.der" "http://127.0.0.1:$((BASE + 6))/" -o /dev/null || die "openssl ocsp does not answer"
+# A responder for each round: after a load its children spin on what the clients left, and they outlive their parent.
+responder_start() {
+    openssl ocsp -port $((BASE + 6)) -index "$P/index.txt" -CA "$P/ca.pem" -rsigner "$P/ca.pem" -rkey "$P/ca.key" -multi 2 >/dev/null 2>"$T/responder.log" &
+    RESPONDER=$!
+    own $RESPONDER
+    wait_for 10 curl -sf -H 'Content-Type: application/ocsp-request' --data-binary "@$T/peer.der" "http://127.0.0.1:$((BASE + 6))/" -o /dev/null ||
+        die "openssl ocsp does not answer"
+}
+responder_stop() {
+    children=$(pgrep -P $RESPONDER)
+    kill -9 $RESPONDER $children
+    wait $RESPONDER 2>/dev/null
+}
 load() { # URL [REQUEST]: requests answered a second; every answer but 2xx fails the run
     out=$(REQUEST=${2:-} wrk -t1 -c64 -d"${D}s" ${2:+-s "$T/post.lua"} "$1" 2>&1)
     case $out in *"Non-2xx"*) say "$out" ;; esac
@@ -50,7 +60,9 @@ for i in $(rounds 5); do
     sample cached "$(load "$HTTP/ocsp/$GET")"
     sample static "$(load "http://127.0.0.1:$((BASE + 5))/answer.der")"
     sample signed "$(load "$HTTP/ocsp" "$T/post.der")"
+    responder_start
     sample responder "$(load "http://127.0.0.1:$((BASE + 6))/" "$T/peer.der")"
+    responder_stop
     sampled signer per_s "$("$BB/signer_rate" ocsp 2)"
 done
 row "OCSP from the cache, GET, 64 connections" requests/s cached "0.7 x nginx" "nginx, static file" static
