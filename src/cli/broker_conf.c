@@ -178,7 +178,7 @@ static void set_protocol(struct broker_conf *c, int file, int line, struct span 
         return;
     current(c)->websockets = true;
     broker_conf_add(c, BROKER_HARM, file, line, SPAN_LIT("protocol websockets"),
-                    "the broker shows the plugin no certificate of websocket clients: all of them are refused",
+                    "not every broker shows the plugin the certificates of websocket clients (2.0.11 does): without it they are refused",
                     "remove the listener; let the browser talk to your backend");
 }
 

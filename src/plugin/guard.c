@@ -104,7 +104,7 @@ static enum err login_judge(struct guard *g, const struct guard_client *c, struc
     struct judge_facts facts;
     *p = (struct peer){ 0 };
     if (!c->der.n)
-        return fault_set(f, CE_NO_CERT, "no client certificate (the listener needs require_certificate true; websockets show none)");
+        return fault_set(f, CE_NO_CERT, "no client certificate (the listener needs require_certificate true)");
     enum err e = peer_read(c->der, &g->opts.trust, p, f);
     if (e)
         return e;

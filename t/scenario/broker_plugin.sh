@@ -149,6 +149,39 @@ done
 grep -q closed "$T/twin0.out"; ok $? "the newest login of an identity wins"
 wait_for 3 grep -q "ALARM clone-suspected: twin" "$T/broker.log"; ok $? "the same identity back again and again raises a clone alarm"
 
+# -- websockets: the same plugin, the same certificate, the same end
+broker_stop
+WS=$((PORT + 1))
+LISTENER_EXTRA="listener $WS 127.0.0.1
+protocol websockets
+cafile $PKI/bundle.pem
+certfile $PKI/localhost.pem
+keyfile $PKI/localhost.key
+require_certificate true" broker_conf </dev/null
+device web
+broker_start && wait_for 10 sh -c "ss -Hltn | grep -q ':$WS '"; ok $? "it starts with a listener for websockets"
+ws() { # NAME CLIENT-ID END-FILE: CONNECT in a websocket; what comes back is in $T/ws.CLIENT-ID; ends with the connection, or when END-FILE is there
+    id=$2 n=${#2}
+    {
+        printf 'GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+        printf 'Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Version: 13\r\n\r\n'
+        wait_for 5 grep -q 'mqtt' "$T/ws.$id"
+        printf '\202'; printf "\\$(printf %o $((0x80 + 14 + n)))"; printf '\0\0\0\0\020'; printf "\\$(printf %o $((12 + n)))"
+        printf '\0\004MQTT\004\002\0\074\0'; printf "\\$(printf %o "$n")"; printf %s "$id"
+        wait_for 15 test -e "$3"
+    } | { timeout 20 openssl s_client -connect "127.0.0.1:$WS" -CAfile "$PKI/bundle.pem" -cert "$PKI/$1.pem" -key "$PKI/$1.key" -quiet >"$T/ws.$id" 2>/dev/null; : >"$3"; }
+}
+ws_said() { tail -c 4 "$T/ws.$1" | od -An -tx1 | grep -q "$2"; }
+ws web other "$T/end.other" & OTHER=$!
+logged "refused other from .*: name-mismatch" 10; ok $? "not under another client id" # the broker drops it with or without a word
+ws_said other '20 02 00 00'; ok $((! $?)) "and no word lets it in"
+ws web web "$T/end.web" & WEB=$!
+wait_for 10 ws_said web '20 02 00 00'; ok $? "a device gets in by its certificate"
+snap_new 1:30 ident:dev1 ident:web
+wait_for 5 test -e "$T/end.web"; ok $? "and is cut when it is blocked"
+logged "cut web: device-revoked"; ok $? "for that reason"
+touch "$T/end.other" "$T/end.web"; wait $OTHER $WEB
+
 # -- the bypass that lint is for
 broker_stop
 LISTENER_EXTRA="use_identity_as_username true" broker_conf </dev/null
