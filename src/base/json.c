@@ -2,8 +2,28 @@
 #include "base/json.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 static bool json_plain(uint8_t c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; }
+
+/* One character beyond ASCII; returns its bytes. What steers a terminal is escaped, not changed: what is written is evidence. */
+static size_t json_char(struct buf *b, struct span s)
+{
+    size_t len = span_utf8_len(s);
+    if (len == 0) {
+        buf_put_str(b, "\xef\xbf\xbd");
+        return 1;
+    }
+    if (span_is_utf8(span_of(s.p, len)))
+        buf_put(b, s.p, len);
+    else if (len == 2)
+        buf_printf(b, "\\u%04x", (s.p[0] & 0x1fu) << 6 | (s.p[1] & 0x3fu));
+    else {
+        INVARIANT(len == 3); /* none of them lies beyond the first plane */
+        buf_printf(b, "\\u%04x", (s.p[0] & 0x0fu) << 12 | (s.p[1] & 0x3fu) << 6 | (s.p[2] & 0x3fu));
+    }
+    return len;
+}
 
 static void json_text(struct buf *b, struct span s)
 {
@@ -12,14 +32,7 @@ static void json_text(struct buf *b, struct span s)
         uint8_t c = s.p[i];
         size_t len = 1;
         if (c >= 0x80) {
-            while (len < 4 && i + len < s.n && (s.p[i + len] & 0xc0) == 0x80)
-                len++;
-            if (span_is_utf8(span_of(s.p + i, len)))
-                buf_put(b, s.p + i, len);
-            else {
-                buf_put_str(b, "\xef\xbf\xbd");
-                len = 1;
-            }
+            len = json_char(b, span_of(s.p + i, s.n - i));
         } else if (c == '"' || c == '\\') {
             buf_put_u8(b, '\\');
             buf_put_u8(b, c);

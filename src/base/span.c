@@ -106,6 +106,8 @@ static bool utf8_steers(const uint8_t *p, size_t len)
     return len == 3 && p[0] == 0xe2 && ((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) || (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
 }
 
+size_t span_utf8_len(struct span a) { return a.n ? utf8_len(a.p, a.n) : 0; }
+
 bool span_is_utf8(struct span a)
 {
     for (size_t i = 0; i < a.n;) {

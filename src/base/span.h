@@ -28,6 +28,7 @@ bool span_starts(struct span a, const char *prefix);
 struct span span_trim(struct span a);                  /* without ASCII white space at both ends */
 bool span_cut(struct span *rest, char sep, struct span *head); /* head = up to sep; false when rest is empty */
 bool span_to_i64(struct span a, int64_t *out);         /* whole span, decimal, optional '-' */
+size_t span_utf8_len(struct span a);                   /* bytes of the character at its front; 0: malformed, or a is empty */
 bool span_is_utf8(struct span a);                      /* valid UTF-8 without what steers a terminal: controls, bidi */
 /* Copies into a NUL-terminated array of cap bytes. CE_TOO_LARGE when it does not fit, CE_BAD_INPUT on an inner NUL. */
 MUST_USE enum err span_to_cstr(struct span a, char *out, size_t cap);

@@ -163,6 +163,11 @@ static void test_json(void)
     char *p = arena_printf(&a, "%s-%d", "x", 7);
     ok(strcmp(p, "x-7") == 0 && arena_alloc(&a, 100000) != NULL, "the arena");
     arena_free(&a);
+    CLEANUP(buf_free) struct buf steer = BUF_INIT(0);
+    struct json_out k = JSON_OUT(&steer);
+    json_str(&k, NULL, SPAN_LIT("\xc2\x85\xe2\x80\xa8\xe2\x81\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xe2\x80"));
+    ok(strcmp(buf_cstr(&steer), "\"\\u0085\\u2028\\u2069\xe2\x82\xac\xf0\x9f\x98\x80\xef\xbf\xbd\xef\xbf\xbd\"") == 0,
+       "what steers a terminal is escaped, what is malformed replaced: %s", buf_cstr(&steer));
 }
 
 int main(void)
