@@ -129,7 +129,13 @@ static enum err drv_open(const char *path, unsigned flags, void **conn, struct f
     return CE_OK;
 }
 
-static void drv_close(void *conn) { sqlite3_close_v2(conn); }
+/* Readers may outlive the writer, so it empties the WAL itself: a stopped site's database is one complete file. */
+static void drv_close(void *conn)
+{
+    if (sqlite3_db_readonly(conn, "main") == 0)
+        sqlite3_wal_checkpoint_v2(conn, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sqlite3_close_v2(conn);
+}
 
 static enum err drv_prepare(void *conn, const char *sql, void **stmt, struct fault *f)
 {
