@@ -90,6 +90,8 @@ set_key restart_limit 3
 sqlite3 "$DB/cradle.db" "VACUUM INTO '$T/older.db'"
 starts; ok $? "it starts again"
 device_add LATER pump >/dev/null; is "$(state LATER)" registered "a device is added"
+covers() { cradle evidence export "$T/part.export" >/dev/null 2>&1 && cradle evidence verify "$T/part.export" --log-key "$SITE/trust/log.pub" 2>/dev/null | grep -q "$1"; }
+wait_for 20 covers LATER; ok $? "the published log covers it"
 site_stop
 mkdir "$T/good"; cp -p "$DB"/cradle.db* "$T/good/"
 restore() { rm -f "$DB"/cradle.db*; cp -p "$T"/good/cradle.db* "$DB/"; }
@@ -127,9 +129,8 @@ is "$(state LATER)" registered "and knows what it knew"
 # -- a write-ahead log that lost its end, and with it what was acknowledged
 device_add WAL-1 pump >/dev/null; device_add WAL-2 pump >/dev/null
 known=$(vector)
-covers() { cradle evidence export "$T/wal.export" >/dev/null 2>&1 && cradle evidence verify "$T/wal.export" --log-key "$SITE/trust/log.pub" 2>/dev/null | grep -q WAL-2; }
-wait_for 20 covers; ok $? "the published log covers the last device"
-kill -9 $CRADLED $(kids) $(for p in $(kids); do cat "/proc/$p/task/$p/children"; done) 2>/dev/null; wait $CRADLED 2>/dev/null
+wait_for 20 covers WAL-2; ok $? "the published log covers the last device"
+kill -9 $(kids) $(for p in $(kids); do cat "/proc/$p/task/$p/children"; done) $CRADLED 2>/dev/null; wait $CRADLED 2>/dev/null
 wal=$(stat -c %s "$DB/cradle.db-wal" 2>/dev/null)
 [ "${wal:-0}" -gt 20000 ]; ok $? "kill -9 leaves a write-ahead log ($wal bytes)"
 rm -rf "$T/good"; mkdir "$T/good"; cp -p "$DB"/cradle.db* "$T/good/"
