@@ -60,7 +60,7 @@ static void good(void)
     ok(span_eq_str(r.cn, "dev-1") && span_eq_str(r.serial_number, "SN 7") && span_eq_str(r.san_uri, "urn:cradle:pump:dev-1") &&
        r.n_san_uri == 1 && r.n_san_dns == 0 && r.n_rdn_other == 0 && strcmp(r.key.name, "ec:P-256") == 0, "all fields");
     site_write(dir, "own.der", buf_span(&der), 0600);
-    ok(site_sh("openssl req -inform DER -in %s/own.der -noout -verify -text > %s/t 2>&1 && grep -q 'CN = dev-1' %s/t && grep -q 'URI:urn:cradle:pump:dev-1' %s/t", dir, dir, dir, dir), "openssl req verifies it");
+    ok(site_sh("openssl req -inform DER -in %s/own.der -noout -verify -text > %s/t 2>&1 && grep -q 'CN *= *dev-1' %s/t && grep -q 'URI:urn:cradle:pump:dev-1' %s/t", dir, dir, dir, dir), "openssl req verifies it");
 }
 
 static void by_openssl(const char *key_args, const char *req_args, enum err want, const char *what)
