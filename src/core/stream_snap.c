@@ -21,17 +21,22 @@ void stream_snap_clear(struct stream *s)
 }
 
 /* -- making ------------------------------------------------------------------------------------------------------------------------- */
+static void waiters_answer(struct batch *b, struct stream *s, const struct msg_reply *r)
+{
+    while (s->waiters) {
+        struct stream_waiter *w = s->waiters;
+        s->waiters = w->next;
+        batch_reply(b, &w->to, r);
+        free(w);
+    }
+    s->n_waiters = 0;
+}
+
 static void snap_refuse(struct batch *b, struct stream *s, size_t n)
 {
     log_error(0, "the revocation snapshot has %zu bytes, more than the %d that fit into an answer; subscribers cannot be served", n, ANSWER_MAX);
     const struct msg_reply r = { .code = CE_UNSUPPORTED, .text = SPAN_LIT("the revocation snapshot is too large for this release") };
-    while (s->waiters) {
-        struct stream_waiter *w = s->waiters;
-        s->waiters = w->next;
-        batch_reply(b, &w->to, &r);
-        free(w);
-    }
-    s->n_waiters = 0;
+    waiters_answer(b, s, &r);
 }
 
 void stream_snap_anchor(struct batch *b, struct stream *s, const char *vector)
@@ -136,13 +141,7 @@ static bool snap_answer(struct batch *b, struct stream *s)
         n += parts[i]->len;
     }
     struct msg_reply r = { .body_kind = BODY_BINARY, .body = span_of(body, n) };
-    while (s->waiters) {
-        struct stream_waiter *w = s->waiters;
-        s->waiters = w->next;
-        batch_reply(b, &w->to, &r);
-        free(w);
-    }
-    s->n_waiters = 0;
+    waiters_answer(b, s, &r);
     batch_then(b, answer_free, body); /* after the replies have left */
     return true;
 }
