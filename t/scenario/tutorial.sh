@@ -5,17 +5,17 @@ cd "$(dirname "$0")/../.." || exit 1
 tree=$PWD
 awk '/^```sh/ { on = 1; next } /^```/ { on = 0 } on' docs/tutorial.md | sed -e "s/^PORT=8443$/PORT=$(free_ports)/" -e 's/^make .*/:/' -e 's/^sh tools.*/:/' >"$T/commands"
 has "$(cat "$T/commands")" '^PORT=[0-9]*$' "the tutorial's commands are found"
-mkdir "$T/work" && ln -s "$tree/build" "$T/work/build"
-cd "$T/work" || exit 1
+mkdir "$T/copy" && ln -s "$tree/build" "$T/copy/build"
+cd "$T/copy" || exit 1
 setsid timeout -k 10 200 bash -e "$T/commands" >"$T/out" 2>&1 &
 group=$!
 wait $group
 rc=$?
 cd "$tree" || exit 1
 kill -9 -- -$group 2>/dev/null # whatever an unfinished run left
-for f in "$T"/work/tutorial/site/run/*.pid; do [ -e "$f" ] && own "$(cat "$f")"; done
+for f in "$T"/copy/tutorial/site/run/*.pid; do [ -e "$f" ] && own "$(cat "$f")"; done
 is $rc 0 "every command works"
-[ $rc = 0 ] || { tail -n 30 "$T/out" | sed 's/^/# /'; for f in "$T"/work/tutorial/*.log; do tail -n 5 "$f" | sed 's/^/# | /'; done; }
+[ $rc = 0 ] || { tail -n 30 "$T/out" | sed 's/^/# /'; for f in "$T"/copy/tutorial/*.log; do tail -n 5 "$f" | sed 's/^/# | /'; done; }
 out=$(cat "$T/out")
 has "$out" 'subject=CN = pump-0001, serialNumber = 0001, O = My Company' "the certificate is as described"
 has "$out" 'd/pump-0001/up/status' "telemetry arrives"
