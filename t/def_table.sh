@@ -1,6 +1,6 @@
 #!/bin/sh
 # def_table.sh: tables of the documents, made from the code's own tables, on standard output.
-# usage: t/def_table.sh reasons | events      (docs/reasons.md from src/base/err.def and err.c, docs/events.md from src/core/event.def)
+# usage: t/def_table.sh reasons | events      (docs/reasons.md from src/base/err.def and err.c, docs/events.md from src/wire/event.def)
 cd "$(dirname "$0")/.." || exit 1
 
 # One definition a line, its string literals joined by tabs: NAME(A, B, "c", "d")  ->  A B <tab> c <tab> d
@@ -41,7 +41,7 @@ reasons)
 events)
     echo "| kind | means | fields |"
     echo "|---|---|---|"
-    rows EVENT src/core/event.def | awk -F '\t' '{ gsub(/:[a-zA-Z]/, "", $3); gsub(/ /, "`, `", $3); printf "| `%s` | %s | `%s` |\n", $2, $4, $3 }'
+    rows EVENT src/wire/event.def | awk -F '\t' '{ gsub(/:[a-zA-Z]/, "", $3); gsub(/ /, "`, `", $3); printf "| `%s` | %s | `%s` |\n", $2, $4, $3 }'
     ;;
 *) echo "usage: t/def_table.sh reasons | events" >&2; exit 2 ;;
 esac

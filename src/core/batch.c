@@ -9,7 +9,7 @@
 
 static const char *const event_names[] = {
 #define EVENT(UPPER, name, fields, text) name,
-#include "core/event.def"
+#include "wire/event.def"
 #undef EVENT
 };
 const char *event_name(enum event_kind k) { return event_names[k]; }

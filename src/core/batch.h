@@ -24,10 +24,10 @@ struct batch {
     struct batch_work *work; /* the engine's own */
 };
 
-/* -- events (evidence): kinds and payload fields in core/event.def ------------------------------------------------------------ */
+/* -- events (evidence): kinds and payload fields in wire/event.def ------------------------------------------------------------ */
 enum event_kind {
 #define EVENT(UPPER, name, fields, text) EVENT_##UPPER,
-#include "core/event.def"
+#include "wire/event.def"
 #undef EVENT
     EVENT_KINDS
 };

@@ -11,7 +11,7 @@ for what in reasons events; do
 done
 is "$(grep -c '^ERR(' src/base/err.def)" "$(($(sh t/def_table.sh reasons | wc -l) - 2))" "every reason code is in the table"
 is "$(sh t/def_table.sh reasons | grep -cvE '^\|.*\| ([1-5][0-9][0-9]|HTTP) \| ([0-7]|exit code) \|$')" 1 "each with a status and an exit code"
-is "$(grep -c '^EVENT(' src/core/event.def)" "$(($(sh t/def_table.sh events | wc -l) - 2))" "every kind of event is in the table"
+is "$(grep -c '^EVENT(' src/wire/event.def)" "$(($(sh t/def_table.sh events | wc -l) - 2))" "every kind of event is in the table"
 
 # exit codes of the classes are those that page, manual and help name
 codes=$(sed -n '/^int err_exit/,/^}/s/.*return \([0-9]\);.*/\1/p' src/base/err.c | sort -u)
