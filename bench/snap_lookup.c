@@ -32,16 +32,18 @@ static void ident(uint32_t i, uint8_t key[SNAPSHOT_KEY])
 static void snapshot_write(const char *dir, uint32_t n, struct key *key)
 {
     CLEANUP(buf_free) struct buf file = BUF_INIT(0);
-    uint8_t *body = mem_alloc((size_t)n * SNAPSHOT_KEY), sha[SHA256_LEN];
+    size_t size = ((size_t)n + 1) * SNAPSHOT_KEY; /* and the key of a policy */
+    uint8_t *body = mem_calloc(size, 1), sha[SHA256_LEN];
     char path[PATH_MAX_LEN];
     for (uint32_t i = 0; i < n; i++)
         ident(i, body + (size_t)i * SNAPSHOT_KEY);
     qsort(body, n, SNAPSHOT_KEY, cmp);
-    sha256(span_of(body, (size_t)n * SNAPSHOT_KEY), sha);
-    struct snapshot_header h = { .at_ms = clock_now_ms(), .n_idents = n, .body_sha256 = span_of(sha, sizeof sha), .vector = SPAN_LIT("1:1000") };
+    sha256(span_of(body, size), sha);
+    struct snapshot_header h = { .at_ms = clock_now_ms(), .n = { [SNAPSHOT_SET_IDENT - 1] = n, [SNAPSHOT_SET_POLICY - 1] = 1 }, .body_sha256 = span_of(sha, sizeof sha), 
+                                 .vector = SPAN_LIT("1:1000") };
     if (snapshot_header_encode(&h, key, &file))
         die("cannot encode");
-    buf_put(&file, body, (size_t)n * SNAPSHOT_KEY);
+    buf_put(&file, body, size);
     free(body);
     path_join(path, "%s/" SNAP_FILE, dir);
     if (buf_err(&file) || file_write_atomic(path, buf_span(&file), 0644))

@@ -5,6 +5,7 @@
 #include "base/name.h"
 #include "core/device.h"
 #include "core/engine.h"
+#include "core/policy.h"
 #include "core/revoke.h"
 #include "store/registry.h"
 
@@ -38,6 +39,7 @@ enum err registry_op_line_add(struct batch *b, const struct caller *c, const voi
     enum err e = line_check(m, policy, f);
     const struct line_row row = { .name = m->name, .title = m->title, .validity_s = m->validity_s, .clone_policy = policy, .added_at = b->now_ms };
     e = e ? e : store_line_add(b->db, &row, f);
+    e = e ? e : policy_changed(b, f);
     if (e)
         return e;
     struct json_out *j = event_begin(b, EVENT_LINE_ADDED, (struct span){ 0 }, 0);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/policy.h"
 #include "core/stream_priv.h"
 #include "store/cert.h"
 #include "store/registry.h"
@@ -52,6 +53,36 @@ void stream_change_cert(struct batch *b, int op, struct span kid, struct span se
 void stream_change_ident(struct batch *b, int op, struct span uid) { snapshot_key_ident(uid, change_new(b, SNAPSHOT_SET_IDENT, op)->key); }
 void stream_change_line(struct batch *b, int op, struct span line) { snapshot_key_line(line, change_new(b, SNAPSHOT_SET_LINE, op)->key); }
 
+struct policy_change { struct stream *stream; struct buf doc; };
+
+static void policy_take(struct stream *s, struct span doc)
+{
+    buf_reset(&s->policy.item);
+    INVARIANT(!snapshot_policy_encode(doc, &s->policy.item)); /* policy_build has bounded it */
+    snapshot_key_policy(doc, s->policy.key);
+    if (!s->running)
+        stream_policy_start(s);
+}
+
+static void policy_end(void *data, bool committed)
+{
+    struct policy_change *c = data;
+    if (committed)
+        policy_take(c->stream, buf_span(&c->doc));
+    buf_free(&c->doc);
+    free(c);
+}
+
+void stream_change_policy(struct batch *b, struct buf *doc)
+{
+    struct policy_change *c = mem_calloc(1, sizeof *c);
+    c->stream = core_part(b->core, CORE_PART_STREAM);
+    INVARIANT(c->stream);
+    c->doc = *doc;
+    *doc = (struct buf)BUF_INIT(0);
+    batch_then(b, policy_end, c);
+}
+
 /* -- the sets from the tables ----------------------------------------------------------------------------------------------------- */
 struct load { struct stream *s; int64_t now_s; };
 
@@ -88,11 +119,15 @@ static enum err stream_load(struct stream *s, struct fault *f)
 {
     struct load l = { s, clock_now_s() };
     struct db *db = core_db(s->core);
+    CLEANUP(buf_free) struct buf doc = BUF_INIT(0);
     size_t n;
     enum err e = store_cert_revoked_each(db, span_of(NULL, 0), span_of(NULL, 0), INT64_MAX, load_cert, &l, &n, f);
     e = e ? e : store_blocked_idents_each(db, load_ident, s, f);
     e = e ? e : store_blocked_lines_each(db, load_line, s, f);
-    for (int i = 0; i < STREAM_SETS; i++)
+    e = e ? e : policy_build(db, &doc, f);
+    if (!e)
+        policy_take(s, buf_span(&doc));
+    for (int i = 0; i < SNAPSHOT_SETS; i++)
         stream_set_fold(&s->sets[i]);
     return e;
 }
@@ -145,8 +180,11 @@ static void stream_sweep(struct batch *b, struct stream *s)
 static void stream_close(void *state)
 {
     struct stream *s = state;
-    for (int i = 0; i < STREAM_SETS; i++)
+    for (int i = 0; i < SNAPSHOT_SETS; i++)
         stream_set_free(&s->sets[i]);
+    buf_free(&s->policy.item);
+    buf_free(&s->published.item);
+    buf_free(&s->flying.item);
     stream_ring_clear(s);
     stream_snap_clear(s);
     buf_free(&s->pending);
@@ -163,6 +201,7 @@ static enum err stream_open(struct core *core, void **state, struct fault *f)
 {
     struct stream *s = mem_calloc(1, sizeof *s);
     s->core = core;
+    s->policy.item = s->published.item = s->flying.item = (struct buf)BUF_INIT(SNAPSHOT_POLICY_MAX);
     enum err e = stream_load(s, f);
     if (e)
         stream_close(s);
@@ -187,14 +226,14 @@ static bool stream_tick(struct batch *b, void *state, int64_t *next_ms)
         stream_sweep(b, s);
     stream_snap_step(b, s);
     stream_frame_step(b, s);
-    *next_ms = s->snap.state == SNAP_HASHING ? b->mono_ms : s->pending.len && !s->at_signer ? s->retry_ms : s->last_ms + STREAM_HEARTBEAT_MS;
+    *next_ms = s->snap.state == SNAP_HASHING ? b->mono_ms : stream_changed(s) && !s->at_signer ? s->retry_ms : s->last_ms + STREAM_HEARTBEAT_MS;
     return false;
 }
 
 static void stream_metrics(void *state, struct core_stats *st)
 {
     struct stream *s = state;
-    for (int i = 0; i < STREAM_SETS; i++)
+    for (int i = 0; i < SNAPSHOT_SETS; i++)
         stream_set_fold(&s->sets[i]);
     st->stream_certs = (int64_t)s->sets[SNAPSHOT_SET_CERT - 1].n;
     st->stream_idents = (int64_t)s->sets[SNAPSHOT_SET_IDENT - 1].n;

@@ -67,10 +67,40 @@ bool stream_ring_since(const struct stream *s, struct span vector, struct buf *o
     return true;
 }
 
+/* -- the policy document ----------------------------------------------------------------------------------------------------------------- */
+#define POLICY_ENTRIES 2 /* the old one goes, the new one comes: always the first of a frame */
+
+static void policy_set(struct stream *s, int op, const uint8_t *key) { stream_set_change(&s->sets[SNAPSHOT_SET_POLICY - 1], op, key); }
+
+static bool policy_changed_since(const struct stream *s) { return memcmp(s->policy.key, s->published.key, SNAPSHOT_KEY) != 0; }
+
+static void policy_copy(struct stream_policy *to, const struct stream_policy *from)
+{
+    buf_reset(&to->item);
+    buf_put_span(&to->item, buf_span(&from->item));
+    memcpy(to->key, from->key, sizeof to->key);
+}
+
+void stream_policy_start(struct stream *s)
+{
+    if (s->published.item.len)
+        policy_set(s, SNAPSHOT_OP_DEL, s->published.key);
+    policy_set(s, SNAPSHOT_OP_ADD, s->policy.key);
+    policy_copy(&s->published, &s->policy);
+}
+
+bool stream_changed(const struct stream *s) { return s->pending.len || policy_changed_since(s); }
+
 /* -- the signer's answer ------------------------------------------------------------------------------------------------------------ */
 /* What was in the frame goes first in the next one. */
 static void flight_undo(struct stream *s)
 {
+    if (s->flying.item.len) { /* a document is asked for anew, the newest then */
+        policy_set(s, SNAPSHOT_OP_DEL, s->flying.key);
+        policy_set(s, SNAPSHOT_OP_ADD, s->published.key);
+        buf_reset(&s->flying.item);
+        buf_drop(&s->flight, POLICY_ENTRIES * SNAPSHOT_ENTRY);
+    }
     CLEANUP(buf_free) struct buf rest = s->pending;
     s->pending = s->flight;
     if (s->pending.len)
@@ -83,8 +113,25 @@ static void flight_undo(struct stream *s)
 
 static void frame_drop(void *data) { flight_undo(data); }
 
-static void frame_publish(struct batch *b, struct stream *s, struct span bytes)
+/* The frame and, before it, the document that it brings, which is the published one from now on. */
+static struct span policy_before(struct batch *b, struct stream *s, struct span frame)
 {
+    struct span item = buf_span(&s->flying.item);
+    if (!item.n)
+        return frame;
+    uint8_t *both = arena_alloc(b->arena, item.n + frame.n);
+    memcpy(both, item.p, item.n);
+    memcpy(both + item.n, frame.p, frame.n);
+    struct stream_policy old = s->published;
+    s->published = s->flying;
+    s->flying = old;
+    buf_reset(&s->flying.item);
+    return span_of(both, item.n + frame.n);
+}
+
+static void frame_publish(struct batch *b, struct stream *s, struct span frame)
+{
+    struct span bytes = policy_before(b, s, frame);
     struct msg_push_frame m = { .frame = bytes };
     bool moved = strcmp(s->head, s->flight_vector) != 0;
     if (moved || s->flight.len)
@@ -118,12 +165,19 @@ static enum err frame_signed(struct batch *b, void *data, const struct msg_signe
 }
 
 /* -- asking --------------------------------------------------------------------------------------------------------------------------- */
-/* Takes what fits from pending into flight. */
+/* Takes the policy document, when there is a new one, and what fits from pending into flight. */
 static void flight_load(struct stream *s)
 {
     size_t n = s->pending.len, max = STREAM_FRAME_ENTRIES * SNAPSHOT_ENTRY;
     n = n > max ? max : n;
     buf_reset(&s->flight);
+    if (policy_changed_since(s)) {
+        policy_copy(&s->flying, &s->policy);
+        policy_set(s, SNAPSHOT_OP_DEL, s->published.key);
+        policy_set(s, SNAPSHOT_OP_ADD, s->flying.key);
+        snapshot_entry_put(&s->flight, SNAPSHOT_SET_POLICY, SNAPSHOT_OP_DEL, s->published.key);
+        snapshot_entry_put(&s->flight, SNAPSHOT_SET_POLICY, SNAPSHOT_OP_ADD, s->flying.key);
+    }
     buf_put(&s->flight, s->pending.data, n);
     buf_drop(&s->pending, n);
     s->flight_us = s->pending_us;
@@ -134,7 +188,7 @@ void stream_frame_step(struct batch *b, struct stream *s)
     struct span vector;
     struct fault f;
     bool heartbeat = b->mono_ms - s->last_ms >= STREAM_HEARTBEAT_MS, anchor = s->snap_wanted && s->snap.state != SNAP_HASHING;
-    if (s->at_signer || b->mono_ms < s->retry_ms || !(s->pending.len || heartbeat || anchor))
+    if (s->at_signer || b->mono_ms < s->retry_ms || !(stream_changed(s) || heartbeat || anchor))
         return;
     if (core_vector(s->core, b->arena, &vector, &f)) {
         log_warn(0, "the revocation stream waits for the database: %s", f.text);

@@ -7,7 +7,6 @@
 #include "crypt/hash.h"
 #include "wire/snapshot.h"
 
-#define STREAM_SETS 3               /* certificates, identities, lines: enum snapshot_set - 1 */
 #define STREAM_WAITERS_MAX 256      /* subscribers waiting for a snapshot */
 #define STREAM_HASH_SLICE (2u << 20) /* bytes of a snapshot hashed in one go */
 #define STREAM_RETRY_MS 200         /* after the signer failed */
@@ -18,12 +17,17 @@ struct stream_frame {               /* one published frame */
     char *prev;                     /* owned; vector that it applies to */
 };
 
+struct stream_policy {              /* a policy document */
+    struct buf item;                /* owned; as the stream carries it; empty: none */
+    uint8_t key[SNAPSHOT_KEY];
+};
+
 enum stream_snap_state { SNAP_NONE, SNAP_HASHING, SNAP_AT_SIGNER, SNAP_READY };
 struct stream_snap {
     enum stream_snap_state state;
     char vector[SNAPSHOT_VECTOR_MAX + 1];
-    struct buf body, header;        /* owned */
-    uint32_t n[STREAM_SETS];
+    struct buf policy, body, header; /* owned; policy: the item of the document that the body names */
+    uint32_t n[SNAPSHOT_SETS];
     struct sha256 hash;
     uint8_t digest[SHA256_LEN];     /* of body, once hashed */
     size_t hashed;                  /* bytes of body */
@@ -38,7 +42,10 @@ struct stream_waiter {
 struct stream {
     struct core *core;
     bool running;                   /* the first tick has set the head */
-    struct stream_set sets[STREAM_SETS];
+    struct stream_set sets[SNAPSHOT_SETS];     /* enum snapshot_set - 1; of policies: the one that the newest frame asked for names */
+    struct stream_policy policy;    /* as committed last */
+    struct stream_policy published; /* as named by the head */
+    struct stream_policy flying;    /* brought by the frame at the signer; empty: it leaves the policy alone */
     struct buf pending, flight;     /* entries: not in a frame yet; in the frame at the signer */
     int64_t pending_us, flight_us;  /* monotonic: when their oldest change was committed */
     bool at_signer;
@@ -59,6 +66,8 @@ struct stream {
 /* stream_frame.c: asks for the next frame when one is due. */
 void stream_frame_step(struct batch *b, struct stream *s);
 void stream_ring_clear(struct stream *s);
+bool stream_changed(const struct stream *s); /* something waits for a frame */
+void stream_policy_start(struct stream *s); /* the committed document is the one in force: nobody has seen another */
 /* Appends the frames that lead from vector to the head; false when the ring does not hold them. */
 bool stream_ring_since(const struct stream *s, struct span vector, struct buf *out);
 

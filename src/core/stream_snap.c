@@ -11,13 +11,15 @@
 #include "core/stream_priv.h"
 
 #define ANSWER_MAX 33554432 /* msg.def: body of a reply */
-#define ANSWER_ROOM 65536   /* for the header and the first frames after it */
+#define ANSWER_ROOM (SNAPSHOT_POLICY_MAX + 65536) /* for the policy document, the header and the first frames after it */
 
 void stream_snap_clear(struct stream *s)
 {
+    buf_free(&s->snap.policy);
     buf_free(&s->snap.body);
     buf_free(&s->snap.header);
-    s->snap = (struct stream_snap){ .body = BUF_INIT(ANSWER_MAX), .header = BUF_INIT(SNAPSHOT_FIXED + SNAPSHOT_VECTOR_MAX + 256) };
+    s->snap = (struct stream_snap){ .policy = BUF_INIT(SNAPSHOT_POLICY_MAX), .body = BUF_INIT(ANSWER_MAX),
+                                       .header = BUF_INIT(SNAPSHOT_FIXED + SNAPSHOT_VECTOR_MAX + 256) };
 }
 
 /* -- making ------------------------------------------------------------------------------------------------------------------------- */
@@ -45,7 +47,7 @@ void stream_snap_anchor(struct batch *b, struct stream *s, const char *vector)
     s->snap_wanted = false;
     struct stream_snap *p = &s->snap;
     size_t n = 0;
-    for (int i = 0; i < STREAM_SETS; i++) {
+    for (int i = 0; i < SNAPSHOT_SETS; i++) {
         n += stream_set_body(&s->sets[i]).n;
         p->n[i] = (uint32_t)s->sets[i].n;
     }
@@ -53,8 +55,9 @@ void stream_snap_anchor(struct batch *b, struct stream *s, const char *vector)
         snap_refuse(b, s, n);
         return;
     }
+    buf_put_span(&p->policy, buf_span(&s->policy.item)); /* the one in the set: a frame takes the newest */
     uint8_t *at = n ? buf_grow(&p->body, n) : NULL;
-    for (int i = 0; i < STREAM_SETS; i++) {
+    for (int i = 0; i < SNAPSHOT_SETS; i++) {
         struct span body = stream_set_body(&s->sets[i]);
         if (body.n) {
             memcpy(at, body.p, body.n);
@@ -111,7 +114,7 @@ static void snap_hash(struct batch *b, struct stream *s)
     }
     sha256_end(&p->hash, p->digest);
     struct msg_sign_snapshot m = { .vector = span_str(p->vector), .at_ms = p->at_ms, .n_certs = p->n[0], .n_idents = p->n[1], .n_lines = p->n[2],
-                                   .body_sha256 = span_of(p->digest, sizeof p->digest) };
+                                   .n_repair = p->n[3], .n_policies = p->n[4], .body_sha256 = span_of(p->digest, sizeof p->digest) };
     p->state = SNAP_AT_SIGNER;
     batch_sign_msg(b, &msg_desc_sign_snapshot, &m,
                    (struct sign_done){ .fn = snap_signed, .drop = snap_drop, .data = s, .read_only = true });
@@ -129,12 +132,12 @@ static bool snap_answer(struct batch *b, struct stream *s)
 {
     const struct stream_snap *p = &s->snap;
     CLEANUP(buf_free) struct buf frames = BUF_INIT(ANSWER_MAX);
-    if (p->state != SNAP_READY || !stream_ring_since(s, span_str(p->vector), &frames) || frames.err ||
-        p->header.len + p->body.len + frames.len > ANSWER_MAX)
-        return false;
-    const struct buf *parts[] = { &p->header, &p->body, &frames };
+    const struct buf *parts[] = { &p->policy, &p->header, &p->body, &frames };
     size_t n = 0;
-    uint8_t *body = mem_alloc(p->header.len + p->body.len + frames.len + 1);
+    if (p->state != SNAP_READY || !stream_ring_since(s, span_str(p->vector), &frames) || frames.err ||
+        p->policy.len + p->header.len + p->body.len + frames.len > ANSWER_MAX)
+        return false;
+    uint8_t *body = mem_alloc(p->policy.len + p->header.len + p->body.len + frames.len + 1);
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         if (parts[i]->len)
             memcpy(body + n, parts[i]->data, parts[i]->len);
@@ -176,6 +179,7 @@ enum err stream_op_edge_open(struct batch *b, const struct caller *c, const void
     (void)c;
     if (!snapshot_vector_valid(m->since))
         return fault_set(f, CE_BAD_FRAME, "since: a vector is written slot:number,slot:number with ascending slots");
+    buf_put_span(&frames, buf_span(&s->published.item));
     if (m->since.n && stream_ring_since(s, m->since, &frames) && !frames.err) {
         out->body_kind = BODY_BINARY;
         out->body = arena_copy(b->arena, span_of(frames.data, frames.len));

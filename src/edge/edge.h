@@ -22,7 +22,7 @@ struct edge_view { /* what the status shows; under edge.lock */
     char vector[SNAPSHOT_VECTOR_MAX + 1], url[NET_URL_MAX], trouble[256];
     bool connected;
     int64_t at_ms, seen_mono_ms, made_ms, tail_bytes;
-    uint32_t n_certs, n_idents, n_lines;
+    uint32_t n[SNAPSHOT_SETS];
     uint64_t frames, snapshots, connects;
     int64_t last_latency_us; /* newest frame with entries: signed -> applied here */
 };

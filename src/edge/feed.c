@@ -5,7 +5,7 @@
 
 #define MAGIC_MIN 4
 
-void feed_init(struct feed *fd) { *fd = (struct feed){ .pending = BUF_INIT(2 * SNAPSHOT_FRAME_MAX) }; }
+void feed_init(struct feed *fd) { *fd = (struct feed){ .pending = BUF_INIT(2 * SNAPSHOT_POLICY_MAX) }; }
 
 void feed_free(struct feed *fd) { buf_free(&fd->pending); }
 
@@ -19,7 +19,14 @@ static enum err body_take(struct feed *fd, struct span *in, const struct feed_ca
     return calls->on_body(calls->arg, piece, fd->body_left == 0);
 }
 
-/* One header or frame from the front of *in. CE_TRUNCATED: not whole yet. */
+/* How long the item may be that pending begins. */
+static size_t item_max(const struct feed *fd)
+{
+    bool policy = fd->pending.len >= MAGIC_MIN && !memcmp(fd->pending.data, SNAPSHOT_POLICY_MAGIC, MAGIC_MIN);
+    return policy ? SNAPSHOT_POLICY_MAX : SNAPSHOT_FRAME_MAX;
+}
+
+/* One header, frame or document from the front of *in. CE_TRUNCATED: not whole yet. */
 static enum err item_take(struct feed *fd, struct span *in, const struct feed_calls *calls)
 {
     struct span rest = *in;
@@ -41,6 +48,11 @@ static enum err item_take(struct feed *fd, struct span *in, const struct feed_ca
             if (!fd->body_left)
                 e = calls->on_body(calls->arg, (struct span){ 0 }, true);
         }
+    } else if (!memcmp(in->p, SNAPSHOT_POLICY_MAGIC, MAGIC_MIN)) {
+        struct span document;
+        e = snapshot_policy_parse(&rest, &document);
+        if (!e)
+            e = calls->on_policy(calls->arg, document);
     } else {
         return CE_BAD_FRAME;
     }
@@ -59,7 +71,7 @@ enum err feed_put(struct feed *fd, struct span bytes, const struct feed_calls *c
             continue;
         }
         /* at most one item's worth is copied: the rest waits in bytes */
-        size_t had = fd->pending.len, room = SNAPSHOT_FRAME_MAX > had ? SNAPSHOT_FRAME_MAX - had : 1;
+        size_t had = fd->pending.len, most = item_max(fd), room = most > had ? most - had : 1;
         size_t n = bytes.n < room ? bytes.n : room;
         buf_put(&fd->pending, bytes.p, n);
         if (buf_err(&fd->pending))
@@ -67,7 +79,7 @@ enum err feed_put(struct feed *fd, struct span bytes, const struct feed_calls *c
         struct span in = buf_span(&fd->pending);
         enum err e = item_take(fd, &in, calls);
         if (e == CE_TRUNCATED) {
-            if (fd->pending.len > SNAPSHOT_FRAME_MAX)
+            if (fd->pending.len > item_max(fd))
                 return CE_BAD_FRAME;
             bytes.p += n;
             bytes.n -= n;

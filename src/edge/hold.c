@@ -74,9 +74,7 @@ enum err hold_open(struct hold *h, const char *dir, const uint8_t pub[SNAP_PUB],
         return CE_OK; /* nothing usable: start from nothing, f says why */
     snap_info(s, &info);
     snap_vector(s, h->vector);
-    h->n_certs = info.n_certs;
-    h->n_idents = info.n_idents;
-    h->n_lines = info.n_lines;
+    memcpy(h->n, info.n, sizeof h->n);
     h->made_ms = info.made_ms;
     h->at_ms = info.at_ms;
     h->seen_mono_ms = clock_mono_ms();
@@ -98,6 +96,20 @@ void hold_abandon(struct hold *h)
     fd_close_p(&h->new_fd);
     path_join(path, "%s/" NEW_FILE, h->dir);
     unlink(path);
+}
+
+enum err hold_policy(struct hold *h, struct span document, struct fault *f)
+{
+    char path[PATH_MAX_LEN];
+    CLEANUP(buf_free) struct buf name = BUF_INIT(0);
+    uint8_t key[SNAPSHOT_KEY];
+    snapshot_key_policy(document, key);
+    buf_put_hex(&name, span_of(key, sizeof key));
+    path_join(path, "%s/" SNAP_POLICY "%s", h->dir, buf_cstr(&name));
+    if (file_exists(path))
+        return CE_OK;
+    enum err e = file_write_atomic(path, document, 0644);
+    return e ? fault_set(f, e, "%s: %s", path, err_text(e)) : CE_OK;
 }
 
 enum err hold_snapshot(struct hold *h, const struct snapshot_header *head, struct fault *f)
@@ -140,9 +152,7 @@ static enum err new_take(struct hold *h, void *map, size_t size, struct fault *f
     vector_set(h, snap.header.vector);
     seen_at(h, snap.header.at_ms);
     h->made_ms = snap.header.at_ms;
-    h->n_certs = snap.header.n_certs;
-    h->n_idents = snap.header.n_idents;
-    h->n_lines = snap.header.n_lines;
+    memcpy(h->n, snap.header.n, sizeof h->n);
     fd_close_p(&h->new_fd);
     return tail_new(h, sha, f);
 }

@@ -15,7 +15,7 @@ struct hold {
     char vector[SNAPSHOT_VECTOR_MAX + 1]; /* "" : nothing is held yet */
     int64_t at_ms, seen_mono_ms;          /* of the newest verified word */
     int64_t made_ms;
-    uint32_t n_certs, n_idents, n_lines;
+    uint32_t n[SNAPSHOT_SETS];            /* keys of each set in the snapshot, enum snapshot_set - 1 */
     int tail_fd;
     int64_t tail_len;                     /* bytes */
     int new_fd;                           /* snapshot that is arriving, -1 none */
@@ -30,6 +30,8 @@ void hold_close(struct hold *h);
  * force by rename, with a new tail. On any error it is dropped and the old one stays. */
 MUST_USE enum err hold_snapshot(struct hold *h, const struct snapshot_header *head, struct fault *f);
 MUST_USE enum err hold_body(struct hold *h, struct span bytes, bool last, struct fault *f);
+/* Stores a policy document as POLICY_FILE followed by its key in hex, durably. What is held already is not written again. */
+MUST_USE enum err hold_policy(struct hold *h, struct span document, struct fault *f);
 void hold_abandon(struct hold *h); /* the connection broke inside a snapshot */
 /* Verifies and appends one frame. CE_BAD_SIGNATURE, CE_VECTOR_LOWER, CE_BAD_FRAME (does not follow), CE_IO, CE_DISK_FULL. */
 MUST_USE enum err hold_frame(struct hold *h, const struct snapshot_frame *fr, struct fault *f);

@@ -31,9 +31,10 @@ enum err edge_status_write(struct edge *e)
     json_cstr(&j, "vector", v.vector);
     json_int(&j, "age_ms", v.vector[0] ? edge_view_age_ms(&v) : -1);
     json_time_ms(&j, "snapshot_made", v.made_ms);
-    json_int(&j, "certs", v.n_certs);
-    json_int(&j, "idents", v.n_idents);
-    json_int(&j, "lines", v.n_lines);
+    json_int(&j, "certs", v.n[SNAPSHOT_SET_CERT - 1]);
+    json_int(&j, "idents", v.n[SNAPSHOT_SET_IDENT - 1]);
+    json_int(&j, "lines", v.n[SNAPSHOT_SET_LINE - 1]);
+    json_int(&j, "repair", v.n[SNAPSHOT_SET_REPAIR - 1]);
     json_int(&j, "tail_bytes", v.tail_bytes);
     json_int(&j, "frames", (int64_t)v.frames);
     json_int(&j, "snapshots", (int64_t)v.snapshots);
@@ -98,8 +99,8 @@ enum err edge_status_print(const struct edge_config *cfg, struct fault *f)
     printf("age        %lld ms (alarm from %lld s, logins refused from %lld s)\n", (long long)num(o, "age_ms"), (long long)cfg->alarm_after,
            (long long)cfg->refuse_after);
     printf("vector     %s\n", str(o, "vector"));
-    printf("snapshot   %lld certificates, %lld identities, %lld lines, made %s, tail %lld bytes\n", (long long)num(o, "certs"),
-           (long long)num(o, "idents"), (long long)num(o, "lines"), str(o, "snapshot_made"), (long long)num(o, "tail_bytes"));
+    printf("snapshot   %lld certificates, %lld identities, %lld lines, %lld in quarantine, made %s, tail %lld bytes\n", (long long)num(o, "certs"),
+           (long long)num(o, "idents"), (long long)num(o, "lines"), (long long)num(o, "repair"), str(o, "snapshot_made"), (long long)num(o, "tail_bytes"));
     printf("since start %lld frames, %lld snapshots, %lld connections; newest change after %.1f ms\n", (long long)num(o, "frames"),
            (long long)num(o, "snapshots"), (long long)num(o, "connects"), (double)num(o, "last_latency_us") / 1000);
     printf("proxies    %lld let in, %lld refused, %lld not answered for want of a fresh snapshot\n", (long long)num(o, "authz_let_in"),

@@ -31,9 +31,7 @@ static void view_update(struct stream *s)
     v->seen_mono_ms = h->seen_mono_ms;
     v->made_ms = h->made_ms;
     v->tail_bytes = h->tail_len;
-    v->n_certs = h->n_certs;
-    v->n_idents = h->n_idents;
-    v->n_lines = h->n_lines;
+    memcpy(v->n, h->n, sizeof v->n);
     pthread_mutex_unlock(&e->lock);
 }
 
@@ -70,9 +68,16 @@ static enum err on_body(void *arg, struct span bytes, bool last)
     pthread_mutex_unlock(&s->e->lock);
     view_update(s);
     ack(s, s->e->hold.made_ms, 0);
-    log_info(0, "snapshot at %s: %u certificates, %u identities, %u lines", s->e->hold.vector, s->e->hold.n_certs, s->e->hold.n_idents,
-             s->e->hold.n_lines);
+    const uint32_t *n = s->e->hold.n;
+    log_info(0, "snapshot at %s: %u certificates, %u identities, %u lines, %u in quarantine", s->e->hold.vector, n[SNAPSHOT_SET_CERT - 1],
+             n[SNAPSHOT_SET_IDENT - 1], n[SNAPSHOT_SET_LINE - 1], n[SNAPSHOT_SET_REPAIR - 1]);
     return CE_OK;
+}
+
+static enum err on_policy(void *arg, struct span document)
+{
+    struct stream *s = arg;
+    return hold_policy(&s->e->hold, document, &s->why);
 }
 
 static enum err on_frame(void *arg, const struct snapshot_frame *fr)
@@ -110,10 +115,10 @@ static bool on_bytes(void *arg, struct span bytes)
 {
     struct stream *s = arg;
     bool wanted = s->want_snapshot;
-    const struct feed_calls calls = { on_snapshot, on_body, on_frame, s };
+    const struct feed_calls calls = { on_policy, on_snapshot, on_body, on_frame, s };
     enum err e = feed_put(&s->feed, bytes, &calls);
     if (e && !s->why.code)
-        fault_set(&s->why, e, "%s sent what is neither a snapshot nor a frame", s->url);
+        fault_set(&s->why, e, "%s sent what is neither a policy document, a snapshot nor a frame", s->url);
     return !e && !atomic_load(&s->e->stop) && (wanted || !s->want_snapshot);
 }
 

@@ -126,10 +126,13 @@ SIGNER_ANSWER(sign_frame)
 SIGNER_ANSWER(sign_snapshot)
 {
     const struct msg_sign_snapshot *m = &r->sign_snapshot;
-    if (m->n_certs < 0 || m->n_certs > UINT32_MAX || m->n_idents < 0 || m->n_idents > UINT32_MAX || m->n_lines < 0 || m->n_lines > UINT32_MAX)
-        return fault_set(f, CE_BAD_FIELD, "a snapshot's counts are out of range");
-    struct snapshot_header h = { .at_ms = m->at_ms, .n_certs = (uint32_t)m->n_certs, .n_idents = (uint32_t)m->n_idents,
-                                 .n_lines = (uint32_t)m->n_lines, .body_sha256 = m->body_sha256, .vector = m->vector };
+    const int64_t counts[SNAPSHOT_SETS] = { m->n_certs, m->n_idents, m->n_lines, m->n_repair, m->n_policies };
+    struct snapshot_header h = { .at_ms = m->at_ms, .body_sha256 = m->body_sha256, .vector = m->vector };
+    for (int i = 0; i < SNAPSHOT_SETS; i++) {
+        if (counts[i] < 0 || counts[i] > UINT32_MAX)
+            return fault_set(f, CE_BAD_FIELD, "a snapshot's counts are out of range");
+        h.n[i] = (uint32_t)counts[i];
+    }
     enum err e = snapshot_header_encode(&h, s->stream_key, body);
     return e == CE_BAD_FRAME ? fault_set(f, e, "the snapshot header breaks its format") : e;
 }

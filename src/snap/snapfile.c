@@ -344,12 +344,8 @@ bool snap_has(struct snap *s, enum snapshot_set set, const uint8_t key[SNAPSHOT_
     const struct snapshot *v = &s->base.snap;
     unsigned op = overlay_get(&s->overlay, set, key);
     bool has = op == SNAPSHOT_OP_ADD;
-    if (!op && set == SNAPSHOT_SET_CERT)
-        has = body_find(v->certs, v->header.n_certs, key);
-    else if (!op && set == SNAPSHOT_SET_IDENT)
-        has = body_find(v->idents, v->header.n_idents, key);
-    else if (!op && set == SNAPSHOT_SET_LINE)
-        has = body_find(v->lines, v->header.n_lines, key);
+    if (!op)
+        has = body_find(v->keys[set - 1], v->header.n[set - 1], key);
     pthread_mutex_unlock(&s->lock);
     return has;
 }
@@ -373,7 +369,9 @@ void snap_info(struct snap *s, struct snap_info *out)
 {
     pthread_mutex_lock(&s->lock);
     const struct snapshot_header *h = &s->base.snap.header;
-    *out = (struct snap_info){ h->n_certs, h->n_idents, h->n_lines, s->overlay.n, h->at_ms, s->at_ms, s->tail_good, s->tail_good > 0, { 0 } };
+    *out = (struct snap_info){ .overlay = s->overlay.n, .made_ms = h->at_ms, .at_ms = s->at_ms, .tail_good = s->tail_good,
+                               .tail_matches = s->tail_good > 0 };
+    memcpy(out->n, h->n, sizeof out->n);
     memcpy(out->header_sha256, s->base.header_sha256, SHA256_LEN);
     pthread_mutex_unlock(&s->lock);
 }

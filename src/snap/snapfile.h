@@ -14,6 +14,7 @@
 
 #define SNAP_FILE "revocation.snap"
 #define SNAP_TAIL "revocation.tail"
+#define SNAP_POLICY "policy." /* and the key of a policy document in hex */
 #define SNAP_TAIL_MAX (64u << 20) /* bytes; a tail that is larger is not followed */
 #define SNAP_PUB 32               /* bytes of the stream's Ed25519 public key */
 
@@ -46,7 +47,7 @@ int64_t snap_age_ms(struct snap *s);
 void snap_vector(struct snap *s, char out[SNAPSHOT_VECTOR_MAX + 1]);
 
 struct snap_info {
-    uint32_t n_certs, n_idents, n_lines; /* in the mapped file */
+    uint32_t n[SNAPSHOT_SETS];           /* keys of each set in the mapped file, enum snapshot_set - 1 */
     uint64_t overlay;                    /* entries changed by the tail */
     int64_t made_ms, at_ms;              /* snapshot made; newest verified word */
     int64_t tail_good;                   /* bytes of the tail that verified (the edge cuts it there) */

@@ -24,6 +24,10 @@ void snapshot_key_cert(struct span issuer_kid, struct span serial, uint8_t out[S
 
 void snapshot_key_ident(struct span uid, uint8_t out[SNAPSHOT_KEY]) { snapshot_key(SPAN_LIT("uid"), uid, span_of(NULL, 0), out); }
 void snapshot_key_line(struct span name, uint8_t out[SNAPSHOT_KEY]) { snapshot_key(SPAN_LIT("line"), name, span_of(NULL, 0), out); }
+void snapshot_key_policy(struct span document, uint8_t out[SNAPSHOT_KEY])
+{
+    snapshot_key(SPAN_LIT("policy"), document, span_of(NULL, 0), out);
+}
 
 /* -- vectors ------------------------------------------------------------------------------------------------------ */
 
@@ -98,32 +102,42 @@ enum err snapshot_check_signature(struct span bytes, const uint8_t pub[ED25519_P
 enum err snapshot_header_encode(const struct snapshot_header *h, struct key *stream_key, struct buf *out)
 {
     size_t start = out->len;
-    if (h->at_ms < 0 || h->body_sha256.n != SHA256_LEN || !snapshot_vector_valid(h->vector))
+    if (h->at_ms < 0 || h->body_sha256.n != SHA256_LEN || !snapshot_vector_valid(h->vector) || h->n[SNAPSHOT_SET_POLICY - 1] != 1)
         return CE_BAD_FRAME;
     buf_put_str(out, SNAPSHOT_MAGIC);
     buf_put_u64(out, (uint64_t)h->at_ms);
-    buf_put_u32(out, h->n_certs);
-    buf_put_u32(out, h->n_idents);
-    buf_put_u32(out, h->n_lines);
+    for (int i = 0; i < SNAPSHOT_SETS; i++)
+        buf_put_u32(out, h->n[i]);
     buf_put_span(out, h->body_sha256);
     buf_put_u16(out, (uint16_t)h->vector.n);
     buf_put_span(out, h->vector);
     return snapshot_sign(stream_key, start, out);
 }
 
+/* How many keys each set has; false: more bytes are needed. *keys: all together. */
+static bool header_counts(struct span *in, struct snapshot_header *out, uint64_t *keys)
+{
+    *keys = 0;
+    for (int i = 0; i < SNAPSHOT_SETS; i++) {
+        if (!span_get_u32(in, &out->n[i]))
+            return false;
+        *keys += out->n[i];
+    }
+    return true;
+}
+
 enum err snapshot_header_parse(struct span *in, struct snapshot_header *out)
 {
     struct span rest = *in, magic, sig;
-    uint64_t at_ms;
+    uint64_t at_ms, keys;
     uint16_t vector_n;
     if (rest.n && memcmp(rest.p, SNAPSHOT_MAGIC, rest.n < 8 ? rest.n : 8) != 0)
         return CE_BAD_FRAME;
-    if (!span_get(&rest, 8, &magic) || !span_get_u64(&rest, &at_ms) || !span_get_u32(&rest, &out->n_certs) ||
-        !span_get_u32(&rest, &out->n_idents) || !span_get_u32(&rest, &out->n_lines) || !span_get(&rest, SHA256_LEN, &out->body_sha256) ||
-        !span_get_u16(&rest, &vector_n))
+    if (!span_get(&rest, 8, &magic) || !span_get_u64(&rest, &at_ms) || !header_counts(&rest, out, &keys) ||
+        !span_get(&rest, SHA256_LEN, &out->body_sha256) || !span_get_u16(&rest, &vector_n))
         return CE_TRUNCATED;
-    uint64_t keys = (uint64_t)out->n_certs + out->n_idents + out->n_lines;
-    if (at_ms > INT64_MAX || vector_n > SNAPSHOT_VECTOR_MAX || keys > SIZE_MAX / 2 / SNAPSHOT_KEY) /* so that snapshot_body_size fits */
+    if (at_ms > INT64_MAX || vector_n > SNAPSHOT_VECTOR_MAX || out->n[SNAPSHOT_SET_POLICY - 1] != 1 ||
+        keys > SIZE_MAX / 2 / SNAPSHOT_KEY) /* so that snapshot_body_size fits */
         return CE_BAD_FRAME;
     if (!span_get(&rest, vector_n, &out->vector) || !span_get(&rest, SNAPSHOT_SIG, &sig))
         return CE_TRUNCATED;
@@ -140,7 +154,13 @@ enum err snapshot_header_verify(const struct snapshot_header *h, const uint8_t p
     return snapshot_check_signature(h->bytes, pub);
 }
 
-size_t snapshot_body_size(const struct snapshot_header *h) { return ((size_t)h->n_certs + h->n_idents + h->n_lines) * SNAPSHOT_KEY; }
+size_t snapshot_body_size(const struct snapshot_header *h)
+{
+    size_t keys = 0;
+    for (int i = 0; i < SNAPSHOT_SETS; i++)
+        keys += h->n[i];
+    return keys * SNAPSHOT_KEY;
+}
 
 /* -- whole snapshot ------------------------------------------------------------------------------------------------- */
 
@@ -166,11 +186,12 @@ enum err snapshot_open(struct span in, const uint8_t pub[ED25519_PUB], struct sn
     sha256(in, digest);
     if (!span_eq(span_of(digest, sizeof digest), out->header.body_sha256))
         return CE_BAD_SIGNATURE;
-    out->certs = in.p;
-    out->idents = out->certs + (size_t)out->header.n_certs * SNAPSHOT_KEY;
-    out->lines = out->idents + (size_t)out->header.n_idents * SNAPSHOT_KEY;
-    bool sorted = ascending(out->certs, out->header.n_certs) && ascending(out->idents, out->header.n_idents) &&
-                  ascending(out->lines, out->header.n_lines);
+    bool sorted = true;
+    for (int i = 0; i < SNAPSHOT_SETS; i++) {
+        out->keys[i] = in.p;
+        in.p += (size_t)out->header.n[i] * SNAPSHOT_KEY;
+        sorted = sorted && ascending(out->keys[i], out->header.n[i]);
+    }
     return sorted ? CE_OK : CE_BAD_FRAME;
 }
 

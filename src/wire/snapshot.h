@@ -12,6 +12,7 @@
 void snapshot_key_cert(struct span issuer_kid, struct span serial, uint8_t out[SNAPSHOT_KEY]);
 void snapshot_key_ident(struct span uid, uint8_t out[SNAPSHOT_KEY]);
 void snapshot_key_line(struct span name, uint8_t out[SNAPSHOT_KEY]);
+void snapshot_key_policy(struct span document, uint8_t out[SNAPSHOT_KEY]);
 
 /* -- vectors -- */
 /* Is text a vector: "slot:nseq,slot:nseq", slots 1.. ascending, numbers decimal without leading zeros? "" is one. */
@@ -22,7 +23,7 @@ MUST_USE enum err snapshot_vector_check(struct span before, struct span now);
 /* -- snapshot -- */
 struct snapshot_header { /* spans into the bytes given */
     int64_t at_ms;
-    uint32_t n_certs, n_idents, n_lines;
+    uint32_t n[SNAPSHOT_SETS]; /* keys of each set, enum snapshot_set - 1; of policies always 1 */
     struct span body_sha256;   /* 32 bytes */
     struct span vector;
     struct span bytes;         /* the whole header with signature (set by the parser) */
@@ -36,7 +37,7 @@ size_t snapshot_body_size(const struct snapshot_header *h); /* bytes */
 
 struct snapshot { /* a verified whole; views into the bytes given */
     struct snapshot_header header;
-    const uint8_t *certs, *idents, *lines; /* n x SNAPSHOT_KEY, ascending, no repeats */
+    const uint8_t *keys[SNAPSHOT_SETS]; /* of each set n x SNAPSHOT_KEY, ascending, no repeats */
 };
 /* Parses and verifies header, size, hash and order of in, which must be nothing but one snapshot. */
 MUST_USE enum err snapshot_open(struct span in, const uint8_t pub[ED25519_PUB], struct snapshot *out);
@@ -61,5 +62,11 @@ MUST_USE enum err snapshot_frame_encode(const struct snapshot_frame *fr, struct 
 MUST_USE enum err snapshot_frame_parse(struct span *in, struct snapshot_frame *out);
 MUST_USE enum err snapshot_frame_verify(const struct snapshot_frame *fr, const uint8_t pub[ED25519_PUB]); /* CE_BAD_SIGNATURE */
 void snapshot_frame_entry(const struct snapshot_frame *fr, unsigned i, struct snapshot_entry *out); /* i < n_entries */
+
+/* -- policy documents, as the stream carries them: only the frame around the text is judged here -- */
+/* Appends the item. CE_TOO_LARGE when the document does not fit into SNAPSHOT_POLICY_MAX. */
+MUST_USE enum err snapshot_policy_encode(struct span document, struct buf *out);
+/* Takes one item from the front of *in; *document points into it. CE_TRUNCATED: more bytes may help. CE_BAD_FRAME. */
+MUST_USE enum err snapshot_policy_parse(struct span *in, struct span *document);
 
 #endif

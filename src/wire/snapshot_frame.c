@@ -1,4 +1,4 @@
-/* snapshot_frame.c: the frames of the revocation stream. See wire/snapshot.h. */
+/* snapshot_frame.c: the frames of the revocation stream, and the policy documents between them. See wire/snapshot.h. */
 #include "base/log.h"
 #include "wire/snapshot_impl.h"
 
@@ -14,7 +14,7 @@ static bool entries_valid(struct span e)
     if (e.n % SNAPSHOT_ENTRY)
         return false;
     for (size_t i = 0; i < e.n; i += SNAPSHOT_ENTRY)
-        if (e.p[i] < SNAPSHOT_SET_CERT || e.p[i] > SNAPSHOT_SET_LINE || e.p[i + 1] < SNAPSHOT_OP_ADD || e.p[i + 1] > SNAPSHOT_OP_DEL)
+        if (e.p[i] < SNAPSHOT_SET_CERT || e.p[i] > SNAPSHOT_SETS || e.p[i + 1] < SNAPSHOT_OP_ADD || e.p[i + 1] > SNAPSHOT_OP_DEL)
             return false;
     return true;
 }
@@ -76,4 +76,33 @@ void snapshot_frame_entry(const struct snapshot_frame *fr, unsigned i, struct sn
     INVARIANT(i < fr->n_entries);
     const uint8_t *at = fr->entries.p + (size_t)i * SNAPSHOT_ENTRY;
     *out = (struct snapshot_entry){ .set = at[0], .op = at[1], .key = at + 2 };
+}
+
+/* -- policy documents ----------------------------------------------------------------------------------------------- */
+#define POLICY_HEAD 8 /* magic and length */
+
+enum err snapshot_policy_encode(struct span document, struct buf *out)
+{
+    if (document.n > SNAPSHOT_POLICY_MAX - POLICY_HEAD)
+        return CE_TOO_LARGE;
+    buf_put_str(out, SNAPSHOT_POLICY_MAGIC);
+    buf_put_u32(out, (uint32_t)(POLICY_HEAD + document.n));
+    buf_put_span(out, document);
+    return buf_err(out);
+}
+
+enum err snapshot_policy_parse(struct span *in, struct span *document)
+{
+    struct span rest = *in, magic;
+    uint32_t all;
+    if (rest.n && memcmp(rest.p, SNAPSHOT_POLICY_MAGIC, rest.n < 4 ? rest.n : 4) != 0)
+        return CE_BAD_FRAME;
+    if (!span_get(&rest, 4, &magic) || !span_get_u32(&rest, &all))
+        return CE_TRUNCATED;
+    if (all < POLICY_HEAD || all > SNAPSHOT_POLICY_MAX)
+        return CE_BAD_FRAME;
+    if (!span_get(&rest, all - POLICY_HEAD, document))
+        return CE_TRUNCATED;
+    *in = rest;
+    return CE_OK;
 }

@@ -9,6 +9,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static size_t body;
+static enum err on_policy(void *arg, struct span document)
+{
+    (void)arg;
+    INVARIANT(document.n < SNAPSHOT_POLICY_MAX);
+    return CE_OK;
+}
 static enum err on_snapshot(void *arg, const struct snapshot_header *h)
 {
     static const uint8_t pub[32];
@@ -32,14 +38,14 @@ static enum err on_frame(void *arg, const struct snapshot_frame *fr)
     (void)arg;
     for (unsigned i = 0; i < fr->n_entries; i++) {
         snapshot_frame_entry(fr, i, &en);
-        INVARIANT(en.set >= SNAPSHOT_SET_CERT && en.set <= SNAPSHOT_SET_LINE && en.key);
+        INVARIANT(en.set >= SNAPSHOT_SET_CERT && en.set <= SNAPSHOT_SETS && en.key);
     }
     return snapshot_vector_check(fr->prev, fr->vector);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct feed_calls calls = { on_snapshot, on_body, on_frame, NULL };
+    const struct feed_calls calls = { on_policy, on_snapshot, on_body, on_frame, NULL };
     struct feed fd;
     struct msg_report r;
     size_t piece = size ? 1 + data[size - 1] : 1, n = size;

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct snapshot_header h;
     struct snapshot_frame fr;
     struct snapshot_entry entry;
-    struct span in = span_of(data, size);
+    struct span in = span_of(data, size), doc;
     (void)!snapshot_open(in, pub, &s);
     if (snapshot_header_parse(&in, &h) == CE_OK)
         INVARIANT(h.bytes.p == data && h.bytes.n + in.n == size && snapshot_vector_valid(h.vector));
@@ -23,6 +23,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             INVARIANT(entry.key >= data && entry.key + SNAPSHOT_KEY <= data + size);
         }
     }
+    in = span_of(data, size);
+    while (snapshot_policy_parse(&in, &doc) == CE_OK)
+        INVARIANT(doc.p >= data && doc.p + doc.n == in.p);
     (void)snapshot_vector_valid(span_of(data, size));
     return 0;
 }

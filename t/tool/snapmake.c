@@ -5,7 +5,10 @@
  *        snapmake snapshot FILE DIR VECTOR [ENTRY…] DIR/revocation.snap by rename, DIR/revocation.tail anew
  *        snapmake frame FILE DIR PREV VECTOR [ENTRY…]  appends to DIR/revocation.tail
  *        snapmake raw-snapshot|raw-frame …          the same bytes on stdout
- * ENTRY: [-]cert:AKIHEX:SERIALHEX | [-]ident:UID | [-]line:NAME   ("-": taken out, frames only)
+ *        snapmake raw-policy DOCUMENT                a policy document (a file) as the stream carries it, on stdout
+ * ENTRY: [-]cert:AKIHEX:SERIALHEX | [-]ident:UID | [-]line:NAME | [-]repair:UID | [-]policy:DOCUMENT   ("-": taken out, frames only)
+ * DOCUMENT is a file; it is also stored as DIR/policy.KEY, as cradle-edge does. A snapshot without one names
+ * the document of a site with one line, "default".
  * environment: SNAPMAKE_BAD=1 spoils the signature, SNAPMAKE_AGE_MS=N dates it back.
  */
 #include <openssl/evp.h>
@@ -19,7 +22,7 @@
 
 #include <cradle/snapshot.h>
 
-static unsigned char out[1 << 20];
+static unsigned char out[1 << 21];
 static size_t len;
 static struct entry { unsigned char set, op, key[SNAPSHOT_KEY]; } entries[4096];
 static int n_entries;
@@ -97,6 +100,49 @@ static void sign(const char *keyfile)
     EVP_PKEY_free(k);
 }
 
+static void write_file(const char *dir, const char *name, const void *p, size_t n, const char *mode, int by_rename)
+{
+    char path[600], tmp[620];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    snprintf(tmp, sizeof tmp, "%s%s", path, by_rename ? ".new" : "");
+    FILE *f = fopen(tmp, mode);
+    if (!f || fwrite(p, 1, n, f) != n || fclose(f) || (by_rename && rename(tmp, path)))
+        die("cannot write");
+}
+
+static const char default_policy[] = "cradle-policy 1\nline default alarm\n w d/%u/up/#\n r d/%u/down/#\n q d/%u/repair/#\n";
+static unsigned char doc[SNAPSHOT_POLICY_MAX];
+static size_t doc_read(const char *path)
+{
+    if (!*path) {
+        memcpy(doc, default_policy, sizeof default_policy - 1);
+        return sizeof default_policy - 1;
+    }
+    FILE *f = fopen(path, "r");
+    if (!f)
+        die("no policy document");
+    size_t n = fread(doc, 1, sizeof doc, f);
+    fclose(f);
+    return n;
+}
+
+/* Its key; where dir is given, the document goes there too. */
+static void policy_key(const char *path, const char *dir, unsigned char *key)
+{
+    static unsigned char in[6 + sizeof doc];
+    unsigned char md[32];
+    char name[60] = "policy.";
+    size_t n = doc_read(path);
+    memcpy(in, "policy", 6);
+    memcpy(in + 6, doc, n);
+    SHA256(in, 6 + n, md);
+    memcpy(key, md, SNAPSHOT_KEY);
+    for (int i = 0; i < SNAPSHOT_KEY; i++)
+        snprintf(name + 7 + 2 * i, 3, "%02x", key[i]);
+    if (dir)
+        write_file(dir, name, doc, n, "wb", 1);
+}
+
 static size_t unhex(const char *s, size_t n, unsigned char *to)
 {
     for (size_t i = 0; i < n / 2; i++) {
@@ -108,7 +154,7 @@ static size_t unhex(const char *s, size_t n, unsigned char *to)
     return n / 2;
 }
 
-static void entry_add(const char *text)
+static void entry_add(const char *text, const char *dir)
 {
     struct entry *e = &entries[n_entries++];
     unsigned char in[300], md[32];
@@ -132,6 +178,13 @@ static void entry_add(const char *text)
     } else if (!strncmp(text, "line:", 5)) {
         e->set = SNAPSHOT_SET_LINE;
         n = (size_t)snprintf((char *)in, sizeof in, "line%s", text + 5);
+    } else if (!strncmp(text, "repair:", 7)) {
+        e->set = SNAPSHOT_SET_REPAIR;
+        n = (size_t)snprintf((char *)in, sizeof in, "uid%s", text + 7);
+    } else if (!strncmp(text, "policy:", 7)) {
+        e->set = SNAPSHOT_SET_POLICY;
+        policy_key(text + 7, e->op == SNAPSHOT_OP_ADD ? dir : NULL, e->key);
+        return;
     } else {
         die("entry?");
     }
@@ -149,7 +202,7 @@ static void snapshot_make(const char *keyfile, const char *vector)
 {
     unsigned char body[sizeof entries], md[32];
     size_t n = 0;
-    int count[4] = { 0 };
+    int count[SNAPSHOT_SETS + 1] = { 0 };
     qsort(entries, (size_t)n_entries, sizeof entries[0], entry_cmp);
     for (int i = 0; i < n_entries; i++, n += SNAPSHOT_KEY) {
         memcpy(body + n, entries[i].key, SNAPSHOT_KEY);
@@ -158,7 +211,7 @@ static void snapshot_make(const char *keyfile, const char *vector)
     SHA256(body, n, md);
     put(SNAPSHOT_MAGIC, 8);
     put_int(at_ms(), 8);
-    for (int s = SNAPSHOT_SET_CERT; s <= SNAPSHOT_SET_LINE; s++)
+    for (int s = SNAPSHOT_SET_CERT; s <= SNAPSHOT_SETS; s++)
         put_int((unsigned long long)count[s], 4);
     put(md, 32);
     put_text(vector);
@@ -180,27 +233,29 @@ static void frame_make(const char *keyfile, const char *prev, const char *vector
     sign(keyfile);
 }
 
-static void write_file(const char *dir, const char *name, const void *p, size_t n, const char *mode, int by_rename)
-{
-    char path[600], tmp[620];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    snprintf(tmp, sizeof tmp, "%s%s", path, by_rename ? ".new" : "");
-    FILE *f = fopen(tmp, mode);
-    if (!f || fwrite(p, 1, n, f) != n || fclose(f) || (by_rename && rename(tmp, path)))
-        die("cannot write");
-}
-
 int main(int argc, char **argv)
 {
     if (argc == 3 && !strcmp(argv[1], "key")) {
         key_make(argv[2]);
         return 0;
     }
+    if (argc == 3 && !strcmp(argv[1], "raw-policy")) {
+        size_t n = doc_read(argv[2]);
+        put(SNAPSHOT_POLICY_MAGIC, 4);
+        put_int(8 + n, 4);
+        put(doc, n);
+        return fwrite(out, 1, len, stdout) != len;
+    }
     if (argc < 5)
         die("usage: see the top of snapmake.c");
     int frame = strstr(argv[1], "frame") != NULL, raw = !strncmp(argv[1], "raw-", 4);
     for (int i = frame ? 6 : 5; i < argc; i++)
-        entry_add(argv[i]);
+        entry_add(argv[i], raw ? NULL : argv[3]);
+    int named = 0;
+    for (int i = 0; i < n_entries; i++)
+        named |= entries[i].set == SNAPSHOT_SET_POLICY;
+    if (!frame && !named)
+        entry_add("policy:", raw ? NULL : argv[3]);
     if (frame)
         frame_make(argv[2], argv[4], argc > 5 ? argv[5] : "");
     else

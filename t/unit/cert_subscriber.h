@@ -10,8 +10,12 @@ static struct who edge;
 
 struct subscriber {
     char vector[SNAPSHOT_VECTOR_MAX + 1];
-    uint8_t keys[3][8192][SNAPSHOT_KEY];
-    size_t n[3];
+    uint8_t keys[SNAPSHOT_SETS][8192][SNAPSHOT_KEY];
+    size_t n[SNAPSHOT_SETS];
+    uint8_t documents[16][SNAPSHOT_KEY]; /* keys of the newest policy documents that came */
+    size_t n_documents;
+    char document[4096];      /* the newest */
+    int unknown;              /* a policy was named before its document came, or not exactly one is in force */
     int lower, bad, gaps;     /* vector went back; signature; a frame that does not apply */
     size_t at;                /* how far it has read s.frames */
 };
@@ -36,10 +40,29 @@ static inline void sub_entry(struct subscriber *u, const struct snapshot_entry *
         memcpy(keys[(*n)++], e->key, SNAPSHOT_KEY);
 }
 
+static inline void sub_policies(struct subscriber *u)
+{
+    bool known = false;
+    for (size_t i = 0; i < u->n_documents && i < ARRAY_LEN(u->documents); i++)
+        known |= memcmp(u->documents[i], u->keys[SNAPSHOT_SET_POLICY - 1][0], SNAPSHOT_KEY) == 0;
+    u->unknown += u->n[SNAPSHOT_SET_POLICY - 1] != 1 || !known;
+}
+
+/* Takes policy documents from the front of *in. */
+static inline void sub_documents(struct subscriber *u, struct span *in)
+{
+    struct span doc;
+    while (span_starts(*in, SNAPSHOT_POLICY_MAGIC)) {
+        site_must(snapshot_policy_parse(in, &doc), NULL, "policy document");
+        snapshot_key_policy(doc, u->documents[u->n_documents++ % ARRAY_LEN(u->documents)]);
+        site_must(span_to_cstr(doc, u->document, sizeof u->document), NULL, "policy document");
+    }
+}
+
 static inline void sub_frames(struct subscriber *u, struct span in)
 {
     struct snapshot_frame fr;
-    while (in.n) {
+    while (sub_documents(u, &in), in.n) {
         if (snapshot_frame_parse(&in, &fr) || snapshot_frame_verify(&fr, s.stream_pub)) {
             u->bad++;
             return;
@@ -53,12 +76,14 @@ static inline void sub_frames(struct subscriber *u, struct span in)
             snapshot_frame_entry(&fr, i, &e);
             sub_entry(u, &e);
         }
+        sub_policies(u);
         site_must(span_to_cstr(fr.vector, u->vector, sizeof u->vector), NULL, "vector");
     }
 }
 
 static inline bool sub_answer(struct subscriber *u, struct span in)
 {
+    sub_documents(u, &in);
     if (!span_starts(in, SNAPSHOT_MAGIC)) {
         sub_frames(u, in);
         return false;
@@ -72,12 +97,11 @@ static inline bool sub_answer(struct subscriber *u, struct span in)
         u->bad++;
         return true;
     }
-    const uint8_t *from[] = { sn.certs, sn.idents, sn.lines };
-    uint32_t counts[] = { h.n_certs, h.n_idents, h.n_lines };
-    for (int i = 0; i < 3; i++) {
-        u->n[i] = counts[i];
-        memcpy(u->keys[i], from[i], (size_t)counts[i] * SNAPSHOT_KEY);
+    for (int i = 0; i < SNAPSHOT_SETS; i++) {
+        u->n[i] = h.n[i];
+        memcpy(u->keys[i], sn.keys[i], (size_t)h.n[i] * SNAPSHOT_KEY);
     }
+    sub_policies(u);
     site_must(span_to_cstr(h.vector, u->vector, sizeof u->vector), NULL, "vector");
     sub_frames(u, span_of(in.p + n, in.n - n));
     return true;
@@ -102,9 +126,9 @@ static inline void sub_follow(struct subscriber *u)
 
 static inline bool sub_good(const struct subscriber *u)
 {
-    if (u->bad || u->lower || u->gaps)
-        printf("# %d bad, %d lower, %d do not apply; at %s\n", u->bad, u->lower, u->gaps, u->vector);
-    return !u->bad && !u->lower && !u->gaps;
+    if (u->bad || u->lower || u->gaps || u->unknown)
+        printf("# %d bad, %d lower, %d do not apply, %d policies unknown; at %s\n", u->bad, u->lower, u->gaps, u->unknown, u->vector);
+    return !u->bad && !u->lower && !u->gaps && !u->unknown;
 }
 
 static inline bool sub_blocks(const struct subscriber *u, const char *uid)

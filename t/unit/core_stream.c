@@ -123,7 +123,7 @@ static void bad_moments(void)
         /* frames from before the answer are in it already: go on where its vector is */
         struct span rest = span_of(s.frames.data + at, s.frames.len - at);
         struct snapshot_frame fr;
-        for (struct span next = rest; next.n && !snapshot_frame_parse(&next, &fr) && !span_eq_str(fr.prev, back.vector);)
+        for (struct span next = rest, doc; next.n && (!snapshot_policy_parse(&next, &doc) || !snapshot_frame_parse(&next, &fr)) && !span_eq_str(fr.prev, back.vector);)
             rest = next;
         sub_frames(&back, rest);
         if (!sub_good(&back) || back.n[1] != (size_t)MANY + 2 + 2 * (size_t)i)
@@ -160,6 +160,63 @@ static void between(void)
     ok(sub_good(&late) && late.n[1] == before + MANY, "and gets all of them (%zu of %d)", late.n[1] - before, MANY);
 }
 
+static void line_send(const char *name)
+{
+    struct msg_line_add m = { .name = span_str(name) };
+    (void)site_send(&s, &s.admin, &msg_desc_line_add, &m);
+}
+
+/* The document goes before the frame that names it, the newest only, whatever becomes of frames meanwhile. */
+static void policies(void)
+{
+    static struct subscriber new;
+    back = (struct subscriber){ 0 };
+    ok(sub_open(&back) && sub_good(&back) && strstr(back.document, "line pump alarm\n w d/%u/up/#\n r d/%u/down/#\n q d/%u/repair/#\n"),
+       "a snapshot comes with its policy document, in which a line that sets nothing has the default topics");
+    new = back;
+    size_t documents = back.n_documents;
+    line_send("boiler");
+    site_run(&s);
+    sub_follow(&back);
+    ok(sub_good(&back) && back.n_documents == documents + 1 && strstr(back.document, "line boiler ") == back.document + strlen("cradle-policy 1\n"),
+       "a new line: its document is pushed before the frame that names it, lines in order of their names");
+    ok(!sub_open(&new) && sub_good(&new) && strcmp(new.document, back.document) == 0, "one that was away gets the document with the frames");
+    s.hold = true;
+    line_send("l-1"); /* goes to the signer */
+    site_run(&s);
+    s.down = true;
+    line_send("l-2");
+    line_send("l-3");
+    site_run(&s);
+    s.hold = false;
+    site_run(&s); /* refused */
+    s.down = false;
+    size_t pushed = s.n_frames;
+    for (int i = 0; i < 50 && s.n_frames == pushed; i++)
+        site_wait(&s, 20);
+    documents = back.n_documents;
+    sub_follow(&back);
+    ok(sub_good(&back) && back.n_documents == documents + 1 && strstr(back.document, "line l-1 ") && strstr(back.document, "line l-3 "),
+       "three changes while the signer failed are one document");
+    s.hold = true;
+    many(true, 30000, 1);
+    many(true, 30001, MANY - 1);
+    line_send("l-4");
+    site_run(&s);
+    s.hold = false;
+    site_run(&s);
+    sub_follow(&back);
+    ok(sub_good(&back) && strstr(back.document, "line l-4 "), "a document among more changes than a frame holds");
+    ok(!sub_open(&new) && sub_good(&new) && strcmp(new.document, back.document) == 0, "all of it from the ring");
+    core_close(s.core);
+    site_forget_asks(&s);
+    site_core_open(&s);
+    new = (struct subscriber){ 0 };
+    (void)sub_open(&new);
+    ok(sub_good(&new) && strcmp(new.document, back.document) == 0 && memcmp(new.keys[4], back.keys[4], SNAPSHOT_KEY) == 0,
+       "after a restart the same document is in force");
+}
+
 static void expiry(void)
 {
     struct fault f = { 0 };
@@ -194,6 +251,8 @@ int main(void)
     splitting();
     bad_moments();
     between();
+    many(false, 30000, MANY);
+    policies();
     struct fault f = { 0 };
     ok(core_fold_check(core_db(s.core), &f) == CE_OK, "the tables are the fold of the events %s", f.text);
     expiry(); /* writes rows by hand, which no event explains */

@@ -167,10 +167,10 @@ static void streams(void)
     ok(s.code == CE_OK && snapshot_frame_parse(&in, &fr) == CE_OK && snapshot_frame_verify(&fr, pub.data) == CE_OK && fr.n_entries == 1, "a stream frame");
     m.vector = SPAN_LIT("1:0");
     ok(ask(MSG_SIGN_FRAME, &msg_desc_sign_frame, &m).code == CE_BAD_FRAME, "refused: a vector that goes back");
-    struct msg_sign_snapshot n = { .vector = SPAN_LIT("1:2"), .at_ms = 6, .n_certs = 1, .body_sha256 = span_of(digest, 32) };
+    struct msg_sign_snapshot n = { .vector = SPAN_LIT("1:2"), .at_ms = 6, .n_certs = 1, .n_policies = 1, .body_sha256 = span_of(digest, 32) };
     s = ask(MSG_SIGN_SNAPSHOT, &msg_desc_sign_snapshot, &n);
     in = s.body;
-    ok(s.code == CE_OK && snapshot_header_parse(&in, &h) == CE_OK && snapshot_header_verify(&h, pub.data) == CE_OK && h.n_certs == 1, "a snapshot header");
+    ok(s.code == CE_OK && snapshot_header_parse(&in, &h) == CE_OK && snapshot_header_verify(&h, pub.data) == CE_OK && h.n[SNAPSHOT_SET_CERT - 1] == 1, "a snapshot header");
     n.n_idents = 1ll << 33;
     ok(ask(MSG_SIGN_SNAPSHOT, &msg_desc_sign_snapshot, &n).code == CE_BAD_FIELD, "refused: 2^33 identities");
 }

@@ -16,6 +16,9 @@ static void keys(void)
     snapshot_key_line(SPAN_LIT("pump"), a);
     sha256(SPAN_LIT("linepump"), want);
     ok(memcmp(a, want, 20) == 0, "key of a line");
+    snapshot_key_policy(SPAN_LIT("cradle-policy 1\n"), a);
+    sha256(SPAN_LIT("policycradle-policy 1\n"), want);
+    ok(memcmp(a, want, 20) == 0, "key of a policy document");
     snapshot_key_cert(SPAN_LIT("01234567890123456789"), SPAN_LIT("\1\2"), a);
     sha256(SPAN_LIT("cert01234567890123456789\1\2"), want);
     snapshot_key_cert(SPAN_LIT("01234567890123456789"), SPAN_LIT("\1\3"), b);
@@ -41,16 +44,19 @@ static void vectors(void)
 
 static void put_key(struct buf *b, uint8_t first) { buf_put_u8(b, first); uint8_t zero[19] = { 0 }; buf_put(b, zero, 19); }
 
-/* A snapshot with the body given; n = counts. */
-static void build(struct span body, uint32_t certs, uint32_t idents, uint32_t lines, struct buf *out)
+/* A snapshot with the body given, and a policy's key after it; n = counts. */
+static void build(struct span keys, uint32_t certs, uint32_t idents, uint32_t lines, uint32_t repair, struct buf *out)
 {
+    CLEANUP(buf_free) struct buf body = BUF_INIT(0);
     uint8_t digest[32];
-    sha256(body, digest);
-    struct snapshot_header h = { .at_ms = 1234567890123, .n_certs = certs, .n_idents = idents, .n_lines = lines,
-                                 .body_sha256 = span_of(digest, 32), .vector = SPAN_LIT("1:42,2:7") };
+    buf_put_span(&body, keys);
+    put_key(&body, 77);
+    sha256(buf_span(&body), digest);
+    struct snapshot_header h = { .at_ms = 1234567890123, .n = { certs, idents, lines, repair, 1 }, .body_sha256 = span_of(digest, 32),
+                                 .vector = SPAN_LIT("1:42,2:7") };
     buf_reset(out);
     site_must(snapshot_header_encode(&h, stream, out), NULL, "header");
-    buf_put_span(out, body);
+    buf_put_span(out, buf_span(&body));
 }
 
 static void snapshots(void)
@@ -60,12 +66,15 @@ static void snapshots(void)
     uint8_t key[20] = { 2 };
     put_key(&body, 1), put_key(&body, 2), put_key(&body, 9); /* certs */
     put_key(&body, 2);                                       /* ident */
-    build(buf_span(&body), 3, 1, 0, &all);
-    ok(snapshot_open(buf_span(&all), pub, &s) == CE_OK && s.header.n_certs == 3 && s.header.at_ms == 1234567890123 &&
+    put_key(&body, 4), put_key(&body, 5);                    /* in quarantine */
+    build(buf_span(&body), 3, 1, 0, 2, &all);
+    ok(snapshot_open(buf_span(&all), pub, &s) == CE_OK && s.header.n[0] == 3 && s.header.at_ms == 1234567890123 &&
        span_eq_str(s.header.vector, "1:42,2:7"), "opened");
-    ok(snapshot_find(s.certs, 3, key) && snapshot_find(s.idents, 1, key) && !snapshot_find(s.lines, 0, key), "found");
+    ok(snapshot_find(s.keys[0], 3, key) && snapshot_find(s.keys[1], 1, key) && !snapshot_find(s.keys[2], 0, key), "found");
     key[0] = 3;
-    ok(!snapshot_find(s.certs, 3, key), "not found");
+    ok(!snapshot_find(s.keys[0], 3, key), "not found");
+    key[0] = 5;
+    ok(snapshot_find(s.keys[3], 2, key) && s.keys[4][0] == 77, "who is in quarantine, and the policy");
     ok(snapshot_open(buf_span(&all), other_pub, &s) == CE_BAD_SIGNATURE, "another key: refused");
     unsigned accepted = 0;
     for (size_t i = 0; i < all.len * 8; i++) {
@@ -81,16 +90,47 @@ static void snapshots(void)
     ok(snapshot_open(buf_span(&all), pub, &s) == CE_TRAILING, "a byte too many");
     buf_reset(&body);
     put_key(&body, 2), put_key(&body, 1);
-    build(buf_span(&body), 2, 0, 0, &all);
+    build(buf_span(&body), 2, 0, 0, 0, &all);
     ok(snapshot_open(buf_span(&all), pub, &s) == CE_BAD_FRAME, "keys out of order: refused although signed");
-    build(buf_span(&body), 1, 1, 0, &all);
+    build(buf_span(&body), 1, 1, 0, 0, &all);
     ok(snapshot_open(buf_span(&all), pub, &s) == CE_OK, "order counts within a set only");
     buf_reset(&body);
     put_key(&body, 2), put_key(&body, 2);
-    build(buf_span(&body), 2, 0, 0, &all);
+    build(buf_span(&body), 2, 0, 0, 0, &all);
     ok(snapshot_open(buf_span(&all), pub, &s) == CE_BAD_FRAME, "a key twice: refused");
-    build(span_of(NULL, 0), 0, 0, 0, &all);
+    build(span_of(NULL, 0), 0, 0, 0, 0, &all);
     ok(snapshot_open(buf_span(&all), pub, &s) == CE_OK, "an empty snapshot");
+    all.data[8 + 8 + 4 * 4 + 3] = 0; /* the count of policies */
+    struct span in = buf_span(&all);
+    struct snapshot_header h;
+    ok(snapshot_header_parse(&in, &h) == CE_BAD_FRAME, "a snapshot names a policy");
+    const struct snapshot_header none = { .at_ms = 1, .body_sha256 = span_of(s.header.body_sha256.p, 32), .vector = SPAN_LIT("1:1") };
+    ok(snapshot_header_encode(&none, stream, &body) == CE_BAD_FRAME, "and is not signed without");
+}
+
+static void policies(void)
+{
+    CLEANUP(buf_free) struct buf out = BUF_INIT(0);
+    CLEANUP(mem_free_p) uint8_t *large = mem_calloc(1, SNAPSHOT_POLICY_MAX);
+    struct span doc, in;
+    ok(!snapshot_policy_encode(SPAN_LIT("cradle-policy 1\n"), &out) && !snapshot_policy_encode(SPAN_LIT("x"), &out), "two documents");
+    in = buf_span(&out);
+    ok(!snapshot_policy_parse(&in, &doc) && span_eq_str(doc, "cradle-policy 1\n") && !snapshot_policy_parse(&in, &doc) && span_eq_str(doc, "x") && !in.n,
+       "are taken one after the other");
+    unsigned wrong = 0;
+    for (size_t n = 0; n < 24; n++) {
+        in = span_of(out.data, n);
+        wrong += snapshot_policy_parse(&in, &doc) != CE_TRUNCATED;
+    }
+    ok(wrong == 0, "cut short at each byte: more bytes are waited for");
+    out.data[7] = 7;
+    in = buf_span(&out);
+    ok(snapshot_policy_parse(&in, &doc) == CE_BAD_FRAME, "a length that does not hold the head");
+    out.data[4] = 1;
+    ok(snapshot_policy_parse(&in, &doc) == CE_BAD_FRAME, "a length beyond the limit");
+    buf_reset(&out);
+    ok(snapshot_policy_encode(span_of(large, SNAPSHOT_POLICY_MAX - 7), &out) == CE_TOO_LARGE && !out.len, "one byte too many");
+    ok(!snapshot_policy_encode(span_of(large, SNAPSHOT_POLICY_MAX - 8), &out) && out.len == SNAPSHOT_POLICY_MAX, "the largest");
 }
 
 static void frames(void)
@@ -152,6 +192,7 @@ int main(void)
     keys();
     vectors();
     snapshots();
+    policies();
     frames();
     key_free(stream);
     key_free(other);

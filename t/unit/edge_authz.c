@@ -156,10 +156,14 @@ static void snapshot_write(struct key *k, const char *vector, int64_t at_ms, uns
 {
     CLEANUP(buf_free) struct buf out = BUF_INIT(0);
     uint8_t sha[32];
-    struct span body = span_of(key, key ? SNAPSHOT_KEY : 0);
+    uint8_t body_bytes[2 * SNAPSHOT_KEY] = { 0 }; /* the key, if any, then that of a policy */
+    if (key)
+        memcpy(body_bytes, key, SNAPSHOT_KEY);
+    struct span body = span_of(body_bytes, key ? 2 * SNAPSHOT_KEY : SNAPSHOT_KEY);
     sha256(body, sha);
-    struct snapshot_header h = { .at_ms = at_ms, .n_certs = set == SNAPSHOT_SET_CERT, .n_idents = set == SNAPSHOT_SET_IDENT,
-                                 .n_lines = set == SNAPSHOT_SET_LINE, .body_sha256 = span_of(sha, 32), .vector = span_str(vector) };
+    struct snapshot_header h = { .at_ms = at_ms, .n[SNAPSHOT_SET_POLICY - 1] = 1, .body_sha256 = span_of(sha, 32), .vector = span_str(vector) };
+    if (key)
+        h.n[set - 1] = 1;
     site_must(snapshot_header_encode(&h, k, &out), NULL, "snapshot");
     buf_put_span(&out, body);
     site_write(dir, "revocation.snap", buf_span(&out), 0644);

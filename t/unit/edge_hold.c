@@ -15,12 +15,17 @@ static struct key *key, *other;
 static uint8_t pub[SNAP_PUB];
 static uint8_t a[SNAPSHOT_KEY], b[SNAPSHOT_KEY], c[SNAPSHOT_KEY];
 
+#define POLICY "cradle-policy 1\n"
+
 static void snapshot_put(struct buf *out, struct key *k, const char *vector, int64_t at_ms, const uint8_t *ident)
 {
-    uint8_t sha[32];
-    struct span body = span_of(ident, ident ? SNAPSHOT_KEY : 0);
+    uint8_t sha[32], body_bytes[2 * SNAPSHOT_KEY];
+    struct span body = span_of(body_bytes, ident ? 2 * SNAPSHOT_KEY : SNAPSHOT_KEY);
+    if (ident)
+        memcpy(body_bytes, ident, SNAPSHOT_KEY);
+    snapshot_key_policy(span_str(POLICY), body_bytes + body.n - SNAPSHOT_KEY);
     sha256(body, sha);
-    struct snapshot_header h = { .at_ms = at_ms, .n_idents = ident != NULL, .body_sha256 = span_of(sha, 32), .vector = span_str(vector) };
+    struct snapshot_header h = { .at_ms = at_ms, .n = { [SNAPSHOT_SET_IDENT - 1] = ident != NULL, [SNAPSHOT_SET_POLICY - 1] = 1 }, .body_sha256 = span_of(sha, 32), .vector = span_str(vector) };
     enum err e = snapshot_header_encode(&h, k, out);
     ok(!e, "encoded a snapshot at %s", vector);
     buf_put_span(out, body);
@@ -37,7 +42,14 @@ static void frame_put(struct buf *out, struct key *k, const char *prev, const ch
         ok(0, "encoded a frame %s -> %s", prev, vector);
 }
 
-struct sink { struct hold *h; struct fault f; int frames, snapshots; };
+struct sink { struct hold *h; struct fault f; int frames, snapshots, policies; };
+static enum err on_policy(void *arg, struct span document)
+{
+    struct sink *s = arg;
+    enum err e = hold_policy(s->h, document, &s->f);
+    s->policies += !e;
+    return e;
+}
 static enum err on_snapshot(void *arg, const struct snapshot_header *h) { struct sink *s = arg; return hold_snapshot(s->h, h, &s->f); }
 static enum err on_body(void *arg, struct span bytes, bool last)
 {
@@ -57,7 +69,7 @@ static enum err on_frame(void *arg, const struct snapshot_frame *fr)
 static enum err feed_all(struct sink *s, struct span in, size_t n)
 {
     struct feed fd;
-    const struct feed_calls calls = { on_snapshot, on_body, on_frame, s };
+    const struct feed_calls calls = { on_policy, on_snapshot, on_body, on_frame, s };
     enum err e = CE_OK;
     feed_init(&fd);
     while (in.n && !e) {
@@ -81,6 +93,7 @@ static void on_entry(void *arg, unsigned set, unsigned op, const uint8_t *k, int
 static void test_feed(struct hold *h)
 {
     CLEANUP(buf_free) struct buf in = BUF_INIT(0);
+    ok(!snapshot_policy_encode(span_str(POLICY), &in), "a policy document");
     snapshot_put(&in, key, "1:5", clock_now_ms(), a);
     frame_put(&in, key, "1:5", "1:6", SNAPSHOT_OP_ADD, b);
     frame_put(&in, key, "1:6", "1:6", 0, NULL);
@@ -89,7 +102,7 @@ static void test_feed(struct hold *h)
         struct sink s = { .h = h };
         h->vector[0] = 0;
         enum err e = feed_all(&s, buf_span(&in), n);
-        ok(!e && s.snapshots == 1 && s.frames == 3 && !strcmp(h->vector, "1:7"), "a stream in pieces of %zu bytes (%s)", n, s.f.text);
+        ok(!e && s.policies == 1 && s.snapshots == 1 && s.frames == 3 && !strcmp(h->vector, "1:7"), "a stream in pieces of %zu bytes (%s)", n, s.f.text);
     }
     struct sink s = { .h = h };
     ok(feed_all(&s, SPAN_LIT("HTTP/1.1 200"), 4) == CE_BAD_FRAME, "something else is no stream");
