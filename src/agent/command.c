@@ -10,8 +10,6 @@
 #include "base/mem.h"
 #include "wire/msg.h"
 
-CLEANUP_PTR(json_t, json_decref)
-
 void command_report(struct agent *a, struct span id, struct buf *out)
 {
     CLEANUP(buf_free) struct buf der = BUF_INIT(16384);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "cli/verb.h"
+#include "wire/msg.h"
 
 extern const struct verb *const cli_verbs[];
 extern const size_t cli_nverbs;
@@ -47,7 +48,6 @@ enum cli_tint tint_state(const char *value);
 MUST_USE enum err cli_json(const struct net_reply *r, json_t **out, struct fault *f);
 void cli_print_json(const json_t *o);            /* compact, one line, on stdout */
 MUST_USE enum err cli_print_reply(const struct net_reply *r, struct fault *f); /* a reply's body; an empty one as {} */
-static inline void json_decref_p(json_t **o) { json_decref(*o); }
 
 /* Sets a member of a request; NULL: left out. CE_BAD_NAME when it is not UTF-8. */
 MUST_USE enum err json_set_text(json_t *o, const char *key, const char *value, struct fault *f);

@@ -198,8 +198,6 @@ static enum err array_import(struct batch *b, const json_t *root, const char *ke
     return CE_OK;
 }
 
-CLEANUP_PTR(json_t, json_decref)
-
 enum err birth_import(struct batch *b, struct span text, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *root = NULL;

@@ -33,8 +33,6 @@ static const struct table tables[] = {
 };
 static const int columns[ARRAY_LEN(tables)] = { 4, 6, 5, 8, 4, 7, 10, 8, 5 };
 
-CLEANUP_PTR(json_t, json_decref)
-
 static enum err event_fold(struct db *to, const struct event_row *ev, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *payload = NULL;

@@ -5,11 +5,6 @@
 #include "crypt/pem.h"
 #include "role/front_priv.h"
 
-static void json_decref_p(json_t **j)
-{
-    json_decref(*j);
-}
-
 static struct span *msg_span(const struct msg_desc *d, void *msg, const char *name)
 {
     char *at = msg;

@@ -8,8 +8,6 @@
 #include "wire/msg.h"
 #include "wire/note.h"
 
-CLEANUP_PTR(json_t, json_decref)
-
 static enum err need_text(const json_t *o, const char *key, size_t max, struct arena *a, struct span *out, struct fault *f)
 {
     const json_t *v = json_object_get(o, key);

@@ -85,6 +85,7 @@ MUST_USE enum err msg_unpack_all(const struct msg_desc *d, struct span in, void 
 /* Fills the REQ and OPT fields of *m from a JSON object; INT fields and absent OPT ones are zero. Unknown keys, wrong types,
  * sizes beyond max: CE_BAD_FIELD and f names the field. Copies live in the arena. */
 MUST_USE enum err msg_from_json(const struct msg_desc *d, const json_t *obj, struct arena *a, void *m, struct fault *f);
+static inline void json_decref_p(json_t **o) { json_decref(*o); } /* for CLEANUP */
 /* Parses text as one JSON value (jansson; duplicates rejected, depth bounded): CE_BAD_JSON. Caller json_decref()s *out. */
 MUST_USE enum err json_parse(struct span text, json_t **out, struct fault *f);
 
