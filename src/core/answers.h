@@ -7,7 +7,7 @@
 #include "store/idem.h"
 
 #define ANSWER_KEPT_MS (24 * 3600000LL)
-#define ANSWER_BODY_MAX 65536 /* larger answers are not kept: the request is judged anew */
+#define ANSWER_BODY_MAX 262144 /* what 500 devices at once are answered fits; larger answers are not kept: the request is judged anew */
 
 /* *answered: out is what was answered before. CE_IDEMPOTENCY: the key belongs to another request. */
 MUST_USE enum err answer_find(struct batch *b, const struct caller *c, struct msg_reply *out, bool *answered, struct fault *f);

@@ -85,6 +85,13 @@ void event_end(struct batch *b)
     w->events[w->nevents++] = w->building;
 }
 
+struct span batch_event_last(struct batch *b)
+{
+    const struct node *n = &b->core->node;
+    INVARIANT(b->work->nevents);
+    return span_str(arena_printf(b->arena, "%lld:%lld", (long long)n->slot, (long long)(n->nseq + (int64_t)b->work->nevents)));
+}
+
 enum err batch_write_events(struct batch *b, struct fault *f)
 {
     struct batch_work *w = b->work;

@@ -37,6 +37,8 @@ const char *event_name(enum event_kind k);
  * event.def in that order with json_*, then event_end. rev: the device's new rev when this event changed the device, else 0. */
 struct json_out *event_begin(struct batch *b, enum event_kind k, struct span device, int64_t rev);
 void event_end(struct batch *b);
+/* "slot:nseq" that the newest event of this batch will have once it is committed. In the arena. */
+struct span batch_event_last(struct batch *b);
 
 /* -- effects: leave after the commit, in the order given; spans must live until the end of the batch (arena, or longer) ------- */
 struct reply_to {              /* an answer that is due; plain data, copy it freely */

@@ -75,11 +75,17 @@ enum err device_touch(struct batch *b, struct device *d, struct fault *f)
     return CE_OK;
 }
 
+enum err device_move_check(const struct device *d, enum device_state to, struct fault *f)
+{
+    if (device_state_allowed(d->state, to))
+        return CE_OK;
+    return fault_set(f, CE_STATE_CHANGE, "device '" SPAN_FMT "' is %s and cannot become %s", SPAN_ARG(d->uid), names[d->state], names[to]);
+}
+
 enum err device_move(struct batch *b, struct device *d, enum device_state to, struct span reason, struct span note, struct span by, struct fault *f)
 {
-    if (!device_state_allowed(d->state, to))
-        return fault_set(f, CE_STATE_CHANGE, "device '" SPAN_FMT "' is %s and cannot become %s", SPAN_ARG(d->uid), names[d->state], names[to]);
-    enum err e = store_device_set(b->db, d->uid, d->rev, span_str(names[to]), b->now_ms, f);
+    enum err e = device_move_check(d, to, f);
+    e = e ? e : store_device_set(b->db, d->uid, d->rev, span_str(names[to]), b->now_ms, f);
     if (e)
         return rev_taken(e, d, f);
     enum device_state from = d->state;

@@ -27,6 +27,8 @@ MUST_USE enum err device_get(struct batch *b, struct span uid, struct device *ou
 /* rev + 1, state as before: for an event that belongs to the device (cert-issued …). d->rev is updated. CE_REV_MISMATCH cannot
  * happen with one writer and is reported all the same. */
 MUST_USE enum err device_touch(struct batch *b, struct device *d, struct fault *f);
+/* CE_STATE_CHANGE when the table does not allow it. */
+MUST_USE enum err device_move_check(const struct device *d, enum device_state to, struct fault *f);
 /* State and rev + 1 with its event device-state; CE_STATE_CHANGE when the table does not allow it. d is updated.
  * Certificates are not touched: see cert_block_device. */
 MUST_USE enum err device_move(struct batch *b, struct device *d, enum device_state to, struct span reason, struct span note,

@@ -105,7 +105,7 @@ enum err registry_op_model_add(struct batch *b, const struct caller *c, const vo
 }
 
 /* -- devices ------------------------------------------------------------------------------------------------------------------------ */
-static void device_json(const struct device *d, struct buf *out)
+static void device_json(const struct device *d, struct span decided, struct buf *out)
 {
     struct json_out o = JSON_OUT(out);
     json_obj(&o, NULL);
@@ -119,6 +119,8 @@ static void device_json(const struct device *d, struct buf *out)
     json_int(&o, "rev", d->rev);
     json_time_ms(&o, "created_at", d->created_at);
     json_time_ms(&o, "changed_at", d->changed_at);
+    if (decided.n)
+        json_str(&o, "decided", decided);
     json_obj_end(&o);
 }
 
@@ -182,7 +184,7 @@ enum err registry_op_device_add(struct batch *b, const struct caller *c, const v
     event_end(b);
     const struct device d = { .uid = m->uid, .serial = m->serial, .model = m->model, .line = model.line, .batch = m->batch, .country = m->country,
                               .state = DEVICE_REGISTERED, .rev = 1, .created_at = b->now_ms, .changed_at = b->now_ms };
-    device_json(&d, &body);
+    device_json(&d, (struct span){ 0 }, &body);
     out->http = HTTP_CREATED;
     out->rev = 1;
     reply_json(b, &body, out);
@@ -192,39 +194,49 @@ enum err registry_op_device_add(struct batch *b, const struct caller *c, const v
 /* The states that an operator may ask for; the others follow from certificates. */
 static bool state_may_be_asked(enum device_state s) { return s == DEVICE_ACTIVE || device_state_blocked(s); }
 
-static enum err state_check(struct batch *b, const struct caller *c, const struct msg_device_state *m, struct device *d, enum device_state *to,
-                            int *reason, struct fault *f)
+enum err device_ask_parse(struct span state, struct span reason, struct span note, struct device_ask *out, struct fault *f)
 {
-    if (!device_state_parse(m->state, to) || !state_may_be_asked(*to))
-        return fault_set(f, CE_BAD_FIELD, "state is active (resume), suspended, revoked or decommissioned, not '" SPAN_FMT "'", SPAN_ARG(m->state));
-    enum err e = revoke_reason_parse(m->reason, reason, f);
-    e = e ? e : name_check_text("note", m->note, TEXT_MAX, f);
-    e = e ? e : device_get(b, m->uid, d, f);
+    *out = (struct device_ask){ .reason_name = reason, .note = note, .if_match = -1 };
+    if (!device_state_parse(state, &out->to) || !state_may_be_asked(out->to))
+        return fault_set(f, CE_BAD_FIELD, "state is active (resume), suspended, revoked or decommissioned, not '" SPAN_FMT "'", SPAN_ARG(state));
+    enum err e = revoke_reason_parse(reason, &out->reason, f);
+    return e ? e : name_check_text("note", note, TEXT_MAX, f);
+}
+
+enum err device_ask_judge(struct batch *b, const struct caller *c, const struct device_ask *ask, struct span uid, struct device *d, struct fault *f)
+{
+    enum err e = device_get(b, uid, d, f);
     e = e ? e : authz_line(c, d->line, f);
     if (e)
         return e;
-    if (c->m->if_match >= 0 && c->m->if_match != d->rev)
+    if (ask->if_match >= 0 && ask->if_match != d->rev)
         return fault_set(f, CE_REV_MISMATCH, "device '" SPAN_FMT "' is at rev %lld, If-Match asked for %lld: read it again", SPAN_ARG(d->uid),
-                         (long long)d->rev, (long long)c->m->if_match);
-    if (*to == DEVICE_ACTIVE && d->state != DEVICE_SUSPENDED)
+                         (long long)d->rev, (long long)ask->if_match);
+    if (ask->to == DEVICE_ACTIVE && d->state != DEVICE_SUSPENDED)
         return fault_set(f, CE_STATE_CHANGE, "device '" SPAN_FMT "' is %s; only a suspended device can be resumed", SPAN_ARG(d->uid),
                          device_state_name(d->state));
-    return CE_OK;
+    return device_move_check(d, ask->to, f);
+}
+
+enum err device_ask_do(struct batch *b, const struct caller *c, const struct device_ask *ask, struct device *d, struct fault *f)
+{
+    enum err e = device_move(b, d, ask->to, ask->reason_name, ask->note, c->name, f);
+    return e ? e : cert_block_device(b, d, ask->reason, ask->note, c->name, f);
 }
 
 enum err registry_op_device_state(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
 {
     const struct msg_device_state *m = msg;
     CLEANUP(buf_free) struct buf body = BUF_INIT(0);
-    struct device d;
-    enum device_state to;
-    int reason = 0;
-    enum err e = state_check(b, c, m, &d, &to, &reason, f);
-    e = e ? e : device_move(b, &d, to, m->reason, m->note, c->name, f);
-    e = e ? e : cert_block_device(b, &d, reason, m->note, c->name, f);
+    struct device_ask ask;
+    struct device d = { 0 };
+    enum err e = device_ask_parse(m->state, m->reason, m->note, &ask, f);
+    ask.if_match = c->m->if_match;
+    e = e ? e : device_ask_judge(b, c, &ask, m->uid, &d, f);
+    e = e ? e : device_ask_do(b, c, &ask, &d, f);
     if (e)
         return e;
-    device_json(&d, &body);
+    device_json(&d, batch_event_last(b), &body);
     out->rev = d.rev;
     reply_json(b, &body, out);
     return CE_OK;

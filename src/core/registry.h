@@ -4,6 +4,7 @@
 #define CRADLE_CORE_REGISTRY_H
 
 #include "core/batch.h"
+#include "core/device.h"
 
 /* CE_EXISTS, CE_BAD_NAME, CE_BAD_FIELD (clone_policy). */
 MUST_USE enum err registry_op_line_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
@@ -13,6 +14,8 @@ MUST_USE enum err registry_op_model_add(struct batch *b, const struct caller *c,
 MUST_USE enum err registry_op_device_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 /* CE_UID_UNKNOWN, CE_REV_MISMATCH (If-Match), CE_STATE_CHANGE, CE_BAD_FIELD. Certificates follow: cert_block_device. */
 MUST_USE enum err registry_op_device_state(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+/* Up to UID_LIST_MAX (wire/uid_list.h) devices at once, in one batch: each is judged as alone; the answer says of each what became of it. CE_BAD_FIELD. */
+MUST_USE enum err registry_op_device_states(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 /* CE_NOT_FOUND, CE_OPERATOR_REMOVED, CE_SELF_REMOVE, CE_STATE_CHANGE (the last administrator). */
 MUST_USE enum err operator_op_remove(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 /* What front refused by itself becomes evidence. */
@@ -22,5 +25,21 @@ MUST_USE enum err refusal_op(struct batch *b, const struct caller *c, const void
 MUST_USE enum err edge_report_op(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 MUST_USE enum err front_counts_op(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 MUST_USE enum err metrics_op(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+
+
+/* -- a change of state as an operator asks for it, of one device or of many ------------------------------------------------------ */
+struct device_ask {
+    enum device_state to;
+    int reason;                    /* CRLReason */
+    struct span reason_name, note; /* borrowed */
+    int64_t if_match;              /* -1: any revision */
+};
+/* CE_BAD_FIELD, CE_BAD_NAME. if_match becomes -1. */
+MUST_USE enum err device_ask_parse(struct span state, struct span reason, struct span note, struct device_ask *out, struct fault *f);
+/* May c do this to the device? Fills d and writes nothing. CE_UID_UNKNOWN, CE_LINE_FORBIDDEN, CE_REV_MISMATCH, CE_STATE_CHANGE. */
+MUST_USE enum err device_ask_judge(struct batch *b, const struct caller *c, const struct device_ask *ask, struct span uid, struct device *d,
+                                   struct fault *f);
+/* Does what was judged, with its events and effects. Errors: of the database. */
+MUST_USE enum err device_ask_do(struct batch *b, const struct caller *c, const struct device_ask *ask, struct device *d, struct fault *f);
 
 #endif

@@ -46,7 +46,8 @@ static enum err put_device(struct query_job *job, struct json_out *j, const stru
 static bool wanted(const struct query_job *job, const struct device_item *d)
 {
     const struct msg_query *m = job->m;
-    return pass(m->line, d->line) && pass(m->model, d->model) && pass(m->batch, d->batch) && pass(m->state, d->state) &&
+    return pass(m->line, d->line) && pass(m->model, d->model) && pass(m->batch, d->batch) && pass(m->country, d->country) &&
+           pass(m->state, d->state) &&
            in_scope(job, d->line);
 }
 
