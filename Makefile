@@ -53,13 +53,15 @@ EDGELIB := $(B)/libcradle-edge.a $(B)/libcradle-edge.so.0
 UNITS := $(patsubst t/unit/%.c,$(B)/t/%,$(wildcard t/unit/*.c))
 TOOLS := $(patsubst t/tool/%.c,$(B)/t/%,$(wildcard t/tool/*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
+# clients that tests under load need as well
+LOADS := $(addprefix $(B)/bench/,est_load mqttload revoke_load)
 FUZZERS := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/*.c))
 
 .PHONY: all lib tests fuzzers benches clean install help man
 all: $(LIBS) $(PROGRAMS) $(PLUGIN) $(DEVLIB) $(EDGELIB)
-tests: all $(UNITS) $(TOOLS) $(FUZZERS:%=$(B)/t/replay_%)
+tests: all $(UNITS) $(TOOLS) $(LOADS) $(FUZZERS:%=$(B)/t/replay_%)
 fuzzers: $(FUZZERS:%=$(B)/t/fuzz_%)
-benches: all $(BENCHES)
+benches: all $(BENCHES) $(B)/t/netlag
 
 # VERSION is compiled in
 $(B)/%.o: src/%.c VERSION

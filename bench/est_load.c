@@ -1,34 +1,41 @@
 /* est_load.c: a load client over kept-alive mutual TLS: registers or enrolls COUNT devices PREFIX-0 … over CONNECTIONS connections and
  * prints one line of JSON: requests per second and latencies. It makes every device's key and request, and opens every connection,
  * before the clock starts.
- * usage: est_load URL CA CERT KEY PREFIX COUNT CONNECTIONS   URL: …/simpleenroll, or …/api/v1/devices to register (model "bench")
+ * usage: est_load URL CA CERT KEY PREFIX COUNT CONNECTIONS [DIR]   URL: …/simpleenroll, or …/api/v1/devices to register (model "bench")
+ * DIR: each enrolled device is kept there as PREFIX-N.pem, certificate and key (for mqttload)
  */
 #include <curl/curl.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cradle/dev.h"
+
+#define ANSWER_KEPT 4096
 
 struct slot {
     CURL *easy;
     int device;
     int64_t began_us;
     size_t answer; /* bytes */
+    char body[ANSWER_KEPT]; /* the first of them */
 };
 
 struct load {
-    const char *prefix;
+    const char *prefix, *dir; /* dir NULL: nothing is kept */
     bool registers; /* not enrolls */
     bool warming;   /* opening the connections, with what anybody may ask */
     int count, next, finished, failed;
     char (*body)[1024];
+    EVP_PKEY **key; /* with dir */
     int64_t *latency_us;
 };
 
@@ -64,13 +71,17 @@ static void csr_make(struct load *l, int i)
     INVARIANT(cradle_csr_make(&port, &name, csr, &n) == CRADLE_OK);
     INVARIANT(cradle_est_body(csr, n, l->body[i], &len) == CRADLE_OK);
     l->body[i][len] = 0;
-    EVP_PKEY_free(port.ctx);
+    if (l->dir)
+        l->key[i] = port.ctx;
+    else
+        EVP_PKEY_free(port.ctx);
 }
 
 static size_t on_answer(char *data, size_t size, size_t n, void *arg)
 {
     struct slot *s = arg;
-    (void)data;
+    if (s->answer + size * n <= sizeof s->body)
+        memcpy(s->body + s->answer, data, size * n);
     s->answer += size * n;
     return size * n;
 }
@@ -89,6 +100,19 @@ static bool slot_next(struct load *l, struct slot *s)
     return true;
 }
 
+static void device_keep(struct load *l, struct slot *s)
+{
+    char path[PATH_MAX_LEN];
+    const uint8_t *der;
+    size_t n;
+    INVARIANT(s->answer <= sizeof s->body && cradle_est_answer(s->body, s->answer, &der, &n) == CRADLE_OK);
+    path_join(path, "%s/%s-%d.pem", l->dir, l->prefix, s->device);
+    FILE *f = fopen(path, "w");
+    INVARIANT(f && PEM_write(f, "CERTIFICATE", "", der, (long)n) > 0 && PEM_write_PrivateKey(f, l->key[s->device], NULL, NULL, 0, NULL, NULL) == 1);
+    fclose(f);
+    EVP_PKEY_free(l->key[s->device]);
+}
+
 static void slot_done(struct load *l, struct slot *s, CURLcode rc)
 {
     long status = 0;
@@ -97,6 +121,8 @@ static void slot_done(struct load *l, struct slot *s, CURLcode rc)
     if (rc != CURLE_OK || (!l->warming && (status != (l->registers ? 201 : 200) || s->answer < (l->registers ? 1 : 300)))) {
         if (l->failed++ == 0)
             fprintf(stderr, "est_load: first failure: %s, HTTP %ld\n", curl_easy_strerror(rc), status);
+    } else if (l->dir && !l->warming) {
+        device_keep(l, s);
     }
 }
 
@@ -159,13 +185,14 @@ static void connections_open(struct load *l, CURLM *multi, struct slot *slots, i
 
 int main(int argc, char **argv)
 {
-    if (argc != 8 || atoi(argv[6]) < 1 || atoi(argv[7]) < 1) {
+    if (argc < 8 || argc > 9 || atoi(argv[6]) < 1 || atoi(argv[7]) < 1) {
         fprintf(stderr, "usage: est_load URL CA CERT KEY PREFIX COUNT CONNECTIONS\n");
         return 2;
     }
-    struct load l = {.prefix = argv[5], .count = atoi(argv[6]), .registers = !strstr(argv[1], "/est/")};
+    struct load l = {.prefix = argv[5], .count = atoi(argv[6]), .registers = !strstr(argv[1], "/est/"), .dir = argv[8]};
     int nslots = atoi(argv[7]);
     l.body = mem_calloc((size_t)l.count, sizeof *l.body);
+    l.key = mem_calloc((size_t)l.count, sizeof *l.key);
     l.latency_us = mem_calloc((size_t)l.count, sizeof *l.latency_us);
     struct slot *slots = mem_calloc((size_t)nslots, sizeof *slots);
     for (int i = 0; i < l.count; i++)
@@ -191,6 +218,7 @@ int main(int argc, char **argv)
     curl_slist_free_all(headers);
     curl_global_cleanup();
     mem_free_p(&l.body);
+    mem_free_p(&l.key);
     mem_free_p(&l.latency_us);
     mem_free_p(&slots);
     return l.failed != 0;
