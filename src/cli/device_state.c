@@ -199,6 +199,7 @@ static enum err state_change(struct cli *c, const char *state, const char *done,
 
 static enum err revoke_run(struct cli *c, struct fault *f) { return state_change(c, "revoked", "revoked", f); }
 static enum err suspend_run(struct cli *c, struct fault *f) { return state_change(c, "suspended", "suspended", f); }
+static enum err quarantine_run(struct cli *c, struct fault *f) { return state_change(c, "quarantined", "quarantined", f); }
 static enum err resume_run(struct cli *c, struct fault *f) { return state_change(c, "active", "resumed", f); }
 static enum err decommission_run(struct cli *c, struct fault *f) { return state_change(c, "decommissioned", "decommissioned", f); }
 
@@ -223,8 +224,14 @@ const struct verb verb_device_suspend = {
     .name = "device suspend", .args = "UID", .min_args = 1, .max_args = 1, .help = "cut a device until it is resumed", VERB_OPTS(state_opts),
     .run = suspend_run,
 };
+const struct verb verb_device_quarantine = {
+    .name = "device quarantine", .args = "UID", .min_args = 1, .max_args = 1, .help = "leave a device nothing but its repair topics until it is resumed",
+    .text = "Its certificates stay valid, its live sessions are closed once; then it may log in at the brokers again, but publish and receive only what "
+            "its line allows a device in quarantine (d/UID/repair/# by default). Servers behind cradle-edge and renewals refuse it.",
+    .example = "cradle device quarantine pump-0001 --note 'seen in two places' --wait", VERB_OPTS(state_opts), .run = quarantine_run,
+};
 const struct verb verb_device_resume = {
-    .name = "device resume", .args = "UID", .min_args = 1, .max_args = 1, .help = "let a suspended device in again", VERB_OPTS(state_opts),
+    .name = "device resume", .args = "UID", .min_args = 1, .max_args = 1, .help = "let a quarantined or suspended device in again", VERB_OPTS(state_opts),
     .run = resume_run,
 };
 const struct verb verb_device_decommission = {

@@ -87,7 +87,8 @@ static enum ev_kind kind_of(const char *name)
 
 enum ev_state ev_state_parse(const char *name)
 {
-    static const char *const names[EV_STATES] = {"", "registered", "provisioned", "active", "suspended", "revoked", "decommissioned"};
+    static const char *const names[EV_STATES] = {"", "registered", "provisioned", "active", "suspended", "revoked", "decommissioned",
+                                                  "quarantined"};
     for (int i = 1; i < EV_STATES; i++)
         if (strcmp(name, names[i]) == 0)
             return (enum ev_state)i;

@@ -179,8 +179,8 @@ static bool terminal(enum ev_state s)
 /* Which change of state may happen: the row is from, the letters are to, as in letters. */
 static bool change_allowed(enum ev_state from, enum ev_state to)
 {
-    static const char *const rows[EV_STATES] = {"", "psvd", "asvd", "svd", "avd", "", ""};
-    static const char letters[EV_STATES] = {0, 'r', 'p', 'a', 's', 'v', 'd'};
+    static const char *const rows[EV_STATES] = {"", "psvd", "aqsvd", "qsvd", "aqvd", "", "", "asvd"};
+    static const char letters[EV_STATES] = {0, 'r', 'p', 'a', 's', 'v', 'd', 'q'};
     return to != EV_NONE && strchr(rows[from], letters[to]);
 }
 

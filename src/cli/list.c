@@ -52,7 +52,7 @@ enum cli_tint tint_state(const char *v)
 {
     static const struct { const char *state; enum cli_tint tint; } rows[] = {
         { "active", TINT_GOOD }, { "good", TINT_GOOD },      { "ok", TINT_GOOD },          { "revoked", TINT_BAD },
-        { "suspended", TINT_WARN }, { "hold", TINT_WARN }, { "decommissioned", TINT_DIM }, { "removed", TINT_DIM },
+        { "suspended", TINT_WARN }, { "quarantined", TINT_WARN }, { "hold", TINT_WARN }, { "decommissioned", TINT_DIM }, { "removed", TINT_DIM },
         { "superseded", TINT_DIM }, { "expired", TINT_DIM },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)

@@ -41,7 +41,7 @@ static enum err line_add_run(struct cli *c, struct fault *f)
 static const struct verb_opt line_add_opts[] = {
     { "--title", "TEXT", "name for humans", false },
     { "--validity", "TIME", "life of device certificates (default: the device profile's)", false },
-    { "--clone-policy", "POLICY", "when two holders of one identity are seen: alarm, or quarantine (suspends the device as well); default alarm", false },
+    { "--clone-policy", "POLICY", "when two holders of one identity are seen: alarm, or quarantine (the device keeps its repair topics only); default alarm", false },
 };
 const struct verb verb_line_add = {
     .name = "line add", .args = "NAME", .min_args = 1, .max_args = 1, .help = "add a product line",

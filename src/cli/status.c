@@ -229,8 +229,9 @@ static void print_page(const struct status *s)
     printf("Issued     device certificates %lld (of these, renewals %lld); revoked or held %lld, since the start\n",
            (long long)json_path_int(s->o, "counters.certs_issued_device_total", 0), (long long)json_path_int(s->o, "counters.certs_renewed_total", 0),
            (long long)json_path_int(s->o, "counters.certs_revoked_total", 0));
-    printf("Blocked    certificates %lld, identities %lld in the snapshot that brokers hold\n", (long long)json_path_int(s->o, "counters.stream_certs", 0),
-           (long long)json_path_int(s->o, "counters.stream_identities", 0));
+    printf("Blocked    certificates %lld, identities %lld, lines %lld in the snapshot that brokers hold; in quarantine %lld\n", (long long)json_path_int(s->o, "counters.stream_certs", 0),
+           (long long)json_path_int(s->o, "counters.stream_identities", 0), (long long)json_path_int(s->o, "counters.stream_lines", 0),
+           (long long)json_path_int(s->o, "counters.stream_quarantined", 0));
     printf("Evidence   %lld leaves, the published checkpoint covers %lld\n", (long long)json_path_int(s->o, "counters.log_size", 0),
            (long long)json_path_int(s->o, "counters.log_published_size", 0));
     print_edges(s);

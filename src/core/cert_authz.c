@@ -126,7 +126,7 @@ static enum err device_judge(struct batch *b, struct cert_plan *plan, struct spa
     if (e)
         return e;
     if (line.suspended)
-        return fault_set(f, CE_DEVICE_SUSPENDED, "product line " SPAN_FMT " is suspended", SPAN_ARG(d->line));
+        return fault_set(f, CE_LINE_SUSPENDED, "product line " SPAN_FMT " is suspended", SPAN_ARG(d->line));
     *validity_s = line.validity_s;
     plan->line = d->line;
     plan->dev_serial = d->serial;

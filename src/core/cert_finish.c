@@ -182,7 +182,7 @@ static enum err holder_again(struct batch *b, const struct enrollment *e, struct
     }
     err = device_get(b, span_str(e->holder), d, f);
     if (!err && device_usable(d, refusal) != CE_OK) {
-        bool held = d->state == DEVICE_SUSPENDED;
+        bool held = d->state == DEVICE_SUSPENDED || d->state == DEVICE_QUARANTINED;
         *change = (struct revoke_change){ .status = held ? CERT_HELD : CERT_REVOKED, .reason = held ? REVOKE_HOLD : REVOKE_CESSATION,
                                           .why = err_reason(refusal->code) };
     }

@@ -4,16 +4,19 @@
 #include "core/engine.h"
 #include "store/registry.h"
 
-static const char *const names[DEVICE_STATES] = { "registered", "provisioned", "active", "suspended", "revoked", "decommissioned" };
+static const char *const names[DEVICE_STATES] = { "registered", "provisioned", "active", "quarantined", "suspended", "revoked",
+                                                   "decommissioned" };
 
 /* Rows: from; bits: to. provisioned: holds a certificate, not seen with it yet. active -> registered is not there: a device that is
- * reset is decommissioned and registered under a new UID. Suspension lifts to active, also of a device that never was. */
+ * reset is decommissioned and registered under a new UID. Quarantine and suspension lift to active, also of a device that never was; who holds
+ * no certificate has nothing to be quarantined. */
 #define TO(s) (1u << DEVICE_##s)
 static const unsigned allowed[DEVICE_STATES] = {
     [DEVICE_REGISTERED] = TO(PROVISIONED) | TO(SUSPENDED) | TO(REVOKED) | TO(DECOMMISSIONED),
-    [DEVICE_PROVISIONED] = TO(ACTIVE) | TO(SUSPENDED) | TO(REVOKED) | TO(DECOMMISSIONED),
-    [DEVICE_ACTIVE] = TO(SUSPENDED) | TO(REVOKED) | TO(DECOMMISSIONED),
-    [DEVICE_SUSPENDED] = TO(ACTIVE) | TO(REVOKED) | TO(DECOMMISSIONED),
+    [DEVICE_PROVISIONED] = TO(ACTIVE) | TO(QUARANTINED) | TO(SUSPENDED) | TO(REVOKED) | TO(DECOMMISSIONED),
+    [DEVICE_ACTIVE] = TO(QUARANTINED) | TO(SUSPENDED) | TO(REVOKED) | TO(DECOMMISSIONED),
+    [DEVICE_QUARANTINED] = TO(ACTIVE) | TO(SUSPENDED) | TO(REVOKED) | TO(DECOMMISSIONED),
+    [DEVICE_SUSPENDED] = TO(ACTIVE) | TO(QUARANTINED) | TO(REVOKED) | TO(DECOMMISSIONED),
     [DEVICE_REVOKED] = 0,
     [DEVICE_DECOMMISSIONED] = 0,
 };
@@ -56,6 +59,7 @@ enum err device_get(struct batch *b, struct span uid, struct device *out, struct
                             .rev = r.rev, .created_at = r.created_at, .changed_at = r.changed_at, .last_seen = r.last_seen };
     if (!device_state_parse(r.state, &out->state))
         return fault_set(f, CE_STORE_DAMAGED, "device '" SPAN_FMT "' has an unknown state in the database", SPAN_ARG(uid));
+    out->was = out->state;
     return CE_OK;
 }
 
@@ -91,6 +95,7 @@ enum err device_move(struct batch *b, struct device *d, enum device_state to, st
     enum device_state from = d->state;
     d->rev++;
     d->state = to;
+    d->was = from;
     d->changed_at = b->now_ms;
     b->work->states[from]--;
     b->work->states[to]++;
@@ -107,6 +112,8 @@ enum err device_move(struct batch *b, struct device *d, enum device_state to, st
 enum err device_usable(const struct device *d, struct fault *f)
 {
     switch (d->state) {
+    case DEVICE_QUARANTINED:
+        return fault_set(f, CE_DEVICE_QUARANTINED, "device '" SPAN_FMT "' is in quarantine: it may use its repair topics only", SPAN_ARG(d->uid));
     case DEVICE_SUSPENDED: return fault_set(f, CE_DEVICE_SUSPENDED, "device '" SPAN_FMT "' is suspended", SPAN_ARG(d->uid));
     case DEVICE_REVOKED: return fault_set(f, CE_DEVICE_REVOKED, "device '" SPAN_FMT "' is revoked", SPAN_ARG(d->uid));
     case DEVICE_DECOMMISSIONED: return fault_set(f, CE_DEVICE_RETIRED, "device '" SPAN_FMT "' is decommissioned", SPAN_ARG(d->uid));

@@ -9,7 +9,8 @@
 struct batch;
 
 enum device_state {
-    DEVICE_REGISTERED, DEVICE_PROVISIONED, DEVICE_ACTIVE, DEVICE_SUSPENDED, DEVICE_REVOKED, DEVICE_DECOMMISSIONED, DEVICE_STATES
+    DEVICE_REGISTERED, DEVICE_PROVISIONED, DEVICE_ACTIVE, DEVICE_QUARANTINED, DEVICE_SUSPENDED, DEVICE_REVOKED, DEVICE_DECOMMISSIONED,
+    DEVICE_STATES
 };
 const char *device_state_name(enum device_state s);
 bool device_state_parse(struct span name, enum device_state *out);
@@ -19,7 +20,7 @@ void device_state_table(struct buf *out);                                /* the 
 
 struct device {
     struct span uid, serial, model, line, batch, country; /* in the batch's arena */
-    enum device_state state;
+    enum device_state state, was;                         /* was: before device_move */
     int64_t rev, created_at, changed_at, last_seen;       /* ms */
 };
 /* CE_UID_UNKNOWN with a text that names the uid. */
@@ -33,7 +34,7 @@ MUST_USE enum err device_move_check(const struct device *d, enum device_state to
  * Certificates are not touched: see cert_block_device. */
 MUST_USE enum err device_move(struct batch *b, struct device *d, enum device_state to, struct span reason, struct span note,
                               struct span by, struct fault *f);
-/* CE_OK when a device in this state may hold and use certificates; otherwise CE_DEVICE_SUSPENDED, _REVOKED, _RETIRED. */
+/* CE_OK when a device in this state may hold and use certificates; otherwise CE_DEVICE_QUARANTINED, _SUSPENDED, _REVOKED, _RETIRED. */
 MUST_USE enum err device_usable(const struct device *d, struct fault *f);
 
 #endif

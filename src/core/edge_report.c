@@ -92,7 +92,7 @@ static enum err take_refused(struct batch *b, const struct caller *c, const stru
     return CE_OK;
 }
 
-/* A line's policy quarantine suspends the device: both copies lose the service until somebody looks. */
+/* A line's policy quarantine: both copies are left with the repair topics until somebody looks. */
 static enum err clone_quarantine(struct batch *b, const struct msg_report *r, struct fault *f)
 {
     struct device d;
@@ -101,11 +101,12 @@ static enum err clone_quarantine(struct batch *b, const struct msg_report *r, st
     e = e ? e : store_line_get(b->db, b->arena, d.line, &line, f);
     if (e == CE_UID_UNKNOWN || e == CE_NOT_FOUND)
         return CE_OK;
-    if (e || !span_eq_str(line.clone_policy, "quarantine") || device_state_blocked(d.state))
+    if (e || !span_eq_str(line.clone_policy, "quarantine") || !device_state_allowed(d.state, DEVICE_QUARANTINED) ||
+        d.state == DEVICE_SUSPENDED)
         return e;
     struct span note = SPAN_LIT("clone suspected: quarantine by the line's policy"), by = SPAN_LIT("policy");
-    e = device_move(b, &d, DEVICE_SUSPENDED, (struct span){ 0 }, note, by, f);
-    return e ? e : cert_block_device(b, &d, REVOKE_HOLD, note, by, f);
+    e = device_move(b, &d, DEVICE_QUARANTINED, (struct span){ 0 }, note, by, f);
+    return e ? e : cert_block_device(b, &d, REVOKE_UNSPECIFIED, note, by, f);
 }
 
 static enum err take_clone(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)

@@ -31,6 +31,8 @@ static const struct metric metrics[] = {
     M("cradle_signer_waiting", "gauge", signer_waiting, "requests at the signer"),
     M("cradle_stream_certs", "gauge", stream_certs, "certificates in the revocation snapshot"),
     M("cradle_stream_identities", "gauge", stream_idents, "identities in the revocation snapshot"),
+    M("cradle_stream_lines", "gauge", stream_lines, "suspended lines in the revocation snapshot"),
+    M("cradle_stream_quarantined", "gauge", stream_repair, "quarantined identities in the revocation snapshot"),
     M("cradle_log_size", "gauge", log_size, "leaves in the evidence log"),
     M("cradle_log_published_size", "gauge", log_published, "leaves covered by the published checkpoint"),
     M("cradle_clock_behind_ms", "gauge", clock_behind_ms, "how far the clock is behind the last event; above 0 nothing is issued"),

@@ -192,13 +192,13 @@ enum err registry_op_device_add(struct batch *b, const struct caller *c, const v
 }
 
 /* The states that an operator may ask for; the others follow from certificates. */
-static bool state_may_be_asked(enum device_state s) { return s == DEVICE_ACTIVE || device_state_blocked(s); }
+static bool state_may_be_asked(enum device_state s) { return s == DEVICE_ACTIVE || s == DEVICE_QUARANTINED || device_state_blocked(s); }
 
 enum err device_ask_parse(struct span state, struct span reason, struct span note, struct device_ask *out, struct fault *f)
 {
     *out = (struct device_ask){ .reason_name = reason, .note = note, .if_match = -1 };
     if (!device_state_parse(state, &out->to) || !state_may_be_asked(out->to))
-        return fault_set(f, CE_BAD_FIELD, "state is active (resume), suspended, revoked or decommissioned, not '" SPAN_FMT "'", SPAN_ARG(state));
+        return fault_set(f, CE_BAD_FIELD, "state is active (resume), quarantined, suspended, revoked or decommissioned, not '" SPAN_FMT "'", SPAN_ARG(state));
     enum err e = revoke_reason_parse(reason, &out->reason, f);
     return e ? e : name_check_text("note", note, TEXT_MAX, f);
 }
@@ -212,8 +212,8 @@ enum err device_ask_judge(struct batch *b, const struct caller *c, const struct 
     if (ask->if_match >= 0 && ask->if_match != d->rev)
         return fault_set(f, CE_REV_MISMATCH, "device '" SPAN_FMT "' is at rev %lld, If-Match asked for %lld: read it again", SPAN_ARG(d->uid),
                          (long long)d->rev, (long long)ask->if_match);
-    if (ask->to == DEVICE_ACTIVE && d->state != DEVICE_SUSPENDED)
-        return fault_set(f, CE_STATE_CHANGE, "device '" SPAN_FMT "' is %s; only a suspended device can be resumed", SPAN_ARG(d->uid),
+    if (ask->to == DEVICE_ACTIVE && d->state != DEVICE_SUSPENDED && d->state != DEVICE_QUARANTINED)
+        return fault_set(f, CE_STATE_CHANGE, "device '" SPAN_FMT "' is %s; only a quarantined or suspended device can be resumed", SPAN_ARG(d->uid),
                          device_state_name(d->state));
     return device_move_check(d, ask->to, f);
 }

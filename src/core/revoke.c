@@ -101,12 +101,28 @@ static enum err holder_change(struct batch *b, enum cert_holder kind, struct spa
     return e;
 }
 
+/* Fronts refuse a quarantined device although its certificates are good, and let it in again when it is resumed. */
+static enum err quarantine_push(struct batch *b, const struct device *d, struct fault *f)
+{
+    bool now = d->state == DEVICE_QUARANTINED, over = d->was == DEVICE_QUARANTINED && !device_state_blocked(d->state);
+    struct cert_row *rows;
+    size_t n = 0;
+    enum err e = now || over ? store_cert_list(b->db, b->arena, CERT_HOLDER_DEVICE, d->uid, b->now_ms / 1000, &rows, &n, f) : CE_OK;
+    for (size_t i = 0; !e && i < n; i++) {
+        const struct revoke_change change = { .status = now ? CERT_HELD : CERT_GOOD, .why = now ? "device-quarantined" : "resumed" };
+        if (!listed(rows[i].state.status))
+            change_push(b, &rows[i], &change);
+    }
+    return e;
+}
+
 enum err cert_block_device(struct batch *b, const struct device *d, int reason, struct span note, struct span by, struct fault *f)
 {
     static const struct revoke_change changes[DEVICE_STATES] = {
         [DEVICE_REGISTERED] = { .status = CERT_GOOD, .why = "resumed" },
         [DEVICE_PROVISIONED] = { .status = CERT_GOOD, .why = "resumed" },
         [DEVICE_ACTIVE] = { .status = CERT_GOOD, .why = "resumed" },
+        [DEVICE_QUARANTINED] = { .status = CERT_GOOD, .why = "device-quarantined" },
         [DEVICE_SUSPENDED] = { .status = CERT_HELD, .reason = REVOKE_HOLD, .why = "device-suspended" },
         [DEVICE_REVOKED] = { .status = CERT_REVOKED, .why = "device-revoked" },
         [DEVICE_DECOMMISSIONED] = { .status = CERT_REVOKED, .reason = REVOKE_CESSATION, .why = "device-decommissioned" },
@@ -117,9 +133,13 @@ enum err cert_block_device(struct batch *b, const struct device *d, int reason, 
     change.note = note;
     change.by = by;
     bool blocked = device_state_blocked(d->state);
-    stream_change_ident(b, blocked ? SNAPSHOT_OP_ADD : SNAPSHOT_OP_DEL, d->uid);
+    if (blocked || device_state_blocked(d->was))
+        stream_change_ident(b, blocked ? SNAPSHOT_OP_ADD : SNAPSHOT_OP_DEL, d->uid);
+    if (d->state == DEVICE_QUARANTINED || d->was == DEVICE_QUARANTINED)
+        stream_change_repair(b, d->state == DEVICE_QUARANTINED ? SNAPSHOT_OP_ADD : SNAPSHOT_OP_DEL, d->uid);
     core_stats(b->core)->blocked_devices += blocked;
-    return holder_change(b, CERT_HOLDER_DEVICE, d->uid, &change, f);
+    enum err e = holder_change(b, CERT_HOLDER_DEVICE, d->uid, &change, f);
+    return e ? e : quarantine_push(b, d, f);
 }
 
 enum err cert_block_operator(struct batch *b, struct span name, struct span note, struct span by, struct fault *f)

@@ -19,7 +19,8 @@ MUST_USE enum err revoke_reason_parse(struct span name, int *reason, struct faul
 
 /* The device's state has become d->state, decided and written by the caller in this batch (device_move). revoked, decommissioned:
  * every live certificate is revoked, the identity blocked for good. suspended: identity blocked, certificates on hold (OCSP and CRL
- * say certificateHold). active or provisioned: both lifted. reason: for revoked; a decommissioned device's is cessationOfOperation
+ * say certificateHold). quarantined: certificates stay good, the identity is restricted to its repair topics (set REPAIR of the stream) and
+ * refused by fronts. active or provisioned: all of that lifted. reason: for revoked; a decommissioned device's is cessationOfOperation
  * unless another is given. note, by: for the evidence. Errors: of the database. */
 MUST_USE enum err cert_block_device(struct batch *b, const struct device *d, int reason, struct span note, struct span by, struct fault *f);
 

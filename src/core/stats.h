@@ -28,7 +28,7 @@ struct core_stats {
     uint64_t revoked_certs, blocked_devices, ocsp_answers, crl_published, frames;
     uint64_t signer_asked, signer_failed;
     int64_t queue_depth, signer_waiting;                         /* gauges */
-    int64_t stream_certs, stream_idents;
+    int64_t stream_certs, stream_idents, stream_lines, stream_repair;
     int64_t log_size, log_published;
     int64_t clock_behind_ms;                                     /* > 0: issuing is refused */
     struct stats_histogram commit, request, sign, propagation;   /* propagation: revocation committed -> frame pushed */

@@ -51,6 +51,7 @@ void stream_change_cert(struct batch *b, int op, struct span kid, struct span se
 }
 
 void stream_change_ident(struct batch *b, int op, struct span uid) { snapshot_key_ident(uid, change_new(b, SNAPSHOT_SET_IDENT, op)->key); }
+void stream_change_repair(struct batch *b, int op, struct span uid) { snapshot_key_ident(uid, change_new(b, SNAPSHOT_SET_REPAIR, op)->key); }
 void stream_change_line(struct batch *b, int op, struct span line) { snapshot_key_line(line, change_new(b, SNAPSHOT_SET_LINE, op)->key); }
 
 struct policy_change { struct stream *stream; struct buf doc; };
@@ -106,6 +107,15 @@ static bool load_ident(void *ctx, struct span name)
     return true;
 }
 
+static bool load_repair(void *ctx, struct span uid)
+{
+    uint8_t key[SNAPSHOT_KEY];
+    struct stream *s = ctx;
+    snapshot_key_ident(uid, key);
+    stream_set_change(&s->sets[SNAPSHOT_SET_REPAIR - 1], SNAPSHOT_OP_ADD, key);
+    return true;
+}
+
 static bool load_line(void *ctx, struct span name)
 {
     uint8_t key[SNAPSHOT_KEY];
@@ -124,6 +134,7 @@ static enum err stream_load(struct stream *s, struct fault *f)
     enum err e = store_cert_revoked_each(db, span_of(NULL, 0), span_of(NULL, 0), INT64_MAX, load_cert, &l, &n, f);
     e = e ? e : store_blocked_idents_each(db, load_ident, s, f);
     e = e ? e : store_blocked_lines_each(db, load_line, s, f);
+    e = e ? e : store_quarantined_each(db, load_repair, s, f);
     e = e ? e : policy_build(db, &doc, f);
     if (!e)
         policy_take(s, buf_span(&doc));
@@ -237,6 +248,8 @@ static void stream_metrics(void *state, struct core_stats *st)
         stream_set_fold(&s->sets[i]);
     st->stream_certs = (int64_t)s->sets[SNAPSHOT_SET_CERT - 1].n;
     st->stream_idents = (int64_t)s->sets[SNAPSHOT_SET_IDENT - 1].n;
+    st->stream_lines = (int64_t)s->sets[SNAPSHOT_SET_LINE - 1].n;
+    st->stream_repair = (int64_t)s->sets[SNAPSHOT_SET_REPAIR - 1].n;
 }
 
 const struct core_part stream_part = { .name = "stream", .open = stream_open, .close = stream_close, .tick = stream_tick, .metrics = stream_metrics };

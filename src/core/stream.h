@@ -21,6 +21,7 @@ extern const struct core_part stream_part;
 /* One change, made inside a batch; it takes effect when the batch commits. op: enum snapshot_op. */
 void stream_change_cert(struct batch *b, int op, struct span kid, struct span serial);
 void stream_change_ident(struct batch *b, int op, struct span uid);
+void stream_change_repair(struct batch *b, int op, struct span uid);
 void stream_change_line(struct batch *b, int op, struct span line);
 
 /* The policy document from the commit on; doc is taken over (the caller's is empty afterwards). A document that is in force before the

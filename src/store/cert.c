@@ -181,6 +181,11 @@ enum err store_blocked_idents_each(struct db *db, store_name_fn *fn, void *ctx, 
                       fn, ctx, f);
 }
 
+enum err store_quarantined_each(struct db *db, store_name_fn *fn, void *ctx, struct fault *f)
+{
+    return names_each(db, "SELECT uid FROM device_state WHERE state = 'quarantined'", fn, ctx, f);
+}
+
 enum err store_blocked_lines_each(struct db *db, store_name_fn *fn, void *ctx, struct fault *f)
 {
     return names_each(db, "SELECT name FROM line WHERE suspended <> 0", fn, ctx, f);

@@ -62,6 +62,7 @@ MUST_USE enum err store_cert_shard_each(struct db *db, struct span kid, int64_t 
 typedef bool store_name_fn(void *ctx, struct span name);
 /* Devices that are suspended, revoked or decommissioned, and operators that are removed. */
 MUST_USE enum err store_blocked_idents_each(struct db *db, store_name_fn *fn, void *ctx, struct fault *f);
+MUST_USE enum err store_quarantined_each(struct db *db, store_name_fn *fn, void *ctx, struct fault *f);
 MUST_USE enum err store_blocked_lines_each(struct db *db, store_name_fn *fn, void *ctx, struct fault *f);
 
 struct key_row {

@@ -34,7 +34,7 @@ static const char *const statements[] = {
     "CREATE INDEX device_model ON device (model, uid)",
     "CREATE INDEX device_batch ON device (batch, uid) WHERE batch <> ''",
     "CREATE INDEX device_serial ON device (serial, uid) WHERE serial <> ''",
-    /* state: registered provisioned active suspended revoked decommissioned; rev goes up with every change of the device */
+    /* state: registered provisioned active quarantined suspended revoked decommissioned; rev goes up with every change of the device */
     "CREATE TABLE device_state (uid TEXT NOT NULL PRIMARY KEY, state TEXT NOT NULL, rev BIGINT NOT NULL, changed_at BIGINT NOT NULL, "
     "last_seen BIGINT NOT NULL)" CLUSTERED,
     "CREATE INDEX device_state_state ON device_state (state, uid)",

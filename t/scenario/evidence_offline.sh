@@ -69,6 +69,10 @@ is "$rc" 0 "300 leaves verify"
 verify empty
 is "$rc" 0 "an empty log verifies"
 
+{ life | head -n 6; state pump-1 5 active quarantined; state pump-1 6 quarantined suspended; state pump-1 7 suspended quarantined; state pump-1 8 quarantined active; } | make_log quarantine
+verify quarantine
+is "$rc" 0 "quarantine begins and ends"
+
 # -- older checkpoints
 life | head -n 7 | make_log old
 verify good --since "$T/old.checkpoint"
@@ -137,6 +141,7 @@ has "$out" "1 leaves are erased" "and is told"
 { life; state pump-1 9 revoked active; } >"$T/h"; bad back_from_revoked 'final'
 { life | head -n 2; state pump-1 2 registered decommissioned; state pump-1 3 decommissioned registered; } >"$T/h"; bad back_from_end 'final'
 { life | head -n 2; state pump-1 2 registered active; } >"$T/h"; bad shortcut 'not allowed'
+{ life | head -n 2; state pump-1 2 registered quarantined; } >"$T/h"; bad quarantine_early 'not allowed'
 { life | head -n 2; state pump-1 2 active suspended; } >"$T/h"; bad wrong_from 'not in'
 { life | head -n 2; state pump-1 2 registered provisioned; state pump-1 2 provisioned active; } >"$T/h"; bad rev_twice 'two changes with rev 2'
 { life | head -n 2; state pump-1 5 registered provisioned; } >"$T/h"; bad rev_gap 'a change is missing'

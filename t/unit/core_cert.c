@@ -97,7 +97,8 @@ static void refusals(void)
     nobody.cert.aki = SPAN_LIT("another issuer's kid");
     ok(reply_is(site_do(&s, &nobody, &msg_desc_enroll, &m), CE_CERT_FOREIGN), "a certificate of no issuing CA");
     static const struct { const char *state; enum err code, device; } states[] = {
-        { "suspended", CE_DEVICE_SUSPENDED, CE_DEVICE_SUSPENDED }, { "revoked", CE_DEVICE_REVOKED, CE_DEVICE_REVOKED } };
+        { "quarantined", CE_DEVICE_QUARANTINED, CE_DEVICE_QUARANTINED }, { "suspended", CE_DEVICE_SUSPENDED, CE_DEVICE_SUSPENDED },
+        { "revoked", CE_DEVICE_REVOKED, CE_DEVICE_REVOKED } };
     for (size_t i = 0; i < ARRAY_LEN(states); i++) {
         ok(reply_is(site_state(&s, "dev-2", states[i].state, ""), CE_OK), "dev-2 becomes %s", states[i].state);
         m = enroll_msg("dev-2", k2, false);

@@ -16,7 +16,7 @@ static unsigned roll(unsigned n)
 
 static void queue_random(int round)
 {
-    static const char *const states[] = { "active", "suspended", "revoked", "decommissioned" };
+    static const char *const states[] = { "active", "quarantined", "suspended", "revoked", "decommissioned" };
     char name[24], other[24];
     struct msg_caller c = site_caller(&s, roll(4) ? OLGA : ADMIN);
     snprintf(name, sizeof name, "d-%u", roll(300));
@@ -32,7 +32,7 @@ static void queue_random(int round)
         break;
     default:
         site_queue(&s, &c, &msg_desc_device_state,
-                   &(struct msg_device_state){ .uid = span_str(name), .state = span_str(states[roll(4)]), .reason = roll(2) ? SPAN_LIT("keyCompromise") : SPAN_LIT(""),
+                   &(struct msg_device_state){ .uid = span_str(name), .state = span_str(states[roll(ARRAY_LEN(states))]), .reason = roll(2) ? SPAN_LIT("keyCompromise") : SPAN_LIT(""),
                                                .note = SPAN_LIT("n") });
     }
 }

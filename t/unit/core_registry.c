@@ -78,8 +78,9 @@ static void test_registry(void)
 /* Every pair of states, through the request that an operator has, against the table. */
 static void test_states(void)
 {
-    static const char *const asks[] = { "active", "suspended", "revoked", "decommissioned" };
-    static const char *const paths[][2] = { { "registered", "" }, { "suspended", "suspended" }, { "active", "suspended active" }, { "revoked", "revoked" },
+    static const char *const asks[] = { "active", "quarantined", "suspended", "revoked", "decommissioned" };
+    static const char *const paths[][2] = { { "registered", "" }, { "suspended", "suspended" }, { "active", "suspended active" },
+                                            { "quarantined", "suspended active quarantined" }, { "revoked", "revoked" },
                                             { "decommissioned", "decommissioned" } };
     struct buf table = BUF_INIT(0);
     int n = 0;
@@ -98,7 +99,7 @@ static void test_states(void)
             }
             const struct site_reply *r = device_state(OLGA, uid, asks[a], -1);
             bool allowed = device_state_parse(span_str(paths[p][0]), &from) && device_state_parse(span_str(asks[a]), &to) &&
-                           device_state_allowed(from, to) && (to != DEVICE_ACTIVE || from == DEVICE_SUSPENDED);
+                           device_state_allowed(from, to) && (to != DEVICE_ACTIVE || from == DEVICE_SUSPENDED || from == DEVICE_QUARANTINED);
             ok(reached && r->r.code == (allowed ? CE_OK : CE_STATE_CHANGE), "%s -> %s: %s", paths[p][0], asks[a], allowed ? "allowed" : r->text);
         }
     device_state_table(&table);
@@ -227,6 +228,8 @@ static void test_reports(void)
     struct buf b = BUF_INIT(0);
     char now[32];
     device_add(OLGA, "twin", "m2");
+    device_state(OLGA, "twin", "suspended", -1);
+    device_state(OLGA, "twin", "active", -1);
     snprintf(now, sizeof now, "1:%" PRId64, site_count(&s, "SELECT nseq FROM node"));
     report(&b, "r1", "cut", "dev-1", "");
     report(&b, "r2", "connected", "dev-1", "");
@@ -242,7 +245,7 @@ static void test_reports(void)
     ok(strstr(r->body, "\"taken\":0,\"known\":7") != NULL, "sent again: nothing new");
     ok(site_count(&s, "SELECT count(*) FROM event WHERE kind = 'cut'") == 1 && site_count(&s, "SELECT count(*) FROM event WHERE kind = 'edge-ack'") == 1,
        "one cut; one acknowledgement, not one of every heartbeat");
-    ok(site_count(&s, "SELECT count(*) FROM device_state WHERE uid = 'twin' AND state = 'suspended'") == 1, "quarantine suspends a cloned device");
+    ok(site_count(&s, "SELECT count(*) FROM device_state WHERE uid = 'twin' AND state = 'quarantined'") == 1, "a line's policy puts a cloned device in quarantine");
     ok(site_ask(&s, OLGA, &msg_desc_edge_report, &m)->r.code == CE_ROLE_FORBIDDEN, "only edges report");
     buf_reset(&b);
     report(&b, "r9", "nonsense", "", "");

@@ -176,6 +176,63 @@ static bool crl_comes(const struct who *w, const char *ca, bool listed)
     return crl_lists(w, ca, listed);
 }
 
+static bool repairs(const struct subscriber *u, const char *uid)
+{
+    uint8_t key[SNAPSHOT_KEY];
+    snapshot_key_ident(span_str(uid), key);
+    return sub_has(u, SNAPSHOT_SET_REPAIR, key);
+}
+
+static bool pushed(size_t from, const char *reason, bool lifted)
+{
+    struct span in = buf_span(&s.cert_pushes);
+    struct msg_push_cert m;
+    bool found = false;
+    for (size_t i = 0; in.n; i++) {
+        site_must(msg_unpack(&msg_desc_push_cert, &in, &m), NULL, "push");
+        found |= i >= from && span_eq_str(m.reason, reason) && m.lifted == lifted;
+    }
+    return found;
+}
+
+/* A set of its own in the stream, refused by fronts, and nothing for X.509: the certificate stays good. */
+static void quarantine(void)
+{
+    static struct subscriber u, late;
+    struct who a = { 0 };
+    struct { const char *state; bool repair, blocked; const char *ocsp, *push; bool lifted; } steps[] = {
+        { "quarantined", true, false, ": good", "device-quarantined", false }, { "active", false, false, ": good", "resumed", true },
+        { "suspended", false, true, "certificateHold", "device-suspended", false }, { "quarantined", true, false, ": good", "device-quarantined", false },
+        { "suspended", false, true, "certificateHold", "device-suspended", false }, { "active", false, false, ": good", "resumed", true },
+        { "quarantined", true, false, ": good", "device-quarantined", false }, { "revoked", false, true, ": revoked", "device-revoked", false },
+    };
+    enroll("dev-q", &a);
+    (void)sub_open(&u);
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        size_t from = s.n_cert_pushes;
+        const struct msg_reply *r = site_state(&s, "dev-q", steps[i].state, "");
+        bool done = reply_is(r, CE_OK);
+        sub_follow(&u);
+        ok(done && sub_good(&u) && repairs(&u, "dev-q") == steps[i].repair && sub_blocks(&u, "dev-q") == steps[i].blocked,
+           "%s: %s the repair set, %s the blocked one", steps[i].state, steps[i].repair ? "in" : "not in", steps[i].blocked ? "in" : "not in");
+        ok(ocsp_says(&a, steps[i].ocsp) && pushed(from, steps[i].push, steps[i].lifted), "OCSP says %s, fronts are told %s", steps[i].ocsp, steps[i].push);
+        if (i == 0) {
+            ok(crl_comes(&a, "device", false), "no CRL lists it");
+            late = (struct subscriber){ 0 };
+            ok(sub_open(&late) && sub_good(&late) && repairs(&late, "dev-q") && !sub_blocks(&late, "dev-q"), "a snapshot says so too");
+            core_close(s.core);
+            site_forget_asks(&s);
+            site_core_open(&s);
+            late = (struct subscriber){ 0 };
+            ok(sub_open(&late) && sub_good(&late) && repairs(&late, "dev-q"), "and one after a restart");
+            (void)sub_open(&u);
+        }
+    }
+    site_device(&s, "dev-new", "pump");
+    ok(reply_is(site_state(&s, "dev-new", "quarantined", ""), CE_STATE_CHANGE), "a device without a certificate cannot be quarantined");
+    buf_free(&a.der);
+}
+
 static void answers(void)
 {
     struct who a = { 0 }, b = { 0 };
@@ -222,6 +279,7 @@ int main(void)
     stream();
     single();
     answers();
+    quarantine();
     buf_free(&station.der);
     buf_free(&edge.der);
     struct fault f = { 0 };
