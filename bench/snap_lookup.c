@@ -12,6 +12,7 @@
 #include "snap/snapfile.h"
 #include "wire/snapshot.h"
 
+#define POLICY "cradle-policy 1\n"
 #define LOOKUPS 2000000
 
 static void die(const char *what)
@@ -29,6 +30,13 @@ static void ident(uint32_t i, uint8_t key[SNAPSHOT_KEY])
     snapshot_key_ident(span_str(uid), key);
 }
 
+static void policy_path(char *path, const char *dir)
+{
+    uint8_t key[SNAPSHOT_KEY];
+    snapshot_key_policy(SPAN_LIT(POLICY), key);
+    policyfile_path(path, dir, key);
+}
+
 static void snapshot_write(const char *dir, uint32_t n, struct key *key)
 {
     CLEANUP(buf_free) struct buf file = BUF_INIT(0);
@@ -38,13 +46,17 @@ static void snapshot_write(const char *dir, uint32_t n, struct key *key)
     for (uint32_t i = 0; i < n; i++)
         ident(i, body + (size_t)i * SNAPSHOT_KEY);
     qsort(body, n, SNAPSHOT_KEY, cmp);
+    snapshot_key_policy(SPAN_LIT(POLICY), body + (size_t)n * SNAPSHOT_KEY);
     sha256(span_of(body, size), sha);
-    struct snapshot_header h = { .at_ms = clock_now_ms(), .n = { [SNAPSHOT_SET_IDENT - 1] = n, [SNAPSHOT_SET_POLICY - 1] = 1 }, .body_sha256 = span_of(sha, sizeof sha), 
+    struct snapshot_header h = { .at_ms = clock_now_ms(), .n = { [SNAPSHOT_SET_IDENT - 1] = n, [SNAPSHOT_SET_POLICY - 1] = 1 }, .body_sha256 = span_of(sha, sizeof sha),
                                  .vector = SPAN_LIT("1:1000") };
     if (snapshot_header_encode(&h, key, &file))
         die("cannot encode");
     buf_put(&file, body, size);
     free(body);
+    policy_path(path, dir);
+    if (file_write_atomic(path, SPAN_LIT(POLICY), 0644))
+        die("cannot write");
     path_join(path, "%s/" SNAP_FILE, dir);
     if (buf_err(&file) || file_write_atomic(path, buf_span(&file), 0644))
         die("cannot write");
@@ -82,6 +94,8 @@ int main(int argc, char **argv)
     key_free(key);
     free(keys);
     path_join(path, "%s/" SNAP_FILE, dir);
+    unlink(path);
+    policy_path(path, dir);
     unlink(path);
     rmdir(dir);
     return hits == 0;

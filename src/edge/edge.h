@@ -24,6 +24,8 @@ struct edge_view { /* what the status shows; under edge.lock */
     int64_t at_ms, seen_mono_ms, made_ms, tail_bytes;
     uint32_t n[SNAPSHOT_SETS];
     uint64_t frames, snapshots, connects;
+    char policy[2 * SNAPSHOT_KEY + 1]; /* key of the policy document in force, hex */
+    int64_t policy_stored_ms;
     int64_t last_latency_us; /* newest frame with entries: signed -> applied here */
 };
 

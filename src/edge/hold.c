@@ -1,6 +1,7 @@
 /* hold.c: see hold.h. */
 #include "edge/hold.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -60,6 +61,79 @@ static enum err tail_resume(struct hold *h, const struct snap_info *info, struct
     return CE_OK;
 }
 
+/* -- policy documents -------------------------------------------------------------------------------------------------------- */
+static bool policy_wanted(const struct hold *h, const char *name)
+{
+    char path[PATH_MAX_LEN];
+    const uint8_t *keys[2 + HOLD_POLICIES] = { h->policy, h->policy_before };
+    for (int i = 0; i < HOLD_POLICIES; i++)
+        keys[2 + i] = h->policy_new[i];
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        policyfile_path(path, "", keys[i]);
+        if (!strcmp(path + 1, name))
+            return true;
+    }
+    return false;
+}
+
+/* Old documents go; consumers that are one step behind still find theirs. */
+static void policy_sweep(struct hold *h)
+{
+    DIR *d = opendir(h->dir);
+    struct dirent *de;
+    while (d && (de = readdir(d))) {
+        char path[PATH_MAX_LEN];
+        if (strncmp(de->d_name, POLICYFILE, strlen(POLICYFILE)) != 0 || policy_wanted(h, de->d_name))
+            continue;
+        path_join(path, "%s/%.100s", h->dir, de->d_name);
+        unlink(path);
+    }
+    if (d)
+        closedir(d);
+}
+
+static enum err policy_held(const struct hold *h, const uint8_t key[SNAPSHOT_KEY], struct fault *f)
+{
+    char path[PATH_MAX_LEN];
+    policyfile_path(path, h->dir, key);
+    return file_exists(path) ? CE_OK : fault_set(f, CE_NOT_FOUND, "cradled names a policy document that it did not send: %s", path);
+}
+
+/* The state names this document from now on. */
+static void policy_named(struct hold *h, const uint8_t key[SNAPSHOT_KEY])
+{
+    char path[PATH_MAX_LEN];
+    struct stat st;
+    if (!memcmp(h->policy, key, SNAPSHOT_KEY))
+        return;
+    memcpy(h->policy_before, h->policy, SNAPSHOT_KEY);
+    memcpy(h->policy, key, SNAPSHOT_KEY);
+    policyfile_path(path, h->dir, key);
+    h->policy_stored_ms = stat(path, &st) ? 0 : (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+    policy_sweep(h);
+}
+
+enum err hold_policy(struct hold *h, struct span document, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf held = BUF_INIT(POLICY_MAX);
+    char path[PATH_MAX_LEN];
+    uint8_t key[SNAPSHOT_KEY];
+    snapshot_key_policy(document, key);
+    bool listed = false;
+    for (int i = 0; i < HOLD_POLICIES; i++)
+        listed |= !memcmp(h->policy_new[i], key, SNAPSHOT_KEY);
+    if (!listed)
+        memcpy(h->policy_new[h->n_policy_new++ % HOLD_POLICIES], key, SNAPSHOT_KEY);
+    policyfile_path(path, h->dir, key);
+    enum err e = file_read(path, &held);
+    if (!e && span_eq(buf_span(&held), document))
+        return CE_OK;
+    e = file_write_atomic(path, document, 0644);
+    if (!e)
+        policy_sweep(h);
+    return e ? fault_set(f, e, "%s: %s", path, strerror(errno)) : CE_OK;
+}
+
 enum err hold_open(struct hold *h, const char *dir, const uint8_t pub[SNAP_PUB], struct fault *f)
 {
     struct snap *s = NULL;
@@ -70,11 +144,17 @@ enum err hold_open(struct hold *h, const char *dir, const uint8_t pub[SNAP_PUB],
     enum err e = snap_open(dir, pub, &s, f);
     if (e == CE_NOT_FOUND)
         f->text[0] = 0;
+    if (!e)
+        snap_info(s, &info);
+    if (!e && (info.policy_err == CE_NOT_FOUND || info.policy_err == CE_BAD_SIGNATURE)) {
+        e = fault_set(f, info.policy_err, "%s: the policy document that the snapshot names is missing or damaged", h->dir);
+        snap_close(s);
+    }
     if (e)
         return CE_OK; /* nothing usable: start from nothing, f says why */
-    snap_info(s, &info);
     snap_vector(s, h->vector);
     memcpy(h->n, info.n, sizeof h->n);
+    policy_named(h, info.policy_key);
     h->made_ms = info.made_ms;
     h->at_ms = info.at_ms;
     h->seen_mono_ms = clock_mono_ms();
@@ -98,19 +178,7 @@ void hold_abandon(struct hold *h)
     unlink(path);
 }
 
-enum err hold_policy(struct hold *h, struct span document, struct fault *f)
-{
-    char path[PATH_MAX_LEN];
-    CLEANUP(buf_free) struct buf name = BUF_INIT(0);
-    uint8_t key[SNAPSHOT_KEY];
-    snapshot_key_policy(document, key);
-    buf_put_hex(&name, span_of(key, sizeof key));
-    path_join(path, "%s/" SNAP_POLICY "%s", h->dir, buf_cstr(&name));
-    if (file_exists(path))
-        return CE_OK;
-    enum err e = file_write_atomic(path, document, 0644);
-    return e ? fault_set(f, e, "%s: %s", path, err_text(e)) : CE_OK;
-}
+/* -- snapshots and frames ------------------------------------------------------------------------------------------------------- */
 
 enum err hold_snapshot(struct hold *h, const struct snapshot_header *head, struct fault *f)
 {
@@ -144,12 +212,16 @@ static enum err new_take(struct hold *h, void *map, size_t size, struct fault *f
     enum err e = snapshot_open(span_of(map, size), h->pub, &snap);
     if (e)
         return fault_set(f, e, "the snapshot from cradled: %s; the last good one stays in force", err_text(e));
+    e = policy_held(h, snap.keys[SNAPSHOT_SET_POLICY - 1], f);
+    if (e)
+        return e;
     path_join(tmp, "%s/" NEW_FILE, h->dir);
     path_join(path, "%s/" SNAP_FILE, h->dir);
     if (fsync(h->new_fd) || rename(tmp, path))
         return io_fault(f, h, SNAP_FILE);
     sha256(snap.header.bytes, sha);
     vector_set(h, snap.header.vector);
+    policy_named(h, snap.keys[SNAPSHOT_SET_POLICY - 1]);
     seen_at(h, snap.header.at_ms);
     h->made_ms = snap.header.at_ms;
     memcpy(h->n, snap.header.n, sizeof h->n);
@@ -176,6 +248,19 @@ enum err hold_body(struct hold *h, struct span bytes, bool last, struct fault *f
     return e;
 }
 
+/* The key of the document that is in force after the frame; NULL: it changes none. */
+static const uint8_t *frame_policy(const struct snapshot_frame *fr)
+{
+    const uint8_t *key = NULL;
+    struct snapshot_entry en;
+    for (unsigned i = 0; i < fr->n_entries; i++) {
+        snapshot_frame_entry(fr, i, &en);
+        if (en.set == SNAPSHOT_SET_POLICY && en.op == SNAPSHOT_OP_ADD)
+            key = en.key;
+    }
+    return key;
+}
+
 enum err hold_frame(struct hold *h, const struct snapshot_frame *fr, struct fault *f)
 {
     enum err e = snapshot_frame_verify(fr, h->pub);
@@ -187,6 +272,9 @@ enum err hold_frame(struct hold *h, const struct snapshot_frame *fr, struct faul
     e = snapshot_vector_check(fr->prev, fr->vector);
     if (e)
         return fault_set(f, e, "a frame from " SPAN_FMT " back to " SPAN_FMT, SPAN_ARG(fr->prev), SPAN_ARG(fr->vector));
+    const uint8_t *policy = frame_policy(fr);
+    if (policy && (e = policy_held(h, policy, f)))
+        return e;
     e = file_write_all(h->tail_fd, fr->bytes);
     if (e) {
         (void)io_fault(f, h, SNAP_TAIL);
@@ -196,6 +284,8 @@ enum err hold_frame(struct hold *h, const struct snapshot_frame *fr, struct faul
     }
     h->tail_len += (int64_t)fr->bytes.n;
     vector_set(h, fr->vector);
+    if (policy)
+        policy_named(h, policy);
     seen_at(h, fr->at_ms);
     return CE_OK;
 }

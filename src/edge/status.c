@@ -36,6 +36,8 @@ enum err edge_status_write(struct edge *e)
     json_int(&j, "lines", v.n[SNAPSHOT_SET_LINE - 1]);
     json_int(&j, "repair", v.n[SNAPSHOT_SET_REPAIR - 1]);
     json_int(&j, "tail_bytes", v.tail_bytes);
+    json_cstr(&j, "policy", v.policy);
+    json_time_ms(&j, "policy_stored", v.policy_stored_ms);
     json_int(&j, "frames", (int64_t)v.frames);
     json_int(&j, "snapshots", (int64_t)v.snapshots);
     json_int(&j, "connects", (int64_t)v.connects);
@@ -101,6 +103,7 @@ enum err edge_status_print(const struct edge_config *cfg, struct fault *f)
     printf("vector     %s\n", str(o, "vector"));
     printf("snapshot   %lld certificates, %lld identities, %lld lines, %lld in quarantine, made %s, tail %lld bytes\n", (long long)num(o, "certs"),
            (long long)num(o, "idents"), (long long)num(o, "lines"), (long long)num(o, "repair"), str(o, "snapshot_made"), (long long)num(o, "tail_bytes"));
+    printf("policy     %s, stored %s\n", str(o, "policy"), str(o, "policy_stored"));
     printf("since start %lld frames, %lld snapshots, %lld connections; newest change after %.1f ms\n", (long long)num(o, "frames"),
            (long long)num(o, "snapshots"), (long long)num(o, "connects"), (double)num(o, "last_latency_us") / 1000);
     printf("proxies    %lld let in, %lld refused, %lld not answered for want of a fresh snapshot\n", (long long)num(o, "authz_let_in"),

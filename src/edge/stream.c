@@ -1,8 +1,11 @@
 /* stream.c: the thread that follows cradled's revocation stream: connects to one URL after the other with back-off, verifies what comes
  * through the hold, and acknowledges each change by a report. What does not verify never replaces what is held.
  */
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "edge/edge.h"
 #include "edge/feed.h"
 
@@ -24,6 +27,8 @@ static void view_update(struct stream *s)
 {
     struct edge *e = s->e;
     const struct hold *h = &e->hold;
+    CLEANUP(buf_free) struct buf policy = BUF_INIT(2 * SNAPSHOT_KEY + 1);
+    buf_put_hex(&policy, span_of(h->policy, SNAPSHOT_KEY));
     pthread_mutex_lock(&e->lock);
     struct edge_view *v = &e->view;
     memcpy(v->vector, h->vector, sizeof v->vector);
@@ -32,6 +37,8 @@ static void view_update(struct stream *s)
     v->made_ms = h->made_ms;
     v->tail_bytes = h->tail_len;
     memcpy(v->n, h->n, sizeof v->n);
+    snprintf(v->policy, sizeof v->policy, "%s", h->vector[0] ? buf_cstr(&policy) : "");
+    v->policy_stored_ms = h->policy_stored_ms;
     pthread_mutex_unlock(&e->lock);
 }
 
@@ -74,9 +81,17 @@ static enum err on_body(void *arg, struct span bytes, bool last)
     return CE_OK;
 }
 
+/* A document that we do not understand is kept all the same: the plugin of this host may be newer than we are, and revocations must go on. */
 static enum err on_policy(void *arg, struct span document)
 {
     struct stream *s = arg;
+    struct policy *p = NULL;
+    struct fault f;
+    if (policy_parse(document, &p, &f))
+        log_error(0, "ALARM %s: the policy document from cradled cannot be understood, is it newer than this program? %s", err_reason(f.code), f.text);
+    else
+        log_info(0, "policy for brokers: %zu lines, %zu backends", policy_lines(p), policy_backends(p));
+    policy_free(p);
     return hold_policy(&s->e->hold, document, &s->why);
 }
 
@@ -84,6 +99,7 @@ static enum err on_frame(void *arg, const struct snapshot_frame *fr)
 {
     struct stream *s = arg;
     enum err e = hold_frame(&s->e->hold, fr, &s->why);
+    s->want_snapshot |= e == CE_NOT_FOUND; /* it names a document that we do not hold: from nothing */
     if (e)
         return e;
     s->good = true;

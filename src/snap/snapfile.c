@@ -8,32 +8,26 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "crypt/hash.h"
 #include "snap/overlay.h"
-#include "wire/snapshot.h"
-
-struct base_file { /* one mapped, verified snapshot */
-    void *map;
-    size_t size;
-    struct stat st;
-    struct snapshot snap;
-    uint8_t header_sha256[SHA256_LEN];
-};
+#include "snap/snapbase.h"
 
 struct snap {
     char dir[PATH_MAX_LEN];
     uint8_t pub[SNAP_PUB];
-    pthread_mutex_t lock; /* guards base, overlay, vector, at_ms, seen_mono_ms */
-    struct base_file base;
+    pthread_mutex_t lock; /* guards the state: all down to policy_why */
+    struct snapbase base;
     struct overlay overlay;
     char vector[SNAPSHOT_VECTOR_MAX + 1];
     int64_t at_ms, seen_mono_ms;
+    uint8_t policy_key[SNAPSHOT_KEY]; /* that the verified state names */
+    struct policyfile *policy;        /* in force; NULL: none could be loaded yet */
+    struct fault policy_why;          /* why the one that is named is not in force */
+    atomic_ullong policy_turn;
     /* below: only the polling thread */
     int tail_fd;
     ino_t tail_ino;
@@ -43,6 +37,7 @@ struct snap {
     struct fault refused_why;
     struct stat bad_tail; /* the tail as it was when a bad frame was met */
     struct fault bad_tail_why;
+    struct stat bad_policy; /* the document as it was when it was found bad */
 };
 
 enum err snap_read_pub(const char *path, uint8_t pub[SNAP_PUB], struct fault *f)
@@ -55,46 +50,6 @@ enum err snap_read_pub(const char *path, uint8_t pub[SNAP_PUB], struct fault *f)
     if (e || raw.len != SNAP_PUB)
         return fault_set(f, e ? e : CE_BAD_INPUT, "%s: is not the base64 of 32 bytes (an Ed25519 public key)", path);
     memcpy(pub, raw.data, SNAP_PUB);
-    return CE_OK;
-}
-
-/* -- base ------------------------------------------------------------------------------------------------------------------ */
-static void base_close(struct base_file *b)
-{
-    if (b->map)
-        munmap(b->map, b->size);
-    *b = (struct base_file){ 0 };
-}
-
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
-static enum err base_open(const char *path, const uint8_t *pub, struct base_file *b, struct fault *f)
-{
-    *b = (struct base_file){ 0 };
-    CLEANUP(fd_close_p) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &b->st))
-        return fault_set(f, errno == ENOENT ? CE_NOT_FOUND : CE_IO, "%s: %s; is cradle-edge running on this host? (cradle-edge -s)", path,
-                         strerror(errno));
-    if (b->st.st_size <= SNAPSHOT_FIXED || b->st.st_size > INT32_MAX)
-        return fault_set(f, CE_BAD_FRAME, "%s: %lld bytes is no snapshot", path, (long long)b->st.st_size);
-    b->size = (size_t)b->st.st_size;
-    b->map = mmap(NULL, b->size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
-    if (b->map == MAP_FAILED) {
-        b->map = NULL;
-        return fault_set(f, CE_IO, "%s: cannot be mapped: %s", path, strerror(errno));
-    }
-    enum err e = snapshot_open(span_of(b->map, b->size), pub, &b->snap);
-    if (e) {
-        struct stat st = b->st;
-        base_close(b);
-        b->st = st;
-        return fault_set(f, e, "%s: %s; the last good one stays in force", path, err_text(e));
-    }
-    sha256(b->snap.header.bytes, b->header_sha256);
     return CE_OK;
 }
 
@@ -114,19 +69,20 @@ static void vector_set(struct snap *s, struct span v)
 }
 
 /* Puts b (moved) in force. */
-static void base_take(struct snap *s, struct base_file *b)
+static void base_take(struct snap *s, struct snapbase *b)
 {
     pthread_mutex_lock(&s->lock);
-    struct base_file old = s->base;
+    struct snapbase old = s->base;
     struct overlay old_overlay = s->overlay;
     s->base = *b;
     s->overlay = (struct overlay){ 0 };
     vector_set(s, s->base.snap.header.vector);
+    memcpy(s->policy_key, s->base.snap.keys[SNAPSHOT_SET_POLICY - 1], SNAPSHOT_KEY);
     seen_at(s, s->base.snap.header.at_ms);
     pthread_mutex_unlock(&s->lock);
-    base_close(&old);
+    snapbase_close(&old);
     overlay_free(&old_overlay);
-    *b = (struct base_file){ 0 };
+    *b = (struct snapbase){ 0 };
     s->tail_good = 0;
 }
 
@@ -138,12 +94,12 @@ static enum err base_replace(struct snap *s, struct snap_news *news, struct faul
     path_join(path, "%s/" SNAP_FILE, s->dir);
     if (stat(path, &st))
         return fault_set(f, CE_NOT_FOUND, "%s has gone: %s; the last good one stays in force", path, strerror(errno));
-    if (same_file(&st, &s->base.st))
+    if (stat_same(&st, &s->base.st))
         return CE_OK;
-    if (same_file(&st, &s->refused))
+    if (stat_same(&st, &s->refused))
         return fault_set(f, s->refused_why.code, "%s", s->refused_why.text);
-    struct base_file b;
-    enum err e = base_open(path, s->pub, &b, &s->refused_why);
+    struct snapbase b;
+    enum err e = snapbase_open(path, s->pub, &b, &s->refused_why);
     if (!e) {
         e = snapshot_vector_check(span_str(s->vector), b.snap.header.vector);
         if (e)
@@ -152,7 +108,7 @@ static enum err base_replace(struct snap *s, struct snap_news *news, struct faul
     }
     if (e) {
         s->refused = b.st;
-        base_close(&b);
+        snapbase_close(&b);
         return fault_set(f, s->refused_why.code, "%s", s->refused_why.text);
     }
     base_take(s, &b);
@@ -191,6 +147,8 @@ static void frame_apply(struct snap *s, const struct snapshot_frame *fr, snap_en
     for (unsigned i = 0; i < fr->n_entries; i++) {
         snapshot_frame_entry(fr, i, &en);
         overlay_put(&s->overlay, en.set, en.op, en.key);
+        if (en.set == SNAPSHOT_SET_POLICY && en.op == SNAPSHOT_OP_ADD)
+            memcpy(s->policy_key, en.key, SNAPSHOT_KEY);
     }
     vector_set(s, fr->vector);
     seen_at(s, fr->at_ms);
@@ -243,7 +201,7 @@ static enum err tail_read(struct snap *s, snap_entry_fn *on_entry, void *arg, st
     struct stat st;
     if (s->tail_fd < 0 || !s->tail_good || fstat(s->tail_fd, &st))
         return CE_OK;
-    if (same_file(&st, &s->bad_tail))
+    if (stat_same(&st, &s->bad_tail))
         return fault_set(f, s->bad_tail_why.code, "%s", s->bad_tail_why.text);
     while (s->tail_good + (int64_t)s->pending.len < st.st_size && s->tail_good < (int64_t)SNAP_TAIL_MAX) {
         uint8_t chunk[32768];
@@ -266,6 +224,42 @@ static enum err tail_read(struct snap *s, snap_entry_fn *on_entry, void *arg, st
     return CE_OK;
 }
 
+/* -- policy -------------------------------------------------------------------------------------------------------------------- */
+static void policy_put(struct snap *s, struct policyfile *p, const struct fault *why)
+{
+    pthread_mutex_lock(&s->lock);
+    struct policyfile *old = p ? s->policy : NULL;
+    s->policy_why = *why;
+    if (p) {
+        s->policy = p;
+        atomic_fetch_add(&s->policy_turn, 1);
+    }
+    pthread_mutex_unlock(&s->lock);
+    policyfile_drop(old);
+}
+
+/* Puts the document in force that the state names by now; what was in force before stays until it can. */
+static enum err policy_follow(struct snap *s, struct snap_news *news, struct fault *f)
+{
+    char path[PATH_MAX_LEN];
+    struct stat st = { 0 };
+    struct policyfile *p;
+    struct fault why = { 0 };
+    if (s->policy && !memcmp(s->policy->key, s->policy_key, SNAPSHOT_KEY)) {
+        if (s->policy_why.code)
+            policy_put(s, NULL, &why); /* one that could not be loaded is named no more */
+        return CE_OK;
+    }
+    policyfile_path(path, s->dir, s->policy_key);
+    if (!stat(path, &st) && stat_same(&st, &s->bad_policy))
+        return fault_set(f, s->policy_why.code, "%s", s->policy_why.text);
+    enum err e = policyfile_load(s->dir, s->policy_key, &p, &why);
+    s->bad_policy = e ? st : (struct stat){ 0 };
+    policy_put(s, p, &why);
+    news->policy = !e;
+    return e ? fault_set(f, e, "%s%s", why.text, s->policy ? "; the last good policy stays in force" : "") : CE_OK;
+}
+
 /* -- public ------------------------------------------------------------------------------------------------------------------ */
 enum err snap_poll(struct snap *s, snap_entry_fn *on_entry, void *arg, struct snap_news *news, struct fault *f)
 {
@@ -284,17 +278,19 @@ enum err snap_poll(struct snap *s, snap_entry_fn *on_entry, void *arg, struct sn
         if (!t)
             t = tail_read(s, on_entry, arg, news, &tail_f);
     }
+    struct fault policy_f;
+    enum err p = policy_follow(s, news, &policy_f);
     if (!e && t)
         return fault_set(f, t, "%s", tail_f.text[0] ? tail_f.text : err_text(t));
-    return e;
+    return e || !p ? e : fault_set(f, p, "%s", policy_f.text);
 }
 
 enum err snap_open(const char *dir, const uint8_t pub[SNAP_PUB], struct snap **out, struct fault *f)
 {
     char path[PATH_MAX_LEN];
-    struct base_file b;
+    struct snapbase b;
     path_join(path, "%s/" SNAP_FILE, dir);
-    enum err e = base_open(path, pub, &b, f);
+    enum err e = snapbase_open(path, pub, &b, f);
     if (e)
         return e;
     struct snap *s = mem_calloc(1, sizeof *s);
@@ -305,9 +301,11 @@ enum err snap_open(const char *dir, const uint8_t pub[SNAP_PUB], struct snap **o
     s->pending = BUF_INIT(2 * SNAPSHOT_FRAME_MAX + 65536);
     s->seen_mono_ms = clock_mono_ms();
     base_take(s, &b);
-    struct fault tail_f;
+    struct fault later; /* what is bad here is told by the first poll, or to who needs it */
+    struct snap_news none = { 0 };
     if (!tail_follow(s))
-        (void)!tail_read(s, NULL, NULL, &(struct snap_news){ 0 }, &tail_f); /* a bad tail is told by the first poll */
+        (void)!tail_read(s, NULL, NULL, &none, &later);
+    (void)!policy_follow(s, &none, &later);
     *out = s;
     return CE_OK;
 }
@@ -316,7 +314,8 @@ void snap_close(struct snap *s)
 {
     if (!s)
         return;
-    base_close(&s->base);
+    snapbase_close(&s->base);
+    policyfile_drop(s->policy);
     overlay_free(&s->overlay);
     buf_free(&s->pending);
     fd_close_p(&s->tail_fd);
@@ -324,28 +323,13 @@ void snap_close(struct snap *s)
     free(s);
 }
 
-/* Keys are hashes, so their place is known to within about the square root of their number: search there first. */
-#define FIND_WINDOW 2048
-static bool body_find(const uint8_t *keys, uint32_t n, const uint8_t *key)
-{
-    uint32_t head = (uint32_t)key[0] << 24 | (uint32_t)key[1] << 16 | (uint32_t)key[2] << 8 | key[3];
-    uint32_t at = (uint32_t)(((uint64_t)head * n) >> 32);
-    uint32_t lo = at > FIND_WINDOW ? at - FIND_WINDOW : 0, hi = n - at > FIND_WINDOW ? at + FIND_WINDOW : n;
-    if (lo && memcmp(key, keys + (size_t)lo * SNAPSHOT_KEY, SNAPSHOT_KEY) < 0)
-        lo = 0;
-    if (hi < n && memcmp(key, keys + (size_t)hi * SNAPSHOT_KEY, SNAPSHOT_KEY) >= 0)
-        hi = n;
-    return snapshot_find(keys + (size_t)lo * SNAPSHOT_KEY, hi - lo, key);
-}
-
 bool snap_has(struct snap *s, enum snapshot_set set, const uint8_t key[SNAPSHOT_KEY])
 {
     pthread_mutex_lock(&s->lock);
-    const struct snapshot *v = &s->base.snap;
     unsigned op = overlay_get(&s->overlay, set, key);
     bool has = op == SNAPSHOT_OP_ADD;
     if (!op)
-        has = body_find(v->keys[set - 1], v->header.n[set - 1], key);
+        has = snapbase_has(&s->base, set, key);
     pthread_mutex_unlock(&s->lock);
     return has;
 }
@@ -373,5 +357,20 @@ void snap_info(struct snap *s, struct snap_info *out)
                                .tail_matches = s->tail_good > 0 };
     memcpy(out->n, h->n, sizeof out->n);
     memcpy(out->header_sha256, s->base.header_sha256, SHA256_LEN);
+    memcpy(out->policy_key, s->policy_key, SNAPSHOT_KEY);
+    out->policy_stored_ms = s->policy ? s->policy->stored_ms : 0;
+    out->policy_err = s->policy_why.code;
     pthread_mutex_unlock(&s->lock);
+}
+
+uint64_t snap_policy_turn(struct snap *s) { return atomic_load(&s->policy_turn); }
+
+struct policyfile *snap_policy_take(struct snap *s, struct fault *f)
+{
+    pthread_mutex_lock(&s->lock);
+    struct policyfile *p = policyfile_ref(s->policy);
+    if (!p)
+        fault_set(f, s->policy_why.code, "%s", s->policy_why.text);
+    pthread_mutex_unlock(&s->lock);
+    return p;
 }

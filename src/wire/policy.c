@@ -5,7 +5,6 @@
 
 #include "base/mem.h"
 #include "base/name.h"
-#include "crypt/hash.h"
 
 #define HEAD "cradle-policy 1"
 
@@ -41,17 +40,6 @@ bool policy_clones_from_name(struct span name, enum policy_clones *out)
             return true;
         }
     return false;
-}
-
-void policy_key(struct span doc, uint8_t out[SNAPSHOT_KEY])
-{
-    uint8_t digest[SHA256_LEN];
-    struct sha256 h;
-    sha256_begin(&h);
-    sha256_add(&h, SPAN_LIT("policy"));
-    sha256_add(&h, doc);
-    sha256_end(&h, digest);
-    memcpy(out, digest, SNAPSHOT_KEY);
 }
 
 static enum err bad(const struct reader *r, const char *rule)

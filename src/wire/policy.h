@@ -16,7 +16,7 @@
 
 #include "wire/topic.h"
 
-#define POLICY_MAX ((1 << 20) - 8) /* bytes: the stream carries it in an item of at most 1 MiB */
+#define POLICY_MAX (SNAPSHOT_POLICY_MAX - 8) /* bytes: what fits into an item of the stream */
 
 enum policy_clones { /* what happens when one identity is in use at two places */
     POLICY_CLONES_ALARM,      /* the newest login wins, and an alarm is raised */
@@ -45,8 +45,5 @@ const struct policy_line *policy_line(const struct policy *p, struct span name);
 const struct policy_backend *policy_backend(const struct policy *p, struct span name);
 size_t policy_lines(const struct policy *p);
 size_t policy_backends(const struct policy *p);
-
-/* The document's key in the snapshot: the first bytes of SHA-256("policy" || doc). */
-void policy_key(struct span doc, uint8_t out[SNAPSHOT_KEY]);
 
 #endif

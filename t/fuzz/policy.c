@@ -16,10 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct policy *p;
     struct fault f = { 0 };
-    uint8_t key[SNAPSHOT_KEY];
     struct span doc = span_of(data, size), rest = doc, text;
     size_t lines = 0, backends = 0;
-    policy_key(doc, key);
     if (policy_parse(doc, &p, &f)) {
         INVARIANT(!p && f.text[0]);
         return 0;

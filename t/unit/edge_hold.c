@@ -180,7 +180,99 @@ static void test_consumer(struct hold *h)
     ok(!feed_all(&s2, buf_span(&in), 50), "a new snapshot comes");
     ok(!snap_poll(sn, on_entry, NULL, &news, &f) && news.replaced && snap_has(sn, SNAPSHOT_SET_IDENT, a) && !snap_has(sn, SNAPSHOT_SET_IDENT, b),
        "the consumer takes it whole");
+    snap_close(sn);
+    hold_close(h);
+    *h = again;
+}
+
+static bool doc_held(const char *doc)
+{
+    char path[PATH_MAX_LEN];
+    uint8_t k[SNAPSHOT_KEY];
+    snapshot_key_policy(span_str(doc), k);
+    policyfile_path(path, dir, k);
+    return file_exists(path);
+}
+
+static void policy_frame(struct buf *out, const char *prev, const char *vector, const char *before, const char *doc)
+{
+    CLEANUP(buf_free) struct buf entries = BUF_INIT(0);
+    uint8_t k[SNAPSHOT_KEY];
+    snapshot_key_policy(span_str(before), k);
+    snapshot_entry_put(&entries, SNAPSHOT_SET_POLICY, SNAPSHOT_OP_DEL, k);
+    snapshot_key_policy(span_str(doc), k);
+    snapshot_entry_put(&entries, SNAPSHOT_SET_POLICY, SNAPSHOT_OP_ADD, k);
+    struct snapshot_frame fr = { .at_ms = clock_now_ms(), .prev = span_str(prev), .vector = span_str(vector), .entries = buf_span(&entries) };
+    if (snapshot_frame_encode(&fr, key, out))
+        ok(0, "encoded a frame %s -> %s", prev, vector);
+}
+
+#define DOC(line) POLICY "line " line " alarm\n w d/%u/up/#\n"
+static void test_policy(struct hold *h)
+{
+    static const char *const docs[] = { DOC("p0"), DOC("p1"), DOC("p2"), DOC("p3"), DOC("p4"), DOC("p5"), DOC("p6") };
+    CLEANUP(buf_free) struct buf in = BUF_INIT(0);
+    struct sink s = { .h = h };
+    struct snap *sn = NULL;
+    struct snap_news news;
+    struct fault f = { 0 };
+    if (snap_open(dir, pub, &sn, &f))
+        exit(1);
+    struct policyfile *old = snap_policy_take(sn, &f), *now;
+    uint64_t turn = snap_policy_turn(sn);
+    ok(old && turn && !policy_lines(old->policy), "a consumer has the policy that the snapshot names");
+    policy_frame(&in, "1:20,2:1", "1:21,2:1", POLICY, docs[0]);
+    ok(feed_all(&s, buf_span(&in), 1000) == CE_NOT_FOUND && !strcmp(h->vector, "1:20,2:1"), "a frame that names a document that did not come: %s", s.f.text);
+    struct buf with = BUF_INIT(0);
+    ok(!snapshot_policy_encode(span_str(docs[0]), &with), "the document");
+    buf_put_span(&with, buf_span(&in));
+    ok(!feed_all(&s, buf_span(&with), 33) && !strcmp(h->vector, "1:21,2:1") && doc_held(docs[0]), "after the document the frame is taken");
+    buf_free(&with);
+    ok(!snap_poll(sn, on_entry, NULL, &news, &f) && news.policy && snap_policy_turn(sn) != turn, "the consumer is told of the new policy");
+    now = snap_policy_take(sn, &f);
+    ok(now && policy_line(now->policy, SPAN_LIT("p0")) && now->stored_ms > 0, "and has it");
+    ok(!policy_line(old->policy, SPAN_LIT("p0")), "whoever holds the old one can go on reading it");
+    policyfile_drop(old);
+    policyfile_drop(now);
+    ok(doc_held(POLICY), "the one before is kept");
+
+    for (size_t i = 1; i < ARRAY_LEN(docs); i++) {
+        char prev[20], vector[20];
+        in.len = 0;
+        snprintf(prev, sizeof prev, "1:%zu,2:1", 20 + i);
+        snprintf(vector, sizeof vector, "1:%zu,2:1", 21 + i);
+        if (snapshot_policy_encode(span_str(docs[i]), &in))
+            exit(1);
+        policy_frame(&in, prev, vector, docs[i - 1], docs[i]);
+        ok(!feed_all(&s, buf_span(&in), 100), "policy %zu", i);
+    }
+    ok(!doc_held(POLICY) && !doc_held(docs[0]) && doc_held(docs[5]) && doc_held(docs[6]), "older ones are removed");
+    ok(!snap_poll(sn, on_entry, NULL, &news, &f) && news.policy, "a consumer that was away finds the newest, though the ones between have gone");
+
+    char path[PATH_MAX_LEN];
+    now = snap_policy_take(sn, &f);
+    policyfile_path(path, dir, now->key);
+    struct snap *other_sn = NULL;
+    ok(!file_write_atomic(path, SPAN_LIT(DOC("forged")), 0644) && !snap_open(dir, pub, &other_sn, &f) && !snap_policy_take(other_sn, &f) &&
+           f.code == CE_BAD_SIGNATURE, "a document that is not the signed one is none: %s", f.text);
+    ok(snap_poll(other_sn, NULL, NULL, &news, &f) == CE_BAD_SIGNATURE && snap_has(other_sn, SNAPSHOT_SET_IDENT, a), "the sets are in force without it");
+    struct hold again;
+    ok(!hold_open(&again, dir, pub, &f) && !again.vector[0] && f.text[0], "an edge starts from nothing then");
     hold_close(&again);
+    ok(!hold_policy(h, span_str(docs[6]), &f) && !snap_poll(other_sn, NULL, NULL, &news, &f) && news.policy, "sent again it is written again, and taken");
+    snap_close(other_sn);
+
+    in.len = 0;
+    static const char odd[] = "cradle-policy 2\nwhatever\n";
+    if (snapshot_policy_encode(span_str(odd), &in))
+        exit(1);
+    policy_frame(&in, "1:27,2:1", "1:28,2:1", docs[6], odd);
+    ok(!feed_all(&s, buf_span(&in), 100) && !strcmp(h->vector, "1:28,2:1"), "one of a newer version stops no frame");
+    ok(snap_poll(sn, NULL, NULL, &news, &f) == CE_BAD_CONFIG && !news.policy && strstr(f.text, "stays in force"), "a consumer keeps the last good one: %s", f.text);
+    struct policyfile *same = snap_policy_take(sn, &f);
+    ok(same == now, "that is the one before");
+    policyfile_drop(same);
+    policyfile_drop(now);
     snap_close(sn);
 }
 
@@ -191,7 +283,7 @@ static void test_old(void)
     struct fault f;
     char path[PATH_MAX_LEN];
     path_join(path, "%s/" SNAP_FILE, dir);
-    snapshot_put(&in, key, "1:20,2:2", clock_now_ms() - 20000, b);
+    snapshot_put(&in, key, "1:40,2:2", clock_now_ms() - 20000, b);
     ok(!file_write_atomic(path, buf_span(&in), 0644) && !snap_open(dir, pub, &sn, &f), "an old snapshot is opened");
     ok(snap_age_ms(sn) >= 20000, "and knows its age");
     snap_close(sn);
@@ -214,6 +306,7 @@ int main(void)
     test_feed(&h);
     test_refusals(&h);
     test_consumer(&h);
+    test_policy(&h);
     hold_close(&h);
     test_old();
     key_free(key);
