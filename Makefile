@@ -57,7 +57,7 @@ BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 LOADS := $(addprefix $(B)/bench/,est_load mqttload revoke_load)
 FUZZERS := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/*.c))
 
-.PHONY: all lib tests fuzzers benches clean install help man
+.PHONY: all lib tests fuzzers benches clean install help man netns
 all: $(LIBS) $(PROGRAMS) $(PLUGIN) $(DEVLIB) $(EDGELIB)
 tests: all $(UNITS) $(TOOLS) $(LOADS) $(FUZZERS:%=$(B)/t/replay_%)
 fuzzers: $(FUZZERS:%=$(B)/t/fuzz_%)
@@ -154,6 +154,10 @@ install: all man
 	install -d $(DESTDIR)$(PREFIX)/share/doc/cradle/recipes
 	install -m 0644 docs/recipes/* $(DESTDIR)$(PREFIX)/share/doc/cradle/recipes
 
+# the long version of a test in ./check
+netns: all $(TOOLS) $(LOADS)
+	CRADLE_BUILD=$(CURDIR)/$(B) sh t/netns.sh
+
 clean:
 	rm -rf build
 
@@ -162,6 +166,7 @@ help:
 	@echo "make VARIANT=asan tests                              tests (run them with ./check)"
 	@echo "make VARIANT=fuzz fuzzers                            libFuzzer targets (run them with t/fuzz.sh SECONDS)"
 	@echo "make benches                                         benchmarks (run them with bench/run)"
+	@echo "make netns                                           brokers cut from the server for 1 s, 10 s, 20 min (root; 22 minutes)"
 	@echo "make install DESTDIR=... PREFIX=/usr                 programs, plugin, library, units, man pages"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
