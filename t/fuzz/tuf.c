@@ -1,4 +1,5 @@
-/* Envelopes and update metadata: the first byte picks a reader. What is accepted is written, read again, and comes out the same. */
+/* Envelopes, update metadata and directives: the first byte picks a reader. What is accepted is written, read again, and comes out the same. */
+#include "wire/directive.h"
 #include "wire/msg.h"
 #include "wire/tuf.h"
 
@@ -26,11 +27,16 @@ ROLE(timestamp)
 static enum err line_write(const void *in, struct buf *out) { return tuf_line_write(in, out); }
 static enum err envelope_read(struct span p, struct arena *a, void *out, struct fault *f) { return dsse_parse(p, a, out, f); }
 
+static enum err directive_in(struct span p, struct arena *a, void *out, struct fault *f) { return directive_read(p, a, out, f); }
+static enum err directive_out(const void *in, struct buf *out) { return directive_write(in, out); }
+
 static const struct { read_fn *read; write_fn *write; } codecs[] = {
     { root_read, root_write },           { targets_read, targets_write }, { snapshot_read, snapshot_write },
     { timestamp_read, timestamp_write }, { line_read, line_write },       { envelope_read, envelope_write },
+    { directive_in, directive_out },
 };
-static union { struct tuf_root root; struct tuf_targets targets; struct tuf_snapshot snapshot; struct tuf_timestamp timestamp; struct tuf_line line; struct dsse dsse; } got;
+static union { struct tuf_root root; struct tuf_targets targets; struct tuf_snapshot snapshot; struct tuf_timestamp timestamp; struct tuf_line line; struct dsse dsse;
+               struct directive directive; } got;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,6 +2,7 @@
 #include "crypt/hash.h"
 #include "t/tap.h"
 #include "wire/canon_json.h"
+#include "wire/directive.h"
 #include "wire/msg.h"
 #include "wire/tuf.h"
 
@@ -178,6 +179,36 @@ static void test_others(void)
     ok(!tuf_snapshot_write(&s, &b) && tuf_snapshot_read(buf_span(&b), &arena, &s2, &f) == CE_BAD_METADATA, "a snapshot without targets.json is refused");
 }
 
+static void test_directive(void)
+{
+    const uint8_t digest[SHA256_LEN] = { 7 };
+    struct span sha = span_of(digest, sizeof digest);
+    struct directive d = { .action = DIRECTIVE_INSTALL, .device = SPAN_LIT("dev-1"), .model = SPAN_LIT("vib-1"), .hw_rev = SPAN_LIT("B"), .line = SPAN_LIT("vib"),
+                           .spki = sha, .sequence = 12, .issued_s = T0, .expires_s = T0 + 86400, .release = SPAN_LIT("r7"), .path = SPAN_LIT("vib/r7/fw.bin"),
+                           .version = SPAN_LIT("1.7.0"), .sha256 = sha, .sbom_sha256 = sha, .length = 5, .counter_floor = 4,
+                           .approvals = { { SPAN_LIT("ann"), T0 }, { SPAN_LIT("bob"), T0 } }, .n_approvals = 2 }, got;
+    CLEANUP(buf_free) struct buf a = BUF_INIT(0), b = BUF_INIT(0);
+    ok(!directive_write(&d, &a) && !directive_read(buf_span(&a), &arena, &got, &f) && got.n_approvals == 2 && got.sequence == 12, "a directive is written and read: %s", f.text);
+    ok(!directive_write(&got, &b) && span_eq(buf_span(&a), buf_span(&b)), "… and comes out the same");
+    buf_reset(&a);
+    d.device = SPAN_LIT("../x");
+    ok(!directive_write(&d, &a) && directive_read(buf_span(&a), &arena, &got, &f) == CE_BAD_UID, "a directive for an impossible device is refused: %s", f.text);
+}
+
+static void test_version(void)
+{
+    static const char *const rising[] = { "0", "0.9", "1-rc1", "1-rc2", "1", "1.0", "1.2", "1.2.1", "1.9", "1.10", "2.0-alpha", "2.0-beta", "2.0", "10", "99999999999999999999", "100000000000000000000" };
+    bool good = true;
+    for (size_t i = 0; i < ARRAY_LEN(rising); i++)
+        for (size_t k = 0; k < ARRAY_LEN(rising); k++) {
+            int d = version_cmp(span_str(rising[i]), span_str(rising[k]));
+            good &= (d < 0) == (i < k) && (d == 0) == (i == k);
+        }
+    ok(good, "versions are ordered as written");
+    ok(version_cmp(SPAN_LIT("1.02"), SPAN_LIT("1.2")) == 0 && !version_check(SPAN_LIT("1.2.3-rc1+b5"), &f), "zeros in front do not count");
+    ok(version_check(SPAN_LIT("v1"), &f) == CE_BAD_NAME && version_check(SPAN_LIT("1 2"), &f) == CE_BAD_NAME, "%s", f.text);
+}
+
 int main(void)
 {
     keys_make();
@@ -188,6 +219,8 @@ int main(void)
     test_envelope_refusals();
     test_line();
     test_others();
+    test_directive();
+    test_version();
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         key_free(keys[i]);
     arena_free(&arena);
