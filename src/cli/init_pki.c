@@ -195,6 +195,25 @@ static enum err make_trust(struct init *in, struct fault *f)
     return e;
 }
 
+/* Keys of the online roles of updates (TUF snapshot and timestamp, directives); a release ceremony names their public halves. */
+static enum err make_update_keys(struct init *in, struct fault *f)
+{
+    static const char *const names[] = { "tuf-snapshot", "tuf-timestamp", "directive" };
+    enum err e = CE_OK;
+    for (size_t i = 0; !e && i < ARRAY_LEN(names); i++) {
+        char file[64];
+        CLEANUP(key_free_p) struct key *key = NULL;
+        snprintf(file, sizeof file, "keys/%s.key", names[i]);
+        e = make_key(in, file, "ec:P-256", &key, f);
+        snprintf(file, sizeof file, "trust/%s.pub", names[i]);
+        e = e ? e : init_put_pem(in, file, "PUBLIC KEY", key_spki(key), 0644, f);
+    }
+    if (!e)
+        cli_say(in->c, "made %-38s %strust/tuf-snapshot.pub, tuf-timestamp.pub, directive.pub%s", "keys of the online update roles", cli_tint(in->c, TINT_DIM),
+                cli_tint(in->c, TINT_NONE));
+    return e;
+}
+
 /* The first operator. It comes from no request, so birth.json carries it into the register. */
 static enum err make_admin(struct init *in, struct fault *f)
 {
@@ -223,7 +242,7 @@ enum err init_pki(struct init *in, struct fault *f)
     enum err e = make_root(in, f);
     if (e || (e = make_issuing(in, &in->device, "device", "Device", false, f)) ||
         (e = make_issuing(in, &in->infra, "infra", "Infra", true, f)) || (e = make_bundle(in, f)) || (e = make_server(in, f)) ||
-        (e = make_trust(in, f)))
+        (e = make_trust(in, f)) || (e = make_update_keys(in, f)))
         return e;
     return make_admin(in, f);
 }
