@@ -125,6 +125,26 @@ static enum err show_timeline(struct cli *c, const char *uid, struct fault *f)
     return cli_list(c, &l, f);
 }
 
+/* What a broker said of it last. */
+static void show_presence(const struct cli *c, const json_t *d)
+{
+    const json_t *p = json_object_get(d, "presence");
+    bool online = json_is_true(json_object_get(p, "online"));
+    if (!json_is_object(p)) {
+        cli_say(c, "%-11s %s", "Broker", "never connected");
+        return;
+    }
+    printf("%-11s %s%s%s ", "Broker", cli_tint(c, online ? TINT_GOOD : TINT_NONE), online ? "connected to" : "was connected to", cli_tint(c, TINT_NONE));
+    cli_put_safe(json_path_str(p, "edge", "?"), 64);
+    printf(" from ");
+    cli_put_safe(json_path_str(p, "addr", "?"), 64);
+    printf(" %s ", online ? "since" : "until");
+    cli_put_safe(json_path_str(p, online ? "since" : "at", "?"), 40);
+    printf("\n%-11s ", "TLS");
+    cli_put_safe(json_path_str(p, "tls", "")[0] ? json_path_str(p, "tls", "") : "not known", 64);
+    printf("%s\n", json_is_true(json_object_get(p, "resumed")) ? ", resumed" : "");
+}
+
 static enum err show_run(struct cli *c, struct fault *f)
 {
     static const struct { const char *title, *path; } rows[] = {
@@ -149,8 +169,10 @@ static enum err show_run(struct cli *c, struct fault *f)
         cli_put_safe(v, 300);
         printf("%s\n", tint ? cli_tint(c, TINT_NONE) : "");
     }
-    if (!c->json)
+    if (!c->json) {
+        show_presence(c, o);
         show_certs(c, o);
+    }
     return cli_flag(c, "--timeline") ? show_timeline(c, c->args[0], f) : CE_OK;
 }
 

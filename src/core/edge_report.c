@@ -5,6 +5,7 @@
 #include "core/cert.h"
 #include "core/device.h"
 #include "core/engine.h"
+#include "core/presence.h"
 #include "core/registry.h"
 #include "core/revoke.h"
 #include "store/edge.h"
@@ -43,8 +44,7 @@ static int64_t vector_component(struct span vector, int64_t slot)
     return 0;
 }
 
-/* Refused inside a batch that is taken: an edge would send the whole batch again for ever. */
-static enum err report_ignore(struct batch *b, const struct caller *c, enum err why, const char *text, struct span uid)
+enum err report_ignore(struct batch *b, const struct caller *c, enum err why, const char *text, struct span uid)
 {
     refusal_note(b, why, text, c->name, c->m->addr, uid, "edge_report");
     return CE_OK;
@@ -123,26 +123,6 @@ static enum err take_clone(struct batch *b, const struct caller *c, const struct
     return clone_quarantine(b, r, f);
 }
 
-/* Coming and going keeps the presence row; only a new place is evidence, or ten million meters would fill the log by reconnecting. */
-static enum err take_presence(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)
-{
-    bool online = span_eq_str(r->kind, "connected"), moved = false;
-    enum err e = store_presence_put(b->db, r->uid, c->name, r->addr, online, r->at, &moved, f);
-    e = e ? e : store_device_seen(b->db, r->uid, r->at, f);
-    if (!e && online && r->serial.n)
-        e = cert_seen(b, r->uid, (struct span){ 0 }, r->serial, f);
-    if (e || !moved)
-        return e;
-    struct json_out *j = event_begin(b, EVENT_PRESENCE, r->uid, 0);
-    json_str(j, "edge", c->name);
-    json_bool(j, "online", online);
-    json_hex(j, "serial", r->serial);
-    json_str(j, "addr", r->addr);
-    json_time_ms(j, "seen_at", r->at);
-    event_end(b);
-    return CE_OK;
-}
-
 static enum err take_stale(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)
 {
     bool stale = span_eq_str(r->kind, "stale");
@@ -163,8 +143,11 @@ static const struct report_kind kinds[] = {
     { "ack", false, take_ack },
     { "refused", false, take_refused },
     { "clone-suspected", true, take_clone },
-    { "connected", true, take_presence },
-    { "disconnected", true, take_presence },
+    { "connected", true, presence_take },
+    { "disconnected", true, presence_take },
+    { "counts", false, broker_counts_take },
+    { "synced", false, broker_synced_take },
+    { "ended", false, broker_ended_take },
     { "stale", false, take_stale },
     { "fresh", false, take_stale },
 };

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "core/engine.h"
 #include "core/front_counts.h"
+#include "core/presence.h"
 #include "core/registry.h"
 #include "store/edge.h"
 
@@ -71,7 +72,7 @@ static void edges_put(const struct edge_row *edges, size_t n, int64_t now_ms, st
         buf_printf(out, "cradle_edge_stale{edge=\"" SPAN_FMT "\"} %lld\n", SPAN_ARG(edges[i].name), (long long)edges[i].stale);
 }
 
-static void prometheus_put(const struct core *core, const struct edge_row *edges, size_t n, int64_t now_ms, struct buf *out)
+static void prometheus_put(const struct core *core, const struct broker_totals *totals, const struct edge_row *edges, size_t n, int64_t now_ms, struct buf *out)
 {
     const struct core_stats *s = &core->stats;
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++)
@@ -90,9 +91,10 @@ static void prometheus_put(const struct core *core, const struct edge_row *edges
     histogram_put(out, "cradle_revocation_seconds", "from the commit of a revocation to its frame", &s->propagation);
     front_counts_put(core, out);
     edges_put(edges, n, now_ms, out);
+    broker_metrics_put(totals, out);
 }
 
-static void status_put(const struct core *core, const struct edge_row *edges, size_t n, int64_t now_ms, struct buf *out)
+static void status_put(const struct core *core, const struct broker_totals *totals, const struct edge_row *edges, size_t n, int64_t now_ms, struct buf *out)
 {
     const struct core_stats *s = &core->stats;
     struct json_out j = JSON_OUT(out);
@@ -124,6 +126,7 @@ static void status_put(const struct core *core, const struct edge_row *edges, si
         json_time_ms(&j, "acked_at", edges[i].acked_at);
         json_time_ms(&j, "seen_at", edges[i].seen_at);
         json_bool(&j, "stale", edges[i].stale != 0);
+        broker_status_put(totals, edges[i].name, &j);
         json_obj_end(&j);
     }
     json_arr_end(&j);
@@ -135,6 +138,7 @@ void core_metrics(struct core *core, bool json, struct buf *out)
     struct arena a = { 0 };
     struct edge_row *edges = NULL;
     size_t n = 0;
+    struct broker_totals *totals = broker_totals_read(core->db);
     int64_t now_ms = clock_now_ms();
     for (int i = 0; i < CORE_PARTS; i++) {
         const struct core_part *p = part_find((enum core_part_id)i);
@@ -144,9 +148,10 @@ void core_metrics(struct core *core, bool json, struct buf *out)
     if (store_edge_list(core->db, &a, &edges, &n, NULL))
         n = 0; /* the rest is worth saying all the same */
     if (json)
-        status_put(core, edges, n, now_ms, out);
+        status_put(core, totals, edges, n, now_ms, out);
     else
-        prometheus_put(core, edges, n, now_ms, out);
+        prometheus_put(core, totals, edges, n, now_ms, out);
+    broker_totals_free(totals);
     arena_free(&a);
 }
 

@@ -24,6 +24,23 @@ static enum err put_certs(struct query_job *job, struct json_out *j, struct span
     return db_rows_end(&r, f);
 }
 
+static void put_presence(struct json_out *j, const struct device_item *d)
+{
+    if (!d->presence.edge.n) {
+        json_none(j, "presence");
+        return;
+    }
+    json_obj(j, "presence");
+    json_bool(j, "online", d->presence.online != 0);
+    json_str(j, "edge", d->presence.edge);
+    json_str(j, "addr", d->presence.addr);
+    json_str(j, "tls", d->presence.tls);
+    json_bool(j, "resumed", d->presence.resumed != 0);
+    put_time_ms(j, "since", d->presence.since);
+    put_time_ms(j, "at", d->presence.at);
+    json_obj_end(j);
+}
+
 static enum err put_device(struct query_job *job, struct json_out *j, const struct device_item *d, struct fault *f)
 {
     json_obj(j, NULL);
@@ -38,6 +55,7 @@ static enum err put_device(struct query_job *job, struct json_out *j, const stru
     put_time_ms(j, "created_at", d->created_at);
     put_time_ms(j, "changed_at", d->changed_at);
     put_time_ms(j, "last_seen", d->last_seen);
+    put_presence(j, d);
     enum err e = put_certs(job, j, d->uid, f);
     json_obj_end(j);
     return e;

@@ -18,24 +18,6 @@ enum err store_report_forget(struct db *db, int64_t before_ms, struct fault *f)
                   DB_ARGS(DB_I(before_ms)), NULL, f);
 }
 
-enum err store_presence_put(struct db *db, struct span uid, struct span host, struct span addr, bool online, int64_t at_ms, bool *moved,
-                            struct fault *f)
-{
-    struct db_rows r;
-    bool older = false;
-    *moved = true;
-    db_rows(db, "SELECT host, addr, at FROM presence WHERE uid = $1", DB_ARGS(DB_T(uid)), &r);
-    while (db_next(&r)) {
-        *moved = !span_eq(db_span(&r, 0), host) || !span_eq(db_span(&r, 1), addr);
-        older = at_ms < db_i64(&r, 2);
-    }
-    enum err e = db_rows_end(&r, f);
-    *moved &= !older;
-    return e || older ? e : db_run(db, "INSERT INTO presence (uid, host, addr, online, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (uid) DO UPDATE "
-                      "SET host = excluded.host, addr = excluded.addr, online = excluded.online, at = excluded.at",
-                  DB_ARGS(DB_T(uid), DB_T(host), DB_T(addr), DB_I(online), DB_I(at_ms)), NULL, f);
-}
-
 enum err store_edge_put(struct db *db, struct span name, struct span vector, int64_t stale, int64_t at_ms, struct fault *f)
 {
     return db_run(db,

@@ -1,4 +1,4 @@
-/* store/edge.h: tables report_seen (reports already taken), presence and edge (how far each sidecar is). Errors of class STORE. */
+/* store/edge.h: tables report_seen (reports already taken) and edge (how far each sidecar is). Errors of class STORE. */
 #ifndef CRADLE_STORE_EDGE_H
 #define CRADLE_STORE_EDGE_H
 
@@ -8,10 +8,6 @@
 /* Remembers the id; *fresh false: it was there already. */
 MUST_USE enum err store_report_take(struct db *db, struct span edge, struct span id, int64_t at_ms, bool *fresh, struct fault *f);
 MUST_USE enum err store_report_forget(struct db *db, int64_t before_ms, struct fault *f); /* at most 1000 rows */
-
-/* *moved: the device was never seen before, or last at another host or address. */
-MUST_USE enum err store_presence_put(struct db *db, struct span uid, struct span host, struct span addr, bool online, int64_t at_ms, bool *moved,
-                                     struct fault *f);
 
 struct edge_row { struct span name, vector; int64_t acked_at, stale, seen_at; }; /* ms */
 /* vector empty: keep; stale -1: keep. */

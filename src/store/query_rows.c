@@ -5,8 +5,10 @@
 #include "base/mem.h"
 
 #define DEVICE_COLUMNS \
-    "SELECT d.uid, d.serial, d.model, d.line, d.batch, d.country, s.state, s.rev, d.created_at, s.changed_at, s.last_seen "
-#define DEVICE_FIRST DEVICE_COLUMNS "FROM device d CROSS JOIN device_state s WHERE s.uid = d.uid AND "
+    "SELECT d.uid, d.serial, d.model, d.line, d.batch, d.country, s.state, s.rev, d.created_at, s.changed_at, s.last_seen, " \
+    "COALESCE(p.host, ''), COALESCE(p.addr, ''), COALESCE(p.tls, ''), COALESCE(p.online, 0), COALESCE(p.resumed, 0), COALESCE(p.since, 0), " \
+    "COALESCE(p.at, 0) "
+#define DEVICE_FIRST DEVICE_COLUMNS "FROM device d CROSS JOIN device_state s LEFT JOIN presence p ON p.uid = s.uid WHERE s.uid = d.uid AND "
 
 /* $1 value, $2 from, $3 limit, $4 below */
 static const char *const device_sql[DEVICE_ORDERS][2] = {
@@ -17,7 +19,7 @@ static const char *const device_sql[DEVICE_ORDERS][2] = {
     [DEVICE_BY_LINE] = { DEVICE_FIRST "d.line = $1 AND d.uid >= $2 ORDER BY d.uid LIMIT $3" },
     [DEVICE_BY_MODEL] = { DEVICE_FIRST "d.model = $1 AND d.uid >= $2 ORDER BY d.uid LIMIT $3" },
     [DEVICE_BY_BATCH] = { DEVICE_FIRST "d.batch <> '' AND d.batch = $1 AND d.uid >= $2 ORDER BY d.uid LIMIT $3" },
-    [DEVICE_BY_STATE] = { DEVICE_COLUMNS "FROM device_state s CROSS JOIN device d WHERE d.uid = s.uid AND s.state = $1 AND s.uid >= $2 "
+    [DEVICE_BY_STATE] = { DEVICE_COLUMNS "FROM device_state s CROSS JOIN device d LEFT JOIN presence p ON p.uid = s.uid WHERE d.uid = s.uid AND s.state = $1 AND s.uid >= $2 "
                                          "ORDER BY s.uid LIMIT $3" },
 };
 
@@ -34,7 +36,8 @@ void query_device(struct db *db, struct span uid, struct db_rows *out) { db_rows
 void query_device_item(const struct db_rows *r, struct device_item *out)
 {
     *out = (struct device_item){ db_span(r, 0), db_span(r, 1), db_span(r, 2), db_span(r, 3), db_span(r, 4), db_span(r, 5),
-                                 db_span(r, 6), db_i64(r, 7),  db_i64(r, 8),  db_i64(r, 9),  db_i64(r, 10) };
+                                 db_span(r, 6), db_i64(r, 7),  db_i64(r, 8),  db_i64(r, 9),  db_i64(r, 10),
+                                 { db_span(r, 11), db_span(r, 12), db_span(r, 13), db_i64(r, 14), db_i64(r, 15), db_i64(r, 16), db_i64(r, 17) } };
 }
 
 #define CERT_COLUMNS                                                                                               \

@@ -13,6 +13,10 @@
 struct device_item {
     struct span uid, serial, model, line, batch, country, state;
     int64_t rev, created_at, changed_at, last_seen; /* ms */
+    struct {
+        struct span edge, addr, tls; /* edge empty: it has never been seen at a broker */
+        int64_t online, resumed, since, at;
+    } presence;
 };
 enum device_order { DEVICE_BY_UID, DEVICE_BY_SERIAL, DEVICE_BY_LINE, DEVICE_BY_MODEL, DEVICE_BY_BATCH, DEVICE_BY_STATE, DEVICE_ORDERS };
 /* BY_UID, BY_SERIAL: from <= key < below (below "" for no end), by that key. Others: rows with this value, from <= uid, by uid. */

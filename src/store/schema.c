@@ -67,9 +67,13 @@ static const char *const statements[] = {
     "CREATE INDEX idem_at ON idem (at)",
     "CREATE TABLE report_seen (edge TEXT NOT NULL, id TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (edge, id))" CLUSTERED,
     "CREATE INDEX report_seen_at ON report_seen (at)",
-    /* online: 1 connected, 0 gone */
-    "CREATE TABLE presence (uid TEXT NOT NULL PRIMARY KEY, host TEXT NOT NULL, addr TEXT NOT NULL, online BIGINT NOT NULL, "
-    "at BIGINT NOT NULL)" CLUSTERED,
+    /* store/presence.h */
+    "CREATE TABLE presence (uid TEXT NOT NULL PRIMARY KEY, host TEXT NOT NULL, run TEXT NOT NULL, session BIGINT NOT NULL, sync BIGINT NOT NULL, "
+    "addr TEXT NOT NULL, tls TEXT NOT NULL, resumed BIGINT NOT NULL, online BIGINT NOT NULL, since BIGINT NOT NULL, at BIGINT NOT NULL)" CLUSTERED,
+    "CREATE INDEX presence_open ON presence (host, run, sync) WHERE online = 1",
+    "CREATE TABLE broker_run (edge TEXT NOT NULL, run TEXT NOT NULL, counts TEXT NOT NULL, at BIGINT NOT NULL, ended BIGINT NOT NULL, "
+    "end_below BIGINT NOT NULL, end_at BIGINT NOT NULL, PRIMARY KEY (edge, run))" CLUSTERED,
+    "CREATE TABLE broker_total (edge TEXT NOT NULL, name TEXT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (edge, name))" CLUSTERED,
     "CREATE TABLE edge (name TEXT NOT NULL PRIMARY KEY, vector TEXT NOT NULL, acked_at BIGINT NOT NULL, stale BIGINT NOT NULL, "
     "seen_at BIGINT NOT NULL)" CLUSTERED,
     /* -- evidence log: one row of state (id 1), and which events stand at which leaf indexes -------------------------------- */

@@ -7,6 +7,7 @@ static const struct {
 } kinds[] = {
     { "cut", true },        { "ack", true },           { "refused", false }, { "clone-suspected", true },
     { "connected", false }, { "disconnected", false }, { "stale", true },    { "fresh", true },
+    { "counts", false },    { "synced", true },        { "ended", true },
 };
 
 static int kind_find(struct span kind)
@@ -29,6 +30,12 @@ static void put_str(struct json_out *j, const char *key, struct span v)
         json_str(j, key, v);
 }
 
+static void put_int(struct json_out *j, const char *key, int64_t v)
+{
+    if (v)
+        json_int(j, key, v);
+}
+
 void report_json(struct json_out *j, const struct msg_report *r)
 {
     json_obj(j, NULL);
@@ -40,12 +47,18 @@ void report_json(struct json_out *j, const struct msg_report *r)
     put_str(j, "reason", r->reason);
     put_str(j, "addr", r->addr);
     json_time_ms(j, "at", r->at);
-    if (r->count)
-        json_int(j, "count", r->count);
-    if (r->latency_us)
-        json_int(j, "latency_us", r->latency_us);
+    put_int(j, "count", r->count);
+    put_int(j, "latency_us", r->latency_us);
     put_str(j, "vector", r->vector);
     put_str(j, "text", r->text);
+    put_str(j, "run", r->run);
+    put_int(j, "session", r->session);
+    put_int(j, "sync", r->sync);
+    put_str(j, "tls", r->tls);
+    if (r->resumed)
+        json_bool(j, "resumed", true);
+    put_str(j, "counts", r->counts);
+    put_int(j, "sources", r->sources);
     json_obj_end(j);
 }
 
@@ -54,5 +67,9 @@ enum err report_unpack(struct span in, struct msg_report *r)
     enum err e = msg_unpack_all(&msg_desc_report, in, r);
     if (e)
         return e;
-    return kind_find(r->kind) < 0 || r->at < 0 || r->count < 0 || r->latency_us < 0 ? CE_BAD_FIELD : CE_OK;
+    const int64_t numbers[] = { r->at, r->count, r->latency_us, r->session, r->sync, r->sources };
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        if (numbers[i] < 0)
+            return CE_BAD_FIELD;
+    return kind_find(r->kind) < 0 ? CE_BAD_FIELD : CE_OK;
 }

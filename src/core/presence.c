@@ -1,0 +1,64 @@
+/* presence.c: sessions that brokers report: one row an identity. See presence.h. */
+#include "core/presence.h"
+
+#include "core/cert.h"
+#include "store/presence.h"
+#include "store/registry.h"
+
+/* Does a report about an open session tell more than the row? */
+static bool begins(const struct presence_row *was, const struct msg_report *r, struct span host)
+{
+    if (!span_eq(was->host, host) || !span_eq(was->run, r->run) || !r->run.n)
+        return r->at >= was->since && (was->since || r->at >= was->at);
+    return r->session > was->session || (r->session == was->session && r->sync > was->sync);
+}
+
+/* Does a report about a session that has ended? One that ends elsewhere, or is not the newest, says nothing about where it is now. */
+static bool ends(const struct presence_row *was, const struct msg_report *r, struct span host)
+{
+    if (!span_eq(was->host, host) || !span_eq(was->run, r->run))
+        return false;
+    return r->run.n ? r->session >= was->session : r->at >= was->at;
+}
+
+static struct presence_row row_next(const struct presence_row *was, bool online, const struct msg_report *r, struct span host)
+{
+    struct presence_row now = { .host = host, .run = r->run, .addr = r->addr, .tls = r->tls, .session = r->session, .sync = r->sync,
+                                .resumed = r->resumed, .online = online, .since = r->at, .at = r->at };
+    bool same = span_eq(was->host, host) && span_eq(was->run, r->run) && was->session == r->session;
+    if (!online) {
+        now.since = same ? was->since : 0;
+        now.sync = was->sync;
+        now.tls = same ? was->tls : r->tls;
+        now.resumed = same ? was->resumed : r->resumed;
+    }
+    return now;
+}
+
+/* Coming and going keeps the row; only a new place is evidence, or ten million meters would fill the log by reconnecting. */
+enum err presence_take(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)
+{
+    bool online = span_eq_str(r->kind, "connected"), there = false;
+    struct presence_row was;
+    enum err e = store_presence_get(b->db, b->arena, r->uid, &was, &there, f);
+    bool take = !there || (online ? begins(&was, r, c->name) : ends(&was, r, c->name));
+    bool moved = take && (!there || !span_eq(was.host, c->name) || !span_eq(was.addr, r->addr));
+    if (!e && take) {
+        struct presence_row now = row_next(&was, online, r, c->name);
+        e = store_presence_put(b->db, r->uid, &now, f);
+    }
+    e = e ? e : store_device_seen(b->db, r->uid, r->at, f);
+    if (!e && online && r->serial.n)
+        e = cert_seen(b, r->uid, (struct span){ 0 }, r->serial, f);
+    if (e || !moved)
+        return e;
+    struct json_out *j = event_begin(b, EVENT_PRESENCE, r->uid, 0);
+    json_str(j, "edge", c->name);
+    json_bool(j, "online", online);
+    json_hex(j, "serial", r->serial);
+    json_str(j, "addr", r->addr);
+    json_str(j, "tls", r->tls);
+    json_time_ms(j, "seen_at", r->at);
+    event_end(b);
+    return CE_OK;
+}

@@ -1,0 +1,132 @@
+/* tlsinfo.c: see tlsinfo.h. Connections that have not logged in yet stand in a list, oldest first; OpenSSL keeps each one's place in its
+ * SSL object. A login is looked for from both ends at once: in a storm of reconnects the oldest is next, while under idle strangers,
+ * who never log in, the newest is. SSL objects of other threads are listed and never looked at.
+ */
+#include "plugin/tlsinfo.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+struct place {
+    SSL *ssl; /* of the broker; valid while OpenSSL has not called on_free */
+    pthread_t thread;
+    struct place *older, *newer;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct place *oldest, *newest;
+static size_t n_listed;
+static int ex_index = -1;
+
+static void unlist(struct place *p) /* locked */
+{
+    *(p->older ? &p->older->newer : &oldest) = p->newer;
+    *(p->newer ? &p->newer->older : &newest) = p->older;
+    n_listed--;
+}
+
+static void on_new(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
+{
+    (void)ptr, (void)argl, (void)argp;
+    struct place *p = mem_calloc(1, sizeof *p);
+    p->ssl = parent;
+    p->thread = pthread_self();
+    if (!CRYPTO_set_ex_data(ad, idx, p)) {
+        free(p);
+        return;
+    }
+    pthread_mutex_lock(&lock);
+    p->older = newest;
+    *(newest ? &newest->newer : &oldest) = p;
+    newest = p;
+    n_listed++;
+    pthread_mutex_unlock(&lock);
+}
+
+static void on_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
+{
+    (void)parent, (void)ad, (void)idx, (void)argl, (void)argp;
+    struct place *p = ptr; /* NULL: made before tlsinfo_open, or found */
+    if (!p)
+        return;
+    pthread_mutex_lock(&lock);
+    unlist(p);
+    pthread_mutex_unlock(&lock);
+    free(p);
+}
+
+/* A copied SSL object has a place of its own already. */
+static int on_dup(CRYPTO_EX_DATA *to, const CRYPTO_EX_DATA *from, void **from_d, int idx, long argl, void *argp)
+{
+    (void)from, (void)argl, (void)argp;
+    *from_d = CRYPTO_get_ex_data(to, idx);
+    return 1;
+}
+
+enum err tlsinfo_open(struct fault *f)
+{
+    if (ex_index < 0)
+        ex_index = CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, NULL, on_new, on_dup, on_free);
+    return ex_index < 0 ? fault_set(f, CE_UNSUPPORTED, "OpenSSL gives the plugin no place in its connections") : CE_OK;
+}
+
+void tlsinfo_close(void)
+{
+    if (ex_index < 0)
+        return;
+    CRYPTO_free_ex_index(CRYPTO_EX_INDEX_SSL, ex_index); /* from here on neither on_new nor on_free is called */
+    ex_index = -1;
+    pthread_mutex_lock(&lock);
+    while (oldest) {
+        struct place *p = oldest;
+        unlist(p);
+        free(p);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static bool place_shows(const struct place *p, const X509 *cert)
+{
+    return pthread_equal(p->thread, pthread_self()) && SSL_is_server(p->ssl) && SSL_get0_peer_certificate(p->ssl) == cert;
+}
+
+static struct place *place_find(const X509 *cert) /* locked */
+{
+    struct place *old = oldest, *new = newest;
+    for (int i = 0; i < TLSINFO_SCAN / 2 && old && new; i++, old = old->newer, new = new->older) {
+        if (place_shows(new, cert))
+            return new;
+        if (place_shows(old, cert))
+            return old;
+    }
+    return NULL;
+}
+
+struct tlsinfo tlsinfo_take(const X509 *cert)
+{
+    struct tlsinfo out = { .text = "" };
+    if (!cert)
+        return out;
+    pthread_mutex_lock(&lock);
+    struct place *p = place_find(cert);
+    if (p) {
+        unlist(p);
+        snprintf(out.text, sizeof out.text, "%s %s", SSL_get_version(p->ssl), SSL_get_cipher_name(p->ssl));
+        out.resumed = SSL_session_reused(p->ssl) == 1;
+        SSL_set_ex_data(p->ssl, ex_index, NULL);
+        free(p);
+    }
+    pthread_mutex_unlock(&lock);
+    return out;
+}
+
+size_t tlsinfo_waiting(void)
+{
+    pthread_mutex_lock(&lock);
+    size_t n = n_listed;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
