@@ -19,7 +19,7 @@ is "$(sed -n 's/^| \([0-7]\) |.*/\1/p' docs/reasons.md | sort -u)" "$codes" "doc
 is "$(cradle --man cradle | sed -n '/EXIT STATUS/,/SEE ALSO/s/^\.It \([0-7]\)$/\1/p')" "$codes" "cradle(1) too"
 
 # packages
-sed -n 's/^\(run\|build\|test\|bench\)="\(.*\)"$/\2/p' tools/packages.sh | tr ' ' '\n' | sort >"$T/packages"
+sed -n 's/^\(run\|build\|test\|node\|bench\)="\(.*\)"$/\2/p' tools/packages.sh | tr ' ' '\n' | sort >"$T/packages"
 sed -n '/^| package |/,/^$/p' README.md | sed '1,2d' | cut -d'|' -f2 | tr ',' '\n' | tr -d ' `' | grep . | sort >"$T/readme"
 diff "$T/packages" "$T/readme" >"$T/diff"; ok $? "README names exactly the packages of tools/packages.sh"
 sed 's/^/# /' "$T/diff"
