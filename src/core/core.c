@@ -32,6 +32,7 @@ static void config_copy(struct core *core, const struct core_config *c)
         .crl_validity_s = or_default(c->crl_validity_s, 7 * 86400),
         .crl_refresh_s = or_default(c->crl_refresh_s, 86400),
         .ocsp_validity_s = or_default(c->ocsp_validity_s, 300),
+        .drill_every_s = c->drill_every_s,
         .log_quiet_ms = or_default(c->log_quiet_ms, 1000),
         .refusal_window_ms = or_default(c->refusal_window_ms, 60000),
         .check_max_mb = or_default(c->check_max_mb, 128),
@@ -166,13 +167,15 @@ enum err core_open(const struct core_config *c, const struct core_ports *ports, 
         memset(core->devices, 0, sizeof core->devices);
         e = memory_load(core, f);
     }
+    e = e ? e : drill_load(core->db, &core->drill, f);
+    e = e ? e : event_first_at(core->db, core->cfg.slot, &core->site_at, f);
     e = e ? e : parts_open(core, f);
     e = e ? e : core_write(core, NULL, parts_start, NULL, f);
     if (e) {
         core_close(core);
         return e;
     }
-    core->block_nseq = core->node.nseq; /* what an edge acknowledges first after a start covers the cuts before it */
+    core->blocks[core->next_block++] = core->node.nseq; /* what an edge acknowledges first after a start covers the cuts before it */
     core->wake = true;
     *out = core;
     return CE_OK;

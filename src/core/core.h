@@ -44,6 +44,7 @@ struct core_config {
     int64_t refusal_window_ms; /* repeats of a refusal within it make one event [60 s] */
     int64_t check_max_mb;      /* the database is checked whole at the start when it is no larger; a larger one as it is read [128] */
     int64_t sign_timeout_ms;   /* a signer request unanswered for so long counts as failed [10 s] */
+    int64_t drill_every_s;     /* the status asks for a drill when none has passed for so long; 0: never */
 };
 
 /* Opens DIR/db/cradle.db (made from DIR/birth.json at the first start, see birth.h), takes the node slot over (epoch + 1), repairs

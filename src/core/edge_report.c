@@ -3,7 +3,7 @@
  * are not in the register, times that have not come, vectors that were never signed. */
 #include "base/name.h"
 #include "core/cert.h"
-#include "core/device.h"
+#include "core/decision.h"
 #include "core/engine.h"
 #include "core/presence.h"
 #include "core/registry.h"
@@ -20,9 +20,16 @@ struct report_kind {
     enum err (*take)(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f);
 };
 
+/* Was it put out because somebody decided so? Otherwise its certificate ended, or the like. */
+static bool reason_is_decided(struct span reason) { return span_starts(reason, "device-") || span_eq_str(reason, "certificate-revoked"); }
+
 static enum err take_cut(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)
 {
-    (void)f;
+    struct decision why = { 0 };
+    struct span serial = span_eq_str(r->reason, "certificate-revoked") ? r->serial : (struct span){ 0 };
+    enum err e = reason_is_decided(r->reason) ? decision_newest(b, r->uid, serial, &why, f) : CE_OK;
+    if (e)
+        return e;
     struct json_out *j = event_begin(b, EVENT_CUT, r->uid, 0);
     json_str(j, "edge", c->name);
     json_hex(j, "serial", r->serial);
@@ -30,6 +37,11 @@ static enum err take_cut(struct batch *b, const struct caller *c, const struct m
     json_str(j, "addr", r->addr);
     json_time_ms(j, "cut_at", r->at);
     json_int(j, "latency_us", r->latency_us);
+    decision_put(j, b, &why);
+    if (r->frame_at)
+        json_time_ms(j, "frame_at", r->frame_at);
+    else
+        json_cstr(j, "frame_at", "");
     event_end(b);
     return CE_OK;
 }
@@ -50,6 +62,14 @@ enum err report_ignore(struct batch *b, const struct caller *c, enum err why, co
     return CE_OK;
 }
 
+static bool covers_block(const struct core *core, int64_t before, int64_t now)
+{
+    for (size_t i = 0; i < CORE_BLOCKS; i++)
+        if (core->blocks[i] > before && core->blocks[i] <= now)
+            return true;
+    return false;
+}
+
 /* An acknowledgement is evidence when it covers something that had to be cut; one of mere heartbeats would make an event, which
  * moves the vector, which is acknowledged … */
 static enum err take_ack(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)
@@ -65,12 +85,13 @@ static enum err take_ack(struct batch *b, const struct caller *c, const struct m
         if (span_eq(rows[i].name, c->name))
             before = vector_component(rows[i].vector, core->node.slot);
     e = e ? e : store_edge_put(b->db, c->name, r->vector, -1, b->now_ms, f);
-    if (e || now < core->block_nseq || before >= core->block_nseq)
+    if (e || !covers_block(core, before, now))
         return e;
     struct json_out *j = event_begin(b, EVENT_EDGE_ACK, (struct span){ 0 }, 0);
     json_str(j, "edge", c->name);
     json_str(j, "vector", r->vector);
     json_time_ms(j, "ack_at", r->at);
+    json_int(j, "latency_us", r->latency_us);
     event_end(b);
     return CE_OK;
 }
@@ -190,6 +211,7 @@ static enum err report_take(struct batch *b, const struct caller *c, const struc
     if (!known)
         return report_ignore(b, c, CE_UID_UNKNOWN, "an edge reports about an identity that is not in the register", one.uid);
     one.at = one.at < b->now_ms ? one.at : b->now_ms;
+    one.frame_at = one.frame_at < b->now_ms ? one.frame_at : b->now_ms;
     one.count = one.count < REPORT_COUNT_MAX ? one.count : REPORT_COUNT_MAX;
     return k->take(b, c, &one, f);
 }

@@ -5,6 +5,7 @@
 
 #include "core/batch.h"
 #include "core/device.h"
+#include "core/drill.h"
 #include "store/node.h"
 
 /* What waits for a batch: a front's request, or the signer's answer with whom it belongs to. */
@@ -70,12 +71,14 @@ struct peer {
     uint64_t *counts;          /* owned; FRONT_COUNTS of core/front_counts.h; NULL: none have come */
 };
 
+#define CORE_BLOCKS 256 /* batches that an edge may be behind and still have each of its acknowledgements recorded */
 struct core {
     struct core_config cfg;    /* strings owned */
     struct core_ports ports;
     struct db *db;             /* owned */
     struct node node;
-    int64_t block_nseq;        /* number of the last event that cut somebody off, or where this process began */
+    int64_t blocks[CORE_BLOCKS]; /* ring: the last event that cut somebody off in each of the newest batches that did, or where this process began */
+    size_t next_block;
     int64_t unknown_events;    /* events of a commit whose outcome is not known; 0: none */
     struct core_stats stats;
     int64_t devices[DEVICE_STATES];
@@ -100,6 +103,8 @@ struct core {
     int64_t retry_ms;          /* no batch of our own making before this (the database failed) */
     int64_t tidy_ms;           /* next removal of old answers and reports */
     int64_t last_at;           /* greatest `at` of an event, ms */
+    int64_t site_at;           /* when the first event of this stream was written, ms */
+    struct drill_last drill;
     bool clock_behind, draining;
     struct fault dead;         /* code != CE_OK: this process must stop */
     int64_t started_ms;

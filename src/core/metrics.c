@@ -94,6 +94,28 @@ static void prometheus_put(const struct core *core, const struct broker_totals *
     broker_metrics_put(totals, out);
 }
 
+static void drill_put(const struct core *core, struct json_out *j)
+{
+    const struct drill_last *d = &core->drill;
+    int64_t every_s = core->cfg.drill_every_s, since = d->passed_at ? d->passed_at : core->site_at;
+    json_obj(j, "drill");
+    json_int(j, "every_s", every_s);
+    json_cstr(j, "last_result", d->result);
+    if (d->at)
+        json_time_ms(j, "last_at", d->at);
+    else
+        json_none(j, "last_at");
+    if (d->passed_at)
+        json_time_ms(j, "passed_at", d->passed_at);
+    else
+        json_none(j, "passed_at");
+    if (every_s)
+        json_time_ms(j, "due_at", since + every_s * 1000);
+    else
+        json_none(j, "due_at");
+    json_obj_end(j);
+}
+
 static void status_put(const struct core *core, const struct broker_totals *totals, const struct edge_row *edges, size_t n, int64_t now_ms, struct buf *out)
 {
     const struct core_stats *s = &core->stats;
@@ -118,6 +140,7 @@ static void status_put(const struct core *core, const struct broker_totals *tota
         if (s->refused[e])
             json_int(&j, err_reason((enum err)e), (int64_t)s->refused[e]);
     json_obj_end(&j);
+    drill_put(core, &j);
     json_arr(&j, "edges");
     for (size_t i = 0; i < n; i++) {
         json_obj(&j, NULL);

@@ -1,5 +1,6 @@
 /* ops.c: the table of operations, made from ops.def. */
 #include "core/cert.h"
+#include "core/drill.h"
 #include "core/ocsp.h"
 #include "core/registry.h"
 #include "core/revoke.h"

@@ -212,9 +212,12 @@ static void batch_committed(struct batch *b)
 {
     struct core *core = b->core;
     struct batch_work *w = b->work;
+    int64_t block = 0;
     for (size_t i = 0; i < w->nevents; i++)
         if (event_cuts(w->events[i].kind))
-            core->block_nseq = core->node.nseq + 1 + (int64_t)i;
+            block = core->node.nseq + 1 + (int64_t)i;
+    if (block)
+        core->blocks[core->next_block++ % CORE_BLOCKS] = block;
     core->node.nseq += (int64_t)w->nevents;
     core->unknown_events = 0;
     core->stats.events += w->nevents;

@@ -18,6 +18,7 @@ struct stream {
     char url[NET_URL_MAX];  /* of this connection */
     struct fault why;       /* of the callback that ended it */
     bool want_snapshot;     /* the tail is long, or the state on disk is damaged: ask from nothing */
+    int64_t snapshot_us;    /* when the first bytes of the snapshot that comes came, monotonic */
     bool good;              /* something that verified came on this connection */
     enum err alarm;
     int64_t alarm_ms;       /* monotonic */
@@ -42,15 +43,17 @@ static void view_update(struct stream *s)
     pthread_mutex_unlock(&e->lock);
 }
 
-static void ack(struct stream *s, int64_t at_ms, int64_t entries)
+/* began_us: when it came in here, monotonic: what the report says is by one clock. The status also shows the time since the frame was
+ * signed, which is by two. */
+static void ack(struct stream *s, int64_t at_ms, int64_t began_us, int64_t entries)
 {
-    int64_t now = clock_now_ms(), us = (now - at_ms) * 1000;
+    int64_t now = clock_now_ms(), signed_us = (now - at_ms) * 1000, us = clock_mono_us() - began_us;
     struct span vector = span_str(s->e->hold.vector);
     struct msg_report r = { .kind = SPAN_LIT("ack"), .at = now, .count = entries, .latency_us = us > 0 ? us : 1 };
     if (vector.n <= 256)
         r.vector = vector;
     pthread_mutex_lock(&s->e->lock);
-    s->e->view.last_latency_us = r.latency_us;
+    s->e->view.last_latency_us = signed_us > 0 ? signed_us : 1;
     pthread_mutex_unlock(&s->e->lock);
     edge_report(s->e, &r);
 }
@@ -59,6 +62,7 @@ static void ack(struct stream *s, int64_t at_ms, int64_t entries)
 static enum err on_snapshot(void *arg, const struct snapshot_header *h)
 {
     struct stream *s = arg;
+    s->snapshot_us = clock_mono_us();
     return hold_snapshot(&s->e->hold, h, &s->why);
 }
 
@@ -74,7 +78,7 @@ static enum err on_body(void *arg, struct span bytes, bool last)
     s->e->view.snapshots++;
     pthread_mutex_unlock(&s->e->lock);
     view_update(s);
-    ack(s, s->e->hold.made_ms, 0);
+    ack(s, s->e->hold.made_ms, s->snapshot_us, 0);
     const uint32_t *n = s->e->hold.n;
     log_info(0, "snapshot at %s: %u certificates, %u identities, %u lines, %u in quarantine", s->e->hold.vector, n[SNAPSHOT_SET_CERT - 1],
              n[SNAPSHOT_SET_IDENT - 1], n[SNAPSHOT_SET_LINE - 1], n[SNAPSHOT_SET_REPAIR - 1]);
@@ -98,6 +102,7 @@ static enum err on_policy(void *arg, struct span document)
 static enum err on_frame(void *arg, const struct snapshot_frame *fr)
 {
     struct stream *s = arg;
+    int64_t began_us = clock_mono_us();
     enum err e = hold_frame(&s->e->hold, fr, &s->why);
     s->want_snapshot |= e == CE_NOT_FOUND; /* it names a document that we do not hold: from nothing */
     if (e)
@@ -108,7 +113,7 @@ static enum err on_frame(void *arg, const struct snapshot_frame *fr)
     pthread_mutex_unlock(&s->e->lock);
     view_update(s);
     if (fr->n_entries)
-        ack(s, fr->at_ms, fr->n_entries);
+        ack(s, fr->at_ms, began_us, fr->n_entries);
     if (s->e->hold.tail_len > s->e->cfg.tail_max)
         s->want_snapshot = true;
     return CE_OK;

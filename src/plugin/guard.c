@@ -222,6 +222,7 @@ void guard_report_cut(struct guard *g, const struct session *s, enum err why, in
     struct outbox_report r;
     report_fill(&r, "cut", err_reason(why), &s->peer, s->addr);
     r.latency_us = seen_us ? clock_mono_us() - seen_us : 0;
+    r.frame_at_ms = at_ms;
     if (at_ms)
         snprintf(r.text, sizeof r.text, "%lld ms after the signed frame", (long long)(r.at_ms - at_ms));
     report_put(g, &r);

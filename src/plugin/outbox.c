@@ -125,7 +125,7 @@ static void report_pack(const struct outbox_report *r, struct buf *out)
 {
     struct msg_report m = { .kind = span_str(r->kind), .uid = span_str(r->uid), .serial = span_of(r->serial, r->serial_n),
                             .reason = span_str(r->reason), .addr = span_str(r->addr), .at = r->at_ms, .count = r->count,
-                            .latency_us = r->latency_us, .text = span_str(r->text) };
+                            .latency_us = r->latency_us, .frame_at = r->frame_at_ms, .text = span_str(r->text) };
     out->len = 0;
     msg_pack(&msg_desc_report, &m, out);
 }

@@ -16,7 +16,7 @@ struct outbox_report {
     const char *kind, *reason;   /* literals; reason may be NULL */
     char uid[UID_MAX + 1], addr[64], text[200];
     uint8_t serial[JUDGE_SERIAL], serial_n;
-    int64_t at_ms, count, latency_us;
+    int64_t at_ms, count, latency_us, frame_at_ms; /* frame_at_ms: cut: when the frame that said so was signed; 0: none did */
 };
 
 struct outbox; /* opaque; every function may be called in any thread */

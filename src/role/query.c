@@ -1,4 +1,4 @@
-/* query.c: see query.h: opening, budget and cancel, dispatch. The lists are in query_device.c, query_cert.c, query_event.c, query_log.c. */
+/* query.c: see query.h: opening, budget and cancel, dispatch. The lists are in query_device.c, query_cert.c, query_event.c, query_log.c, query_cut.c. */
 #include "role/query.h"
 
 #include <stdlib.h>
@@ -18,7 +18,8 @@ static const struct {
 } table[] = {
     {"devices", query_do_devices},     {"device", query_do_device}, {"certs", query_do_certs},   {"cert", query_do_cert},
     {"operators", query_do_operators}, {"lines", query_do_lines},   {"models", query_do_models}, {"events", query_do_events},
-    {"timeline", query_do_timeline},   {"export", query_do_export}, {"proof", query_do_proof},
+    {"timeline", query_do_timeline},   {"export", query_do_export}, {"proof", query_do_proof},  {"cuts", query_do_cuts},
+    {"uncut", query_do_uncut},         {"drills", query_do_drills},
 };
 
 void query_budget(struct query *q)

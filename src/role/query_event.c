@@ -66,25 +66,35 @@ static struct span vector_text(struct query_job *job, const struct streams *v)
     return arena_copy(&job->arena, buf_span(&b));
 }
 
-static enum err put_event(struct query_job *job, struct json_out *j, const struct event_item *ev, bool with_index, struct fault *f)
+void put_event_head(struct json_out *j, const struct event_item *ev)
 {
-    int64_t index = -1;
-    json_obj(j, NULL);
     json_int(j, "slot", ev->slot);
     json_int(j, "nseq", ev->nseq);
     json_time_ms(j, "at", ev->at);
     json_str(j, "kind", ev->kind);
     json_str(j, "device", ev->device);
     json_int(j, "rev", ev->rev);
+}
+
+void put_event_payload(struct json_out *j, const struct event_item *ev)
+{
+    if (ev->payload.n)
+        json_raw(j, "payload", ev->payload);
+    else
+        json_none(j, "payload");
+}
+
+static enum err put_event(struct query_job *job, struct json_out *j, const struct event_item *ev, bool with_index, struct fault *f)
+{
+    int64_t index = -1;
+    json_obj(j, NULL);
+    put_event_head(j, ev);
     enum err e = with_index ? query_leaf_index(job->q->db, ev->slot, ev->nseq, &index, f) : CE_OK;
     if (with_index && index >= 0)
         json_int(j, "index", index);
     else if (with_index)
         json_none(j, "index");
-    if (ev->payload.n)
-        json_raw(j, "payload", ev->payload);
-    else
-        json_none(j, "payload");
+    put_event_payload(j, ev);
     json_obj_end(j);
     return e;
 }

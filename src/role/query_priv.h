@@ -72,10 +72,13 @@ struct span text_below(struct arena *a, struct span prefix);
 
 void put_time_ms(struct json_out *j, const char *key, int64_t at_ms); /* null for 0 */
 void put_time_s(struct json_out *j, const char *key, int64_t at_s);
+/* Inside an object: an event without its payload; its payload, null when erased. */
+void put_event_head(struct json_out *j, const struct event_item *ev);
+void put_event_payload(struct json_out *j, const struct event_item *ev);
 const char *cert_status_text(const struct cert_item *c, int64_t now_s);
 
 typedef enum err query_fn(struct query_job *job, struct fault *f);
 query_fn query_do_devices, query_do_device, query_do_certs, query_do_cert, query_do_operators, query_do_lines, query_do_models,
-    query_do_events, query_do_timeline, query_do_export, query_do_proof;
+    query_do_events, query_do_timeline, query_do_export, query_do_proof, query_do_cuts, query_do_uncut, query_do_drills;
 
 #endif

@@ -98,10 +98,44 @@ enum err event_last_at(struct db *db, int64_t slot, int64_t *at, struct fault *f
     return db_get_i64(db, "SELECT at FROM event WHERE slot = $1 ORDER BY nseq DESC LIMIT 1", DB_ARGS(DB_I(slot)), 0, at, f);
 }
 
+enum err event_first_at(struct db *db, int64_t slot, int64_t *at, struct fault *f)
+{
+    return db_get_i64(db, "SELECT at FROM event WHERE slot = $1 ORDER BY nseq LIMIT 1", DB_ARGS(DB_I(slot)), 0, at, f);
+}
+
+#define EVENT_COLUMNS "SELECT slot, nseq, at, kind, device, rev, salt, payload, leaf FROM event "
+
 void event_after(struct db *db, int64_t slot, int64_t nseq, int64_t limit, struct db_rows *r)
 {
-    db_rows(db, "SELECT slot, nseq, at, kind, device, rev, salt, payload, leaf FROM event WHERE slot = $1 AND nseq > $2 ORDER BY nseq LIMIT $3",
-            DB_ARGS(DB_I(slot), DB_I(nseq), DB_I(limit)), r);
+    db_rows(db, EVENT_COLUMNS "WHERE slot = $1 AND nseq > $2 ORDER BY nseq LIMIT $3", DB_ARGS(DB_I(slot), DB_I(nseq), DB_I(limit)), r);
+}
+
+void event_of_device(struct db *db, struct span device, int64_t slot, int64_t nseq, int64_t limit, struct db_rows *r)
+{
+    db_rows(db, EVENT_COLUMNS "WHERE device <> '' AND device = $1 AND slot = $2 AND nseq > $3 ORDER BY nseq DESC LIMIT $4",
+            DB_ARGS(DB_T(device), DB_I(slot), DB_I(nseq), DB_I(limit)), r);
+}
+
+void event_drills(struct db *db, int64_t limit, struct db_rows *r)
+{
+    db_rows(db, EVENT_COLUMNS "WHERE kind = 'drill' ORDER BY at DESC, slot DESC, nseq DESC LIMIT $1", DB_ARGS(DB_I(limit)), r);
+}
+
+enum err event_get(struct db *db, struct arena *a, int64_t slot, int64_t nseq, struct event_row *out, struct fault *f)
+{
+    struct db_rows r;
+    bool there = false;
+    db_rows(db, EVENT_COLUMNS "WHERE slot = $1 AND nseq = $2", DB_ARGS(DB_I(slot), DB_I(nseq)), &r);
+    if (db_next(&r)) {
+        there = true;
+        event_read(&r, out);
+        out->kind = arena_copy(a, out->kind);
+        out->device = arena_copy(a, out->device);
+        out->payload = arena_copy(a, out->payload);
+        out->salt = out->leaf = (struct span){ 0 };
+    }
+    enum err e = db_rows_end(&r, f);
+    return e ? e : there ? CE_OK : fault_set(f, CE_NOT_FOUND, "there is no event %lld:%lld", (long long)slot, (long long)nseq);
 }
 
 void event_read(const struct db_rows *r, struct event_row *out)

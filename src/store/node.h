@@ -37,8 +37,16 @@ struct event_row {
 MUST_USE enum err event_insert(struct db *db, const struct event_row *e, struct fault *f);
 /* Greatest `at` of a slot's newest event; 0 when there is none. */
 MUST_USE enum err event_last_at(struct db *db, int64_t slot, int64_t *at, struct fault *f);
+/* `at` of its first event; 0 when there is none. */
+MUST_USE enum err event_first_at(struct db *db, int64_t slot, int64_t *at, struct fault *f);
 /* Events of one slot after nseq, in order, at most limit: fills *r for db_next; event_read takes a row out of it. */
 void event_after(struct db *db, int64_t slot, int64_t nseq, int64_t limit, struct db_rows *r);
+/* One event, without salt and leaf; CE_NOT_FOUND. Spans in the arena. */
+MUST_USE enum err event_get(struct db *db, struct arena *a, int64_t slot, int64_t nseq, struct event_row *out, struct fault *f);
+/* Events of one device in one slot after nseq, the newest first, at most limit. */
+void event_of_device(struct db *db, struct span device, int64_t slot, int64_t nseq, int64_t limit, struct db_rows *r);
+/* Drills, the newest first. */
+void event_drills(struct db *db, int64_t limit, struct db_rows *r);
 void event_read(const struct db_rows *r, struct event_row *out); /* spans valid until the next db_next */
 
 /* Named texts of the site: site, org, url, http_url. CE_NOT_FOUND. */

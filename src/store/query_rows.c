@@ -142,6 +142,38 @@ void query_device_events(struct db *db, struct span uid, int64_t slot, int64_t a
             DB_ARGS(DB_T(uid), DB_I(slot), DB_I(after), DB_I(limit)), out);
 }
 
+void query_event(struct db *db, int64_t slot, int64_t nseq, struct db_rows *out)
+{
+    db_rows(db, EVENT_SQL "WHERE e.slot = $1 AND e.nseq = $2", DB_ARGS(DB_I(slot), DB_I(nseq)), out);
+}
+
+void query_cuts(struct db *db, struct span device, const struct event_place *after, int64_t limit, struct db_rows *out)
+{
+    if (device.n)
+        db_rows(db,
+                EVENT_SQL "WHERE e.device <> '' AND e.device = $5 AND e.kind = 'cut' AND (e.at, e.slot, e.nseq) > ($1, $2, $3) "
+                          "ORDER BY e.at, e.slot, e.nseq LIMIT $4",
+                DB_ARGS(DB_I(after->at), DB_I(after->slot), DB_I(after->nseq), DB_I(limit), DB_T(device)), out);
+    else
+        db_rows(db, EVENT_SQL "WHERE e.kind = 'cut' AND (e.at, e.slot, e.nseq) > ($1, $2, $3) ORDER BY e.at, e.slot, e.nseq LIMIT $4",
+                DB_ARGS(DB_I(after->at), DB_I(after->slot), DB_I(after->nseq), DB_I(limit)), out);
+}
+
+void query_drills(struct db *db, const struct event_place *before, int64_t limit, struct db_rows *out)
+{
+    db_rows(db,
+            EVENT_SQL "WHERE e.kind = 'drill' AND (e.at, e.slot, e.nseq) < ($1, $2, $3) ORDER BY e.at DESC, e.slot DESC, e.nseq DESC LIMIT $4",
+            DB_ARGS(DB_I(before->at), DB_I(before->slot), DB_I(before->nseq), DB_I(limit)), out);
+}
+
+void query_decisions(struct db *db, struct span uid, int64_t limit, struct db_rows *out)
+{
+    db_rows(db,
+            EVENT_SQL "WHERE e.device <> '' AND e.device = $1 AND e.kind IN ('device-state', 'cut') "
+                      "ORDER BY e.at DESC, e.slot DESC, e.nseq DESC LIMIT $2",
+            DB_ARGS(DB_T(uid), DB_I(limit)), out);
+}
+
 void query_event_item(const struct db_rows *r, struct event_item *out)
 {
     *out = (struct event_item){ db_i64(r, 0),  db_i64(r, 1),  db_i64(r, 2),  db_i64(r, 3),  db_span(r, 4),
@@ -154,6 +186,20 @@ enum err query_leaf_index(struct db *db, int64_t slot, int64_t nseq, int64_t *in
                       "SELECT CASE WHEN $2 < r.nseq + r.n THEN r.idx + $2 - r.nseq ELSE -1 END FROM run r "
                       "WHERE r.slot = $1 AND r.nseq <= $2 ORDER BY r.nseq DESC LIMIT 1",
                       DB_ARGS(DB_I(slot), DB_I(nseq)), -1, index, f);
+}
+
+void query_online(struct db *db, const char *state, struct span from, int64_t limit, struct db_rows *out)
+{
+    db_rows(db,
+            "SELECT s.uid, d.line, p.host, p.addr, e.vector, s.changed_at, CASE WHEN p.since > 0 THEN p.since ELSE p.at END FROM device_state s CROSS JOIN device d "
+            "LEFT JOIN presence p ON p.uid = s.uid AND p.online = 1 LEFT JOIN edge e ON e.name = p.host "
+            "WHERE d.uid = s.uid AND s.state = $1 AND s.uid >= $2 ORDER BY s.uid LIMIT $3",
+            DB_ARGS(DB_S(state), DB_T(from), DB_I(limit)), out);
+}
+
+void query_online_item(const struct db_rows *r, struct online_item *out)
+{
+    *out = (struct online_item){ db_span(r, 0), db_span(r, 1), db_span(r, 2), db_span(r, 3), db_span(r, 4), db_i64(r, 5), db_i64(r, 6) };
 }
 
 void query_cas(struct db *db, struct db_rows *out) { db_rows(db, "SELECT name, kid FROM ca ORDER BY name", DB_NOARGS, out); }

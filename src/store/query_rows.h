@@ -67,9 +67,26 @@ void query_streams(struct db *db, struct db_rows *out);
 void query_events(struct db *db, int64_t slot, int64_t after, int64_t limit, struct db_rows *out);
 /* Events of one device in a slot after nseq, in order. */
 void query_device_events(struct db *db, struct span uid, int64_t slot, int64_t after, int64_t limit, struct db_rows *out);
+/* One event; no row: it is not there. */
+void query_event(struct db *db, int64_t slot, int64_t nseq, struct db_rows *out);
+/* Cuts after (at, slot, nseq), the oldest first; device empty: of all. */
+struct event_place { int64_t at, slot, nseq; };
+void query_cuts(struct db *db, struct span device, const struct event_place *after, int64_t limit, struct db_rows *out);
+/* Drills before it, the newest first. */
+void query_drills(struct db *db, const struct event_place *before, int64_t limit, struct db_rows *out);
+/* What decided about one device, and its cuts: the newest first. */
+void query_decisions(struct db *db, struct span uid, int64_t limit, struct db_rows *out);
 void query_event_item(const struct db_rows *r, struct event_item *out);
 /* Leaf index of an event; -1 while it is not in the log. */
 MUST_USE enum err query_leaf_index(struct db *db, int64_t slot, int64_t nseq, int64_t *index, struct fault *f);
+
+/* Devices in a state, from uid on, each with the host where it is online (empty: nowhere), and how far that host follows. */
+struct online_item {
+    struct span uid, line, host, addr, vector;
+    int64_t changed_at, since; /* ms: since when it is in this state, and online */
+};
+void query_online(struct db *db, const char *state, struct span from, int64_t limit, struct db_rows *out);
+void query_online_item(const struct db_rows *r, struct online_item *out);
 
 /* Certificate authority names by key id. */
 void query_cas(struct db *db, struct db_rows *out); /* name, kid */

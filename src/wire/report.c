@@ -50,6 +50,8 @@ void report_json(struct json_out *j, const struct msg_report *r)
     put_int(j, "count", r->count);
     put_int(j, "latency_us", r->latency_us);
     put_str(j, "vector", r->vector);
+    if (r->frame_at)
+        json_time_ms(j, "frame_at", r->frame_at);
     put_str(j, "text", r->text);
     put_str(j, "run", r->run);
     put_int(j, "session", r->session);
@@ -67,7 +69,7 @@ enum err report_unpack(struct span in, struct msg_report *r)
     enum err e = msg_unpack_all(&msg_desc_report, in, r);
     if (e)
         return e;
-    const int64_t numbers[] = { r->at, r->count, r->latency_us, r->session, r->sync, r->sources };
+    const int64_t numbers[] = { r->at, r->count, r->latency_us, r->session, r->sync, r->sources, r->frame_at };
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         if (numbers[i] < 0)
             return CE_BAD_FIELD;

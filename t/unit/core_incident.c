@@ -1,5 +1,5 @@
-/* core_incident.c: many devices changed at once: each judged as if alone, all in one frame, answered again for the same key, all or
- * nothing when the list is malformed; and fold(events) = tables after it.
+/* core_incident.c: many devices changed at once: each judged as if alone, all in one frame; what edges report of it: cuts with the decision
+ * they answer to, acknowledgements; drills; and fold(events) = tables after it.
  */
 #include "core/fold.h"
 #include "t/tap.h"
@@ -113,6 +113,180 @@ static void each_alone(void)
     ok(sub_good(&u) && !sub_blocks(&u, "mix-2") && sub_blocks(&u, "mix-1"), "the edge knows who is out and who is in again");
 }
 
+/* -- what edges report of it ------------------------------------------------------------------------------------------------------ */
+static int reports; /* of a report each: its id */
+
+static void report(const struct who *w, const char *kind, const char *uid, const char *reason, const char *vector)
+{
+    CLEANUP(buf_free) struct buf items = BUF_INIT(0);
+    char id[16];
+    snprintf(id, sizeof id, "r%d", reports++);
+    const struct msg_report r = { .id = span_str(id), .kind = span_str(kind), .uid = span_str(uid), .reason = span_str(reason), .addr = SPAN_LIT("192.0.2.7"),
+                                  .at = clock_now_ms(), .latency_us = 700, .vector = span_str(vector), .frame_at = vector[0] ? 0 : clock_now_ms() };
+    msg_pack(&msg_desc_report, &r, &items);
+    const struct msg_edge_report m = { .items = buf_span(&items) };
+    if (!reply_is(site_do(&s, w, &msg_desc_edge_report, &m), CE_OK))
+        exit(1);
+}
+
+/* The newest event as text, with its number. */
+static const char *newest(const char *kind, const char *uid, char name[32])
+{
+    static char payload[1024];
+    struct db_rows r;
+    struct fault f = { 0 };
+    payload[0] = name[0] = 0;
+    db_rows(core_db(s.core), "SELECT slot, nseq, payload FROM event WHERE kind = $1 AND device = $2 ORDER BY nseq DESC LIMIT 1", DB_ARGS(DB_S(kind), DB_S(uid)), &r);
+    if (db_next(&r)) {
+        snprintf(name, 32, "%lld:%lld", (long long)db_i64(&r, 0), (long long)db_i64(&r, 1));
+        snprintf(payload, sizeof payload, SPAN_FMT, SPAN_ARG(db_span(&r, 2)));
+    }
+    site_must(db_rows_end(&r, &f), &f, kind);
+    return payload;
+}
+
+static bool decided_by(const char *cut, const char *decision)
+{
+    char want[64];
+    snprintf(want, sizeof want, "\"decided\":\"%s\"", decision);
+    bool there = strstr(cut, want) != NULL;
+    if (!there)
+        printf("# %s is not in %s\n", want, cut);
+    return there;
+}
+
+static void vector_now(char *out) { snprintf(out, 64, "1:%lld", (long long)core_nseq(s.core)); }
+
+static void cuts(void)
+{
+    char decision[32], cert[32], name[32];
+    struct key *k = site_new_key();
+    struct who station = { 0 };
+    site_operator(&s, "station-1", "station", "", &station);
+    site_device(&s, "pump-1", "pump");
+    const struct msg_enroll en = enroll_msg("pump-1", k, false);
+    const struct msg_reply *r = site_do(&s, &station, &msg_desc_enroll, &en);
+    struct who dev = { 0 };
+    if (!reply_is(r, CE_OK))
+        exit(1);
+    who_set(&dev, CALLER_DEVICE, r->body);
+    (void)site_state(&s, "pump-1", "suspended", "");
+    newest("device-state", "pump-1", decision);
+    newest("cert-revoked", "pump-1", cert);
+    report(&edge, "cut", "pump-1", "device-revoked", "");
+    const char *cut = newest("cut", "pump-1", name);
+    ok(cert[0] && decided_by(cut, decision), "a cut answers to the change of state, not to the certificate's that followed from it");
+    ok(strstr(cut, "\"frame_at\":\"20") && strstr(cut, "\"latency_us\":700"), "with the time of the frame and the host's own latency");
+    (void)site_state(&s, "pump-1", "active", "");
+    const struct msg_cert_revoke cr = { .serial = dev.cert.serial };
+    ok(reply_is(site_do(&s, &s.admin, &msg_desc_cert_revoke, &cr), CE_OK), "its certificate alone is revoked");
+    newest("cert-revoked", "pump-1", cert);
+    report(&edge, "cut", "pump-1", "certificate-revoked", "");
+    ok(decided_by(newest("cut", "pump-1", name), cert), "then the cut answers to that");
+    report(&edge, "cut", "pump-1", "certificate-expired", "");
+    ok(decided_by(newest("cut", "pump-1", name), ""), "a certificate that ends is nobody's decision");
+    (void)site_state(&s, "pump-1", "quarantined", "");
+    newest("device-state", "pump-1", decision);
+    report(&edge, "cut", "pump-1", "device-quarantined", "");
+    ok(decided_by(newest("cut", "pump-1", name), decision), "quarantine cuts too");
+    buf_free(&dev.der);
+    buf_free(&station.der);
+    key_free(k);
+}
+
+/* While one change follows the other, each acknowledgement that covers one of them is recorded. */
+static void acks_in_a_stream(void)
+{
+    char vector[64], before[64];
+    devices_add("ack", "m-pump", 5);
+    vector_now(before);
+    report(&edge, "ack", "", "", before);
+    int64_t acks = count("SELECT count(*) FROM event WHERE kind = 'edge-ack'");
+    for (int i = 0; i < 5; i++) {
+        char uid[16];
+        snprintf(uid, sizeof uid, "ack-%d", i);
+        (void)site_state(&s, uid, "revoked", "");
+        vector_now(vector);
+        if (i) /* the edge is always one change behind */
+            report(&edge, "ack", "", "", before);
+        memcpy(before, vector, sizeof before);
+    }
+    ok(count("SELECT count(*) FROM event WHERE kind = 'edge-ack'") == acks + 4, "an edge that is always a change behind has each of its acknowledgements recorded");
+    report(&edge, "ack", "", "", vector);
+    report(&edge, "ack", "", "", vector);
+    ok(count("SELECT count(*) FROM event WHERE kind = 'edge-ack'") == acks + 5, "the same vector again is no news");
+    ok(count("SELECT count(*) FROM event WHERE kind = 'edge-ack' AND payload LIKE '%\"latency_us\":700}'") >= 5, "with the host's own latency");
+}
+
+/* -- drills ------------------------------------------------------------------------------------------------------------------------ */
+static struct who edge2;
+
+static struct msg_drill_add drill_of(const char *uid, const char *decided, int64_t acked, int64_t cut)
+{
+    return (struct msg_drill_add){ .device = span_str(uid), .decided = span_str(decided), .acked = acked, .cut = cut, .slowest_ms = 1, .limit_ms = 60000, .session = 1 };
+}
+
+static void drills(void)
+{
+    char decision[32], resumed[32], vector[64];
+    site_operator(&s, "edge-2", "edge", "", &edge2);
+    site_device(&s, "canary", "pump");
+    (void)site_state(&s, "canary", "suspended", "");
+    newest("device-state", "canary", decision);
+    struct msg_drill_add m = drill_of("canary", decision, 2, 1);
+    ok(reply_is(site_do(&s, &s.admin, &msg_desc_drill_add, &m), CE_BAD_FIELD), "a drill that claims what no host has acknowledged is refused");
+    vector_now(vector);
+    report(&edge, "ack", "", "", vector);
+    report(&edge, "cut", "canary", "device-suspended", "");
+    m = drill_of("canary", decision, 1, 2);
+    ok(reply_is(site_do(&s, &s.admin, &msg_desc_drill_add, &m), CE_BAD_FIELD), "or cuts that nobody made");
+    m = drill_of("canary", decision, 1, 1);
+    ok(reply_is(site_do(&s, &edge, &msg_desc_drill_add, &m), CE_ROLE_FORBIDDEN), "an edge files none");
+    m = drill_of("first", decision, 1, 1);
+    ok(reply_is(site_do(&s, &s.admin, &msg_desc_drill_add, &m), CE_BAD_FIELD), "the decision must be about the device");
+    m = drill_of("canary", "1:999999", 1, 1);
+    ok(reply_is(site_do(&s, &s.admin, &msg_desc_drill_add, &m), CE_BAD_FIELD), "and must be there");
+    m = drill_of("canary", decision, 1, 1);
+    ok(says(site_do(&s, &s.admin, &msg_desc_drill_add, &m), "\"hosts\":2,\"acked\":1,\"cut\":1,") && s.replies[s.n_replies - 1].r.http == 201, "one of two hosts has followed");
+    ok(strstr(newest("drill", "canary", resumed), "\"how\":\"suspended\",\"by\":\"admin\"") && strstr(newest("drill", "canary", resumed), "\"result\":\"failed\"}"),
+       "so the drill has failed, and is filed all the same");
+    ok(reply_is(site_do(&s, &s.admin, &msg_desc_drill_add, &m), CE_EXISTS), "once");
+    CLEANUP(buf_free) struct buf status = BUF_INIT(0);
+    core_metrics(s.core, true, &status);
+    ok(strstr(buf_cstr(&status), "\"last_result\":\"failed\"") && strstr(buf_cstr(&status), "\"passed_at\":null"), "the status knows of it");
+    (void)site_state(&s, "canary", "active", "");
+    newest("device-state", "canary", resumed);
+    m = drill_of("canary", resumed, 0, 0);
+    ok(reply_is(site_do(&s, &s.admin, &msg_desc_drill_add, &m), CE_BAD_FIELD), "a resumption is no drill");
+    (void)site_state(&s, "canary", "suspended", "");
+    newest("device-state", "canary", decision);
+    vector_now(vector);
+    report(&edge, "ack", "", "", vector);
+    report(&edge2, "ack", "", "", vector);
+    report(&edge, "cut", "canary", "device-suspended", "");
+    m = drill_of("canary", decision, 2, 1);
+    m.limit_ms = 0;
+    site_wait(&s, 5);
+    ok(says(site_do(&s, &s.admin, &msg_desc_drill_add, &m), "\"hosts\":2,\"acked\":2,\"cut\":1,"), "both hosts have followed");
+    bool slow = !strstr(newest("drill", "canary", resumed), "\"slowest_ms\":0,");
+    ok(strstr(newest("drill", "canary", resumed), slow ? "\"result\":\"failed\"" : "\"result\":\"passed\"") != NULL, "too slow for its limit is failed (%s)", slow ? "slow" : "within the same ms");
+    (void)site_state(&s, "canary", "active", "");
+    (void)site_state(&s, "canary", "suspended", "");
+    newest("device-state", "canary", decision);
+    vector_now(vector);
+    report(&edge, "ack", "", "", vector);
+    report(&edge2, "ack", "", "", vector);
+    m = drill_of("canary", decision, 2, 0);
+    m.session = 0;
+    ok(says(site_do(&s, &s.admin, &msg_desc_drill_add, &m), "\"result\":\"passed\"}"), "without a session to close, acknowledgements are enough");
+    core_close(s.core);
+    site_forget_asks(&s);
+    site_core_open(&s);
+    buf_reset(&status);
+    core_metrics(s.core, true, &status);
+    ok(strstr(buf_cstr(&status), "\"last_result\":\"passed\"") && !strstr(buf_cstr(&status), "\"passed_at\":null"), "after a restart the status still knows");
+}
+
 int main(void)
 {
     struct fault f = { 0 };
@@ -123,9 +297,13 @@ int main(void)
     site_device(&s, "second", "valve");
     at_once();
     each_alone();
+    cuts();
+    acks_in_a_stream();
+    drills();
     ok(!core_fold_check(core_db(s.core), &f), "fold(events) = tables: %s", f.code ? f.text : "equal");
     buf_free(&edge.der);
     buf_free(&olga.der);
+    buf_free(&edge2.der);
     site_close(&s);
     return done();
 }

@@ -1,33 +1,19 @@
 /* query.c (test): the query role's answers out of a real database: pages that cover everything once, filters, prefixes, scope, cursors
  * that are not ours, budget and cancel, events by vector, timelines, export and proofs that verify. */
-#include <jansson.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "core/evlog.h"
 #include "crypt/hash.h"
-#include "role/query.h"
 #include "store/registry.h"
 #include "store/schema.h"
-#include "t/tap.h"
+#include "t/unit/query_ask.h"
 #include "wire/checkpoint.h"
 #include "wire/export.h"
-#include "wire/msg.h"
 
 enum { DEVICES = 3000, EVENTS = 3200 };
 static char site[64], db_path[PATH_MAX_LEN], log_dir[PATH_MAX_LEN];
-static struct fault f;
-static struct query *q;
-
-static void must(enum err e, const char *what)
-{
-    if (e) {
-        printf("Bail out! %s: %s %s\n", what, err_text(e), f.text);
-        exit(1);
-    }
-}
-
 static void put_cert(struct db *db, int i, const char *uid, int64_t status)
 {
     uint8_t kid[20] = {9}, serial[16] = {0x40}, spki[32] = {1};
@@ -143,60 +129,6 @@ static void publish(struct db *db)
     evlog_publish(l);
     must(evlog_poll(l, &f), "publish");
     evlog_close(l);
-}
-
-/* Asks; body: parsed JSON (caller frees) or NULL. */
-static enum err ask(const struct msg_query *m, json_t **body, struct msg_reply *rep_out)
-{
-    static struct buf frame, out;
-    struct msg_caller who = {.kind = CALLER_INFRA};
-    struct msg_reply rep;
-    struct ipc_frame reply;
-    buf_reset(&frame);
-    buf_reset(&out);
-    msg_pack(&msg_desc_caller, &who, &frame);
-    msg_pack(&msg_desc_query, m, &frame);
-    struct ipc_frame fr = {MSG_QUERY, 77, buf_span(&frame)};
-    *body = NULL;
-    must(query_handle(q, &fr, &out), "query_handle");
-    struct span s = buf_span(&out);
-    must(ipc_frame_get(&s, &reply), "reply frame");
-    must(msg_unpack_all(&msg_desc_reply, reply.body, &rep), "reply");
-    if (reply.rid != 77 || reply.type != MSG_REPLY)
-        must(CE_INTERNAL, "rid");
-    if (rep.body_kind == BODY_JSON && !rep.code)
-        must(json_parse(rep.body, body, &f), "json");
-    if (rep_out)
-        *rep_out = rep;
-    return (enum err)rep.code;
-}
-
-/* Pages through everything; counts items, says whether keys go up strictly. */
-static int walk(struct msg_query m, const char *key, bool *ascending, int *pages)
-{
-    char last[128] = "", after[1100] = "";
-    int n = 0;
-    *ascending = true;
-    for (*pages = 0; *pages < 2000; ++*pages) {
-        json_t *b, *item;
-        size_t i;
-        m.after = span_str(after);
-        if (ask(&m, &b, NULL))
-            return -1;
-        json_array_foreach(json_object_get(b, "items"), i, item)
-        {
-            const char *k = json_string_value(json_object_get(item, key));
-            n++;
-            *ascending &= k && strcmp(k, last) > 0;
-            snprintf(last, sizeof last, "%s", k ? k : "");
-        }
-        const char *next = json_string_value(json_object_get(b, "next"));
-        snprintf(after, sizeof after, "%s", next ? next : "");
-        json_decref(b);
-        if (!*after)
-            return n;
-    }
-    return -1;
 }
 
 static void lists(void)
