@@ -14,7 +14,7 @@ enum err guard_open(struct guard *g, struct fault *f)
     if (e)
         return e;
     g->sessions = session_table_new();
-    g->clones = clone_new();
+    g->clones = clone_new(GUARD_CLONES);
     g->outbox = outbox_new(g->opts.cfg.report_socket);
     return CE_OK;
 }
@@ -83,19 +83,37 @@ static bool ident_elsewhere(struct guard *g, const struct peer *p, const void *c
     return false;
 }
 
-static void clone_judge(struct guard *g, const struct session *s, bool took_over)
+static struct clone_session clone_of(const struct session *s)
 {
-    int returns;
-    enum clone_sign sign = clone_login(g->clones, s->peer.ident_key, s->addr, took_over, clock_mono_ms(), &returns);
-    if (sign == CLONE_NONE)
+    struct clone_session c = { .number = s->began_mono_ms, .began_ms = s->began_mono_ms, .cert_ms = s->peer.not_before * 1000 };
+    snprintf(c.addr, sizeof c.addr, "%s", s->addr);
+    return c;
+}
+
+static void clone_judge(struct guard *g, const struct session *s)
+{
+    struct clone_session mine = clone_of(s), live[CLONE_SESSIONS];
+    struct clone_sign sign;
+    size_t n = 0;
+    for (struct session *x = session_by_ident(g->sessions, s->peer.ident_key); x && n < CLONE_SESSIONS; x = session_ident_next(x))
+        if (x != s)
+            live[n++] = clone_of(x);
+    if (!clone_login(g->clones, s->peer.cn, &mine, live, n, &sign))
         return;
     struct outbox_report r;
-    report_fill(&r, "clone-suspected", sign == CLONE_SECOND_ADDRESS ? "second-address" : "returns", &s->peer, s->addr);
-    r.count = returns;
-    snprintf(r.text, sizeof r.text, "%s is in use at two places: it came back %d times within %d s of being displaced%s", s->peer.cn, returns,
-             CLONE_WINDOW_MS / 1000, sign == CLONE_SECOND_ADDRESS ? ", from a second address" : "");
+    report_fill(&r, "clone-suspected", clone_rule_name(sign.rule), &s->peer, s->addr);
+    r.count = sign.swaps;
+    clone_text(&sign, s->peer.cn, r.text, sizeof r.text);
     memcpy(g->alarm, r.text, sizeof g->alarm);
     report_put(g, &r);
+}
+
+static void clone_gone(struct guard *g, const struct session *s)
+{
+    struct clone_session mine = clone_of(s);
+    struct clone_sign ignored; /* on one broker an end proves nothing */
+    mine.ended_ms = clock_mono_ms();
+    (void)clone_end(g->clones, s->peer.cn, &mine, &ignored);
 }
 
 /* The certificate's own faults come first, then what the broker's set-up makes impossible to keep. */
@@ -131,12 +149,11 @@ enum err guard_login(struct guard *g, const struct guard_client *c, const char *
         *cn = s->peer.cn;
         return CE_OK;
     }
-    bool took_over = ident_elsewhere(g, &p, c->client);
     s = session_add(g->sessions, c->client, &p, c->addr);
     *cn = s->peer.cn;
     if (g->watch)
         watch_next_end(g->watch, session_first_end(g->sessions)->peer.not_after);
-    clone_judge(g, s, took_over);
+    clone_judge(g, s);
     struct outbox_report r;
     report_fill(&r, "connected", NULL, &p, c->addr);
     report_put(g, &r);
@@ -202,6 +219,7 @@ void guard_gone(struct guard *g, const struct mosquitto *client)
         return;
     struct outbox_report r;
     report_fill(&r, "disconnected", s->kicked ? "cut" : ident_elsewhere(g, &s->peer, client) ? "taken-over" : NULL, &s->peer, s->addr);
+    clone_gone(g, s);
     session_remove(g->sessions, s);
     if (g->watch) {
         struct session *first = session_first_end(g->sessions);

@@ -2,11 +2,13 @@
 #ifndef CRADLE_PLUGIN_GUARD_H
 #define CRADLE_PLUGIN_GUARD_H
 
-#include "plugin/clone.h"
 #include "plugin/opts.h"
 #include "plugin/outbox.h"
 #include "plugin/session.h"
 #include "plugin/watch.h"
+#include "wire/clone.h"
+
+#define GUARD_CLONES 4096 /* identities that came again while they were connected, watched at a time */
 
 struct mosquitto; /* the broker's client */
 

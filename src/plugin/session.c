@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -141,6 +142,7 @@ struct session *session_add(struct session_table *t, const void *client, const s
     struct session *s = mem_calloc(1, sizeof *s);
     s->client = client;
     s->peer = *p;
+    s->began_mono_ms = clock_mono_ms();
     s->sweep = t->sweep;
     size_t n = strnlen(addr, sizeof s->addr - 1);
     memcpy(s->addr, addr, n);

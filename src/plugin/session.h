@@ -13,6 +13,7 @@ struct session {
     const void *client;       /* the broker's pointer, compared and never followed here */
     struct peer peer;
     char addr[64];
+    int64_t began_mono_ms;
     bool kicked;              /* its end is ours: no take-over, no will */
     uint32_t sweep;           /* number of the last sweep that met it */
     size_t heap_at;           /* place in the heap of ends */

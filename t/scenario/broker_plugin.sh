@@ -142,12 +142,12 @@ wait_for 5 grep -q closed "$T/live1.out"; ok $? "and can still be cut"
 device twin
 i=0
 while [ $i -lt 5 ]; do
-    mq twin twin hold=20 >"$T/twin$i.out" & P=$!; own $P
+    mq twin twin hold=20 bind=127.0.0.$((1 + i % 2)) >"$T/twin$i.out" & P=$!; own $P
     wait_for 5 grep -q "connack 0" "$T/twin$i.out"
     i=$((i + 1))
 done
 grep -q closed "$T/twin0.out"; ok $? "the newest login of an identity wins"
-wait_for 3 grep -q "ALARM clone-suspected: twin" "$T/broker.log"; ok $? "the same identity back again and again raises a clone alarm"
+wait_for 3 grep -q "ALARM clone-suspected: twin" "$T/broker.log"; ok $? "the same identity, back again and again from two addresses, raises a clone alarm"
 
 # -- websockets: the same plugin, the same certificate, the same end
 broker_stop

@@ -1,9 +1,8 @@
-/* plugin_judge.c: the plugin's pure parts: topics, clones, verdicts, sessions. */
+/* plugin_judge.c: the plugin's pure parts: topics, verdicts, sessions. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "plugin/acl.h"
-#include "plugin/clone.h"
 #include "plugin/judge.h"
 #include "plugin/session.h"
 #include "t/tap.h"
@@ -53,36 +52,6 @@ static void test_acl(void)
 }
 
 static void key_of(const char *uid, uint8_t key[SNAPSHOT_KEY]) { snapshot_key_ident(span_str(uid), key); }
-
-static void test_clone(void)
-{
-    struct clone_watch *w = clone_new();
-    uint8_t k[SNAPSHOT_KEY], k2[SNAPSHOT_KEY];
-    int n;
-    key_of("a", k);
-    key_of("b", k2);
-    ok(clone_login(w, k, "10.0.0.1", false, 1000, &n) == CLONE_NONE, "a plain login is no sign");
-    ok(clone_login(w, k, "10.0.0.2", true, 2000, &n) == CLONE_NONE, "one take-over is none, from another address either");
-    ok(clone_login(w, k, "10.0.0.1", true, 3000, &n) == CLONE_SECOND_ADDRESS && n == 1, "the displaced one comes back from the first: a clone");
-    ok(clone_login(w, k, "10.0.0.2", true, 4000, &n) == CLONE_NONE, "told once within the window");
-    ok(clone_login(w, k, "10.0.0.1", true, 64000, &n) == CLONE_SECOND_ADDRESS, "and again after it");
-    ok(clone_login(w, k2, "::1", true, 1000, &n) == CLONE_NONE && clone_login(w, k2, "::1", true, 2000, &n) == CLONE_NONE &&
-           clone_login(w, k2, "::1", true, 3000, &n) == CLONE_NONE, "two returns from one address are a bad line");
-    ok(clone_login(w, k2, "::1", true, 4000, &n) == CLONE_RETURNED && n == 3, "three are a clone");
-    key_of("c", k2);
-    bool any = false;
-    for (int64_t at = 0; at < 1000000; at += 61000)
-        any |= clone_login(w, k2, "::1", true, at, &n) != CLONE_NONE;
-    ok(!any, "a take-over each 61 s is none");
-    for (int i = 0; i < 20000; i++) {
-        char uid[16];
-        snprintf(uid, sizeof uid, "u%d", i);
-        key_of(uid, k2);
-        clone_login(w, k2, "::1", true, i, &n);
-    }
-    ok(1, "20 000 identities need no more room than 4 096");
-    clone_free(w);
-}
 
 static void test_judge(void)
 {
@@ -177,7 +146,6 @@ static void test_session(void)
 int main(void)
 {
     test_acl();
-    test_clone();
     test_judge();
     test_session();
     return done();
