@@ -90,7 +90,7 @@ static enum err online_take(struct repo *r, const char *trust, const char *name,
 
 static enum err root_fill(struct cli *c, struct repo *r, struct tuf_root *root, struct fault *f)
 {
-    int64_t root_n, targets_n, life_s;
+    int64_t root_n = 0, targets_n = 0, life_s = 0;
     const char *trust = cli_opt(c, "--trust");
     if (!trust)
         return fault_set(f, CE_USAGE, "--trust DIR is needed: the site's folder trust/ with the public keys of its online roles");
@@ -148,7 +148,7 @@ const struct verb verb_tuf_init = {
 static enum err line_run(struct cli *c, struct fault *f)
 {
     CLEANUP(repo_close) struct repo r;
-    int64_t threshold, life_s;
+    int64_t threshold = 0, life_s = 0;
     struct span name = span_str(c->args[1]);
     enum err e = repo_open(&r, c->args[0], f);
     e = e ? e : name_check_label("line", name, f);

@@ -1,25 +1,13 @@
 /* cert.c: reads what a device must know of its own certificate (RFC 5280). It verifies no signature. See cradle/dev.h. */
 #include <string.h>
 
+#include "calendar.h"
 #include "der.h"
 
 static const uint8_t oid_cn[] = { 0x55, 0x04, 0x03 };
 static const uint8_t oid_aki[] = { 0x55, 0x1d, 0x23 };
 static const uint8_t alg_p256[] = { 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08,
                                     0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 };
-
-static int two(const uint8_t *p)
-{
-    return p[0] < '0' || p[0] > '9' || p[1] < '0' || p[1] > '9' ? -1 : (p[0] - '0') * 10 + p[1] - '0';
-}
-
-/* Days since 1970-01-01, Gregorian. */
-static int64_t days(int y, int m, int d)
-{
-    y -= m <= 2;
-    int era = y / 400, yoe = y - era * 400, doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-    return (int64_t)era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
 
 /* UTCTime or GeneralizedTime as RFC 5280 4.1.2.5 restricts them: seconds present, Z. */
 static bool time_read(struct der_in *in, int64_t *out_s)
@@ -30,14 +18,11 @@ static bool time_read(struct der_in *in, int64_t *out_s)
     if (!der_next(in, &tag, &t) || !((tag == 0x17 && t.n == 13) || (tag == 0x18 && t.n == 15)) || t.p[t.n - 1] != 'Z')
         return false;
     for (size_t i = 0; i + 1 < t.n; i += 2)
-        if ((v[n++] = two(t.p + i)) < 0)
+        if ((v[n++] = calendar_two(t.p + i)) < 0)
             return false;
     int year = tag == 0x18 ? v[0] * 100 + v[1] : v[0] < 50 ? 2000 + v[0] : 1900 + v[0];
     const int *rest = v + (tag == 0x18 ? 2 : 1);
-    if (rest[0] < 1 || rest[0] > 12 || rest[1] < 1 || rest[1] > 31 || rest[2] > 23 || rest[3] > 59 || rest[4] > 59)
-        return false;
-    *out_s = days(year, rest[0], rest[1]) * 86400 + rest[2] * 3600 + rest[3] * 60 + rest[4];
-    return true;
+    return calendar_s(year, rest[0], rest[1], rest[2], rest[3], rest[4], out_s) == 0;
 }
 
 static bool subject_read(struct der_in subject, struct cradle_cert *out)

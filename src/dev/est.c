@@ -1,9 +1,6 @@
 /* est.c: the two bodies of EST that a device makes and reads (RFC 7030 4.2, RFC 8951). No HTTP. See cradle/dev.h. */
-#include <string.h>
-
+#include "base64.h"
 #include "der.h"
-
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 int cradle_est_body(const uint8_t *csr, size_t n, char *out, size_t *len)
 {
@@ -12,53 +9,12 @@ int cradle_est_body(const uint8_t *csr, size_t n, char *out, size_t *len)
         return CRADLE_E_SPACE;
     for (size_t i = 0; i < n; i += 3) {
         uint32_t w = (uint32_t)csr[i] << 16 | (i + 1 < n ? (uint32_t)csr[i + 1] << 8 : 0) | (i + 2 < n ? csr[i + 2] : 0);
-        out[at++] = digits[w >> 18];
-        out[at++] = digits[w >> 12 & 63];
-        out[at++] = i + 1 < n ? digits[w >> 6 & 63] : '=';
-        out[at++] = i + 2 < n ? digits[w & 63] : '=';
+        out[at++] = base64_digits[w >> 18];
+        out[at++] = base64_digits[w >> 12 & 63];
+        out[at++] = i + 1 < n ? base64_digits[w >> 6 & 63] : '=';
+        out[at++] = i + 2 < n ? base64_digits[w & 63] : '=';
     }
     *len = at;
-    return CRADLE_OK;
-}
-
-static int digit(char c)
-{
-    const char *at = c ? strchr(digits, c) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
-/* Decodes over itself: three bytes out for four in, so the writer never passes the reader. White space is ignored. */
-static int base64_in_place(char *body, size_t n, size_t *out_n)
-{
-    uint8_t *out = (uint8_t *)body;
-    uint32_t w = 0;
-    unsigned have = 0, pad = 0;
-    size_t at = 0;
-    for (size_t i = 0; i < n; i++) {
-        char c = body[i];
-        if (c == ' ' || (c >= '\t' && c <= '\r'))
-            continue;
-        if (c == '=' && have >= 2 && ++pad <= 2)
-            continue;
-        int v = digit(c);
-        if (v < 0 || pad)
-            return CRADLE_E_INPUT;
-        w = w << 6 | (uint32_t)v;
-        if (++have < 4)
-            continue;
-        out[at++] = (uint8_t)(w >> 16);
-        out[at++] = (uint8_t)(w >> 8);
-        out[at++] = (uint8_t)w;
-        have = 0;
-        w = 0;
-    }
-    if (have == 1 || (pad && have + pad != 4))
-        return CRADLE_E_INPUT;
-    if (have >= 2)
-        out[at++] = (uint8_t)(w >> (have == 2 ? 4 : 10));
-    if (have == 3)
-        out[at++] = (uint8_t)(w >> 2);
-    *out_n = at;
     return CRADLE_OK;
 }
 

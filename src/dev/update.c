@@ -1,0 +1,250 @@
+/* update.c: the metadata half of cradle/update.h: root, timestamp, snapshot, targets, by the client workflow of TUF 5. */
+#include "update_impl.h"
+
+#include <string.h>
+
+static const char *const role_names[] = { "root", "targets", "snapshot", "timestamp" };
+
+void cradle_update_begin(struct cradle_update *u, const struct cradle_update_port *port, const struct cradle_update_self *self,
+                         const struct cradle_update_state *state, int64_t now_s)
+{
+    memset(u, 0, sizeof *u);
+    u->port = port;
+    u->self = self;
+    u->state = *state;
+    u->now_s = now_s > state->time_s ? now_s : state->time_s;
+    u->step = UP_STEP_ROOT;
+}
+
+int update_stop(struct cradle_update *u, int err)
+{
+    if (err)
+        u->step = UP_STEP_DEAD;
+    return err;
+}
+
+/* _type, version and expiry of a metadata document. */
+static int head_read(struct djson doc, const char *type, uint32_t *version, int64_t *expires_s)
+{
+    struct djson v;
+    uint64_t n;
+    if (!djson_member(doc, "_type", &v) || !djson_text_is(v, type) || !djson_member(doc, "version", &v) || !djson_uint(v, INT32_MAX, &n) || !n ||
+        !djson_member(doc, "expires", &v) || !djson_time(v, expires_s))
+        return CRADLE_UP_FORMAT;
+    *version = (uint32_t)n;
+    return CRADLE_UP_OK;
+}
+
+/* -- root ------------------------------------------------------------------------------------------------------------------------- */
+static int root_roles(struct djson doc, struct cradle_update *next)
+{
+    struct djson roles, one;
+    int err = keys_read(doc, next->keys, &next->n_keys);
+    if (err)
+        return err;
+    if (!djson_member(doc, "roles", &roles))
+        return CRADLE_UP_FORMAT;
+    for (int i = 0; i < 4; i++) {
+        if (!djson_member(roles, role_names[i], &one))
+            return CRADLE_UP_FORMAT;
+        if ((err = role_read(one, next->keys, next->n_keys, &next->roles[i])))
+            return err;
+    }
+    memset(&next->roles[ROLE_DIRECTIVE], 0, sizeof next->roles[0]);
+    return djson_member(doc, "x-cradle-directive", &one) ? role_read(one, next->keys, next->n_keys, &next->roles[ROLE_DIRECTIVE]) : CRADLE_UP_OK;
+}
+
+static bool role_has(const struct cradle_update *u, int role, const uint8_t point[65])
+{
+    for (unsigned i = 0; i < u->roles[role].n; i++)
+        if (memcmp(u->keys[u->roles[role].keys[i]].point, point, 65) == 0)
+            return true;
+    return false;
+}
+
+static bool role_changed(const struct cradle_update *a, const struct cradle_update *b, int role)
+{
+    if (a->roles[role].n != b->roles[role].n)
+        return true;
+    for (unsigned i = 0; i < b->roles[role].n; i++)
+        if (!role_has(a, role, b->keys[b->roles[role].keys[i]].point))
+            return true;
+    return false;
+}
+
+static void root_take(struct cradle_update *u, const struct cradle_update *next)
+{
+    memcpy(u->keys, next->keys, sizeof u->keys);
+    memcpy(u->roles, next->roles, sizeof u->roles);
+    u->n_keys = next->n_keys;
+}
+
+/* TUF 5.3: the stored root is known by its digest; each next one must be signed by the old root's keys and by its own. */
+static int root_step(struct cradle_update *u, const struct envelope *e)
+{
+    struct cradle_update next = { 0 };
+    uint8_t digest[32];
+    uint32_t version = 0;
+    int64_t expires_s = 0;
+    bool first = u->n_keys == 0;
+    int err = head_read(e->doc, "root", &version, &expires_s);
+    err = err ? err : root_roles(e->doc, &next);
+    err = err ? err : envelope_payload_sha256(e, u->port, digest);
+    if (err)
+        return err;
+    if (first && (memcmp(digest, u->state.root_sha256, sizeof digest) != 0 || (u->state.root_version && version != u->state.root_version)))
+        return CRADLE_UP_MIX;
+    if (!first && version != u->state.root_version + 1)
+        return CRADLE_UP_ROLLBACK;
+    err = first ? CRADLE_UP_OK : envelope_verify(e, u->port, u->keys, &u->roles[ROLE_ROOT]);
+    err = err ? err : envelope_verify(e, u->port, next.keys, &next.roles[ROLE_ROOT]);
+    if (err)
+        return err;
+    if (!first && (role_changed(u, &next, ROLE_TIMESTAMP) || role_changed(u, &next, ROLE_SNAPSHOT)))
+        u->state.timestamp_version = u->state.snapshot_version = 0; /* TUF 5.3.11: a stolen key may have run ahead */
+    root_take(u, &next);
+    memcpy(u->state.root_sha256, digest, sizeof digest);
+    u->state.root_version = version;
+    u->root_expires_s = expires_s;
+    return CRADLE_UP_OK;
+}
+
+int cradle_update_root(struct cradle_update *u, char *envelope, size_t n)
+{
+    struct envelope e;
+    if (u->step != UP_STEP_ROOT)
+        return update_stop(u, CRADLE_UP_ORDER);
+    int err = envelope_open(envelope, n, ENVELOPE_TUF, &e);
+    return update_stop(u, err ? err : root_step(u, &e));
+}
+
+/* -- timestamp, snapshot, targets ------------------------------------------------------------------------------------------------- */
+static int meta_read(struct djson doc, const char *name, struct cradle_update_meta *out)
+{
+    struct djson meta, one, v;
+    char want[CRADLE_UP_NAME + 8];
+    uint64_t version;
+    size_t name_n = strlen(name);
+    if (name_n + sizeof ".json" > sizeof want || !djson_member(doc, "meta", &meta))
+        return CRADLE_UP_FORMAT;
+    memcpy(want, name, name_n);
+    memcpy(want + name_n, ".json", sizeof ".json");
+    *out = (struct cradle_update_meta){ 0 };
+    if (!djson_member(meta, want, &one) || !djson_member(one, "version", &v) || !djson_uint(v, INT32_MAX, &version) || !version)
+        return CRADLE_UP_MIX;
+    out->version = (uint32_t)version;
+    if (djson_member(one, "hashes", &v)) {
+        struct djson sha;
+        if (!djson_member(v, "sha256", &sha) || !djson_hex32(sha, out->sha256))
+            return CRADLE_UP_FORMAT;
+        out->has_sha256 = 1;
+    }
+    return CRADLE_UP_OK;
+}
+
+/* SHA-256 of the envelope as it came, before it is decoded. */
+static int bytes_match(struct cradle_update *u, const char *envelope, size_t n, const struct cradle_update_meta *meta)
+{
+    uint8_t digest[32];
+    if (!meta->has_sha256)
+        return CRADLE_UP_OK;
+    if (u->port->sha256_begin(u->port->ctx) || u->port->sha256_add(u->port->ctx, envelope, n) || u->port->sha256_end(u->port->ctx, digest))
+        return CRADLE_UP_CRYPTO;
+    return memcmp(digest, meta->sha256, sizeof digest) == 0 ? CRADLE_UP_OK : CRADLE_UP_MIX;
+}
+
+int update_metadata(struct cradle_update *u, char *envelope, size_t n, const struct update_rule *rule, struct envelope *e)
+{
+    uint32_t version = 0;
+    int64_t expires_s = 0;
+    int err = rule->named ? bytes_match(u, envelope, n, rule->named) : CRADLE_UP_OK;
+    err = err ? err : envelope_open(envelope, n, ENVELOPE_TUF, e);
+    err = err ? err : envelope_verify(e, u->port, u->keys, rule->role);
+    err = err ? err : head_read(e->doc, rule->type, &version, &expires_s);
+    if (err)
+        return err;
+    if (rule->named && version != rule->named->version)
+        return CRADLE_UP_MIX;
+    if (version < *rule->seen)
+        return CRADLE_UP_ROLLBACK;
+    if (expires_s <= u->now_s)
+        return CRADLE_UP_EXPIRED;
+    *rule->seen = version;
+    return CRADLE_UP_OK;
+}
+
+int cradle_update_timestamp(struct cradle_update *u, char *envelope, size_t n)
+{
+    struct envelope e;
+    if (u->step != UP_STEP_ROOT || !u->n_keys)
+        return update_stop(u, CRADLE_UP_ORDER);
+    if (u->root_expires_s <= u->now_s)
+        return update_stop(u, CRADLE_UP_EXPIRED);
+    const struct update_rule rule = { "timestamp", &u->roles[ROLE_TIMESTAMP], NULL, &u->state.timestamp_version };
+    int err = update_metadata(u, envelope, n, &rule, &e);
+    err = err ? err : meta_read(e.doc, "snapshot", &u->snapshot);
+    u->step = UP_STEP_SNAPSHOT;
+    return update_stop(u, err);
+}
+
+int cradle_update_snapshot(struct cradle_update *u, char *envelope, size_t n)
+{
+    struct envelope e;
+    if (u->step != UP_STEP_SNAPSHOT)
+        return update_stop(u, CRADLE_UP_ORDER);
+    const struct update_rule rule = { "snapshot", &u->roles[ROLE_SNAPSHOT], &u->snapshot, &u->state.snapshot_version };
+    int err = update_metadata(u, envelope, n, &rule, &e);
+    err = err ? err : meta_read(e.doc, "targets", &u->targets);
+    err = err ? err : meta_read(e.doc, u->self->line, &u->line_meta);
+    u->step = UP_STEP_TARGETS;
+    return update_stop(u, err);
+}
+
+static int delegation_find(struct cradle_update *u, struct djson doc)
+{
+    struct djson delegations, roles, none, one, v, paths, path;
+    char want[CRADLE_UP_NAME + 8];
+    size_t at = 0, first = 0, n = strlen(u->self->line);
+    struct cradle_update_role directive = u->roles[ROLE_DIRECTIVE];
+    struct cradle_update_key keys[CRADLE_UP_ROLE_KEYS];
+    if (n + 5 > sizeof want || !djson_member(doc, "delegations", &delegations) || !djson_member(delegations, "roles", &roles))
+        return CRADLE_UP_FORMAT;
+    memcpy(want, u->self->line, n);
+    memcpy(want + n, "/*/*", 5);
+    for (unsigned i = 0; i < directive.n; i++) { /* the keys of the root make room for those of the delegations; directives come later */
+        keys[i] = u->keys[directive.keys[i]];
+        directive.keys[i] = (uint8_t)i;
+    }
+    while (djson_each(roles, &at, &none, &one)) {
+        if (!djson_member(one, "name", &v) || !djson_text_is(v, u->self->line))
+            continue;
+        if (!djson_member(one, "paths", &paths) || !djson_each(paths, &first, &none, &path) || !djson_text_is(path, want))
+            return CRADLE_UP_FORMAT;
+        struct cradle_update_key *room = u->keys + directive.n;
+        struct cradle_update_key all[CRADLE_UP_KEYS];
+        uint8_t got;
+        int err = keys_read(delegations, all, &got);
+        err = err ? err : role_read(one, all, got, &u->line);
+        for (unsigned i = 0; !err && i < u->line.n; i++) {
+            room[i] = all[u->line.keys[i]];
+            u->line.keys[i] = (uint8_t)(directive.n + i);
+        }
+        memcpy(u->keys, keys, directive.n * sizeof *keys);
+        u->n_keys = (uint8_t)(directive.n + u->line.n);
+        u->roles[ROLE_DIRECTIVE] = directive;
+        return err;
+    }
+    return CRADLE_UP_TARGET; /* nobody may sign for this line */
+}
+
+int cradle_update_targets(struct cradle_update *u, char *envelope, size_t n)
+{
+    struct envelope e;
+    if (u->step != UP_STEP_TARGETS)
+        return update_stop(u, CRADLE_UP_ORDER);
+    const struct update_rule rule = { "targets", &u->roles[ROLE_TARGETS], &u->targets, &u->state.targets_version };
+    int err = update_metadata(u, envelope, n, &rule, &e);
+    err = err ? err : delegation_find(u, e.doc);
+    u->step = UP_STEP_DIRECTIVE;
+    return update_stop(u, err);
+}
