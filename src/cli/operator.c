@@ -61,6 +61,8 @@ static enum err request_send(struct cli *c, const struct operator_new *n, struct
     CLEANUP(json_decref_p) json_t *o = json_pack("{s:s,s:s,s:s}", "name", n->name, "role", n->role, "csr", buf_cstr(&b64));
     if ((e = json_set_text(o, "lines", n->lines, f)))
         return e;
+    if (n->more)
+        json_object_update(o, n->more);
     CLEANUP(mem_free_p) char *body = json_dumps(o, JSON_COMPACT);
     return cli_call(c, "POST", "/api/v1/operators", span_str(body), r, f);
 }
@@ -147,13 +149,13 @@ static enum err add_run(struct cli *c, struct fault *f)
     struct operator_new n = { .name = c->args[0], .role = cli_opt(c, "--role"), .lines = cli_opt(c, "--lines") };
     char key[PATH_MAX_LEN], pem[PATH_MAX_LEN];
     if (!route_role_bit(span_str(n.role)))
-        return fault_set(f, CE_USAGE, "--role must be admin, operator, station, auditor or edge");
+        return fault_set(f, CE_USAGE, "--role must be admin, operator, station, auditor, edge or backend");
     enum err e = operator_make(c, &n, key, pem, f);
     return e ? e : add_print(c, &n, key, pem);
 }
 
 static const struct verb_opt add_opts[] = {
-    { "--role", "ROLE", "admin, operator, station, auditor or edge", false },
+    { "--role", "ROLE", "admin, operator, station, auditor, edge or backend (cradle backend add gives it topics)", false },
     { "--lines", "LINES", "product lines that a station may enroll, separated by commas (default all)", false },
     { "--out", "DIR", "where NAME.key and NAME.pem go (default: the site's operators folder)", false },
 };
@@ -187,7 +189,7 @@ static const struct verb_opt list_opts[] = {
     { "--limit", "ROWS", "stop after so many rows (default 1000)", false },
     { "--after", "CURSOR", "go on after the cursor that the page before ended with", false },
 };
-const struct verb verb_operator_list = { .name = "operator list", .args = "", .help = "list operators, stations, auditors and edges", VERB_OPTS(list_opts), .run = list_run };
+const struct verb verb_operator_list = { .name = "operator list", .args = "", .help = "list operators, stations, auditors, edges and backends", VERB_OPTS(list_opts), .run = list_run };
 
 static enum err remove_run(struct cli *c, struct fault *f)
 {
@@ -211,6 +213,6 @@ static enum err remove_run(struct cli *c, struct fault *f)
 }
 static const struct verb_opt remove_opts[] = { { "--note", "TEXT", "why, in your words; becomes evidence", false } };
 const struct verb verb_operator_remove = {
-    .name = "operator remove", .args = "NAME", .min_args = 1, .max_args = 1, .help = "end an operator's, station's or edge's access",
+    .name = "operator remove", .args = "NAME", .min_args = 1, .max_args = 1, .help = "end the access of an operator, station, auditor, edge or backend",
     VERB_OPTS(remove_opts), .run = remove_run,
 };

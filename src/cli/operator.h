@@ -2,6 +2,8 @@
 #ifndef CRADLE_CLI_OPERATOR_H
 #define CRADLE_CLI_OPERATOR_H
 
+#include <jansson.h>
+
 #include "cli/verb.h"
 
 struct operator_new {
@@ -9,6 +11,7 @@ struct operator_new {
     const char *lines;  /* NULL: all */
     const char *out;    /* folder; NULL: --out, else the site's operators */
     const char *file;   /* base name of the files; NULL: name */
+    json_t *more;       /* other members of the request, borrowed; NULL: none */
 };
 /* key_path and pem_path have PATH_MAX_LEN bytes and are filled before anything is made. Can be called again after a failure that
  * left the outcome open: the same key is used. */

@@ -1,4 +1,4 @@
-/* registry.c: `cradle line add|list`, `cradle model add|list`, `cradle cert list|show|revoke`. */
+/* registry.c: `cradle model add|list`, `cradle cert list|show|revoke`. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,49 +19,6 @@ static enum err post_members(struct cli *c, const char *path, json_t *o, const s
     CLEANUP(mem_free_p) char *body = json_dumps(o, JSON_COMPACT);
     return cli_call(c, "POST", path, span_str(body), r, f);
 }
-
-/* -- product lines ---------------------------------------------------------------------------------------------------------- */
-static enum err line_add_run(struct cli *c, struct fault *f)
-{
-    const struct member m[] = { { "name", c->args[0] }, { "title", cli_opt(c, "--title") }, { "clone_policy", cli_opt(c, "--clone-policy") } };
-    CLEANUP(json_decref_p) json_t *o = json_object();
-    CLEANUP(net_reply_free) struct net_reply r = { 0 };
-    int64_t validity;
-    enum err e = name_check_label("line", span_str(c->args[0]), f);
-    if (e || (e = cli_opt_span_s(c, "--validity", 0, &validity, f)))
-        return e;
-    if (validity)
-        json_object_set_new(o, "validity_s", json_integer(validity));
-    if ((e = post_members(c, "/api/v1/lines", o, m, ARRAY_LEN(m), &r, f)))
-        return e;
-    cli_say(c, "added line %s; next: cradle model add MODEL --line %s", c->args[0], c->args[0]);
-    return c->json ? cli_print_reply(&r, f) : CE_OK;
-}
-
-static const struct verb_opt line_add_opts[] = {
-    { "--title", "TEXT", "name for humans", false },
-    { "--validity", "TIME", "life of device certificates (default: the device profile's)", false },
-    { "--clone-policy", "POLICY", "when two holders of one identity are seen: alarm, or quarantine (the device keeps its repair topics only); default alarm", false },
-};
-const struct verb verb_line_add = {
-    .name = "line add", .args = "NAME", .min_args = 1, .max_args = 1, .help = "add a product line",
-    .example = "cradle line add pump --validity 3y", VERB_OPTS(line_add_opts), .run = line_add_run,
-};
-
-static const struct verb_opt page_opts[] = {
-    { "--limit", "ROWS", "stop after so many rows (default 1000)", false },
-    { "--after", "CURSOR", "go on after the cursor that the page before ended with", false },
-};
-
-static enum err line_list_run(struct cli *c, struct fault *f)
-{
-    static const struct column cols[] = {
-        { "LINE", "name", 12, NULL }, { "TITLE", "title", 0, NULL }, { "VALIDITY S", "validity_s", 0, NULL }, { "CLONES", "clone_policy", 0, NULL },
-    };
-    struct list l = { .path = "/api/v1/lines", .cols = cols, .ncols = ARRAY_LEN(cols), .empty = "There is no product line yet: cradle line add NAME" };
-    return cli_list(c, &l, f);
-}
-const struct verb verb_line_list = { .name = "line list", .args = "", .help = "list product lines", VERB_OPTS(page_opts), .run = line_list_run };
 
 /* -- models ------------------------------------------------------------------------------------------------------------------ */
 static enum err model_add_run(struct cli *c, struct fault *f)

@@ -128,7 +128,7 @@ static void check_certificates(struct status *s)
         check_end(s, "the root's CRL", crl.next_update, "make a new one: cradle root crl");
 }
 
-/* The newest good certificate of each operator, station, auditor and edge. */
+/* The newest good certificate of each operator, station, auditor, edge and backend. */
 static void check_holder(struct status *s, const char *name)
 {
     CLEANUP(net_reply_free) struct net_reply r = { 0 };

@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/cert_path.h"
+#include "core/policy.h"
+#include "core/registry.h"
 #include "crypt/cert.h"
 #include "store/intent.h"
 #include "wire/route.h"
@@ -275,7 +277,19 @@ static enum err operator_again(struct batch *b, const struct msg_operator_add *m
     if (!span_eq_str(op->state, "active") || !span_eq(op->role, m->role) || !span_eq(op->lines, m->lines))
         return fault_set(f, CE_EXISTS, "there is or was an operator " SPAN_FMT " with another role or other lines; names are not used twice",
                          SPAN_ARG(m->name));
-    return CE_OK;
+    struct topics_row t;
+    e = store_topics_get(b->db, b->arena, TOPICS_BACKEND, m->name, &t, f);
+    if (!e && (!span_eq(t.write, m->write) || !span_eq(t.read, m->read)))
+        e = fault_set(f, CE_EXISTS, "there is a backend " SPAN_FMT " with other topics; give the same, and set others afterwards", SPAN_ARG(m->name));
+    return e;
+}
+
+static enum err topics_judge(const struct msg_operator_add *m, struct fault *f)
+{
+    const struct topics_row t = { .write = m->write, .read = m->read };
+    if ((m->write.n || m->read.n) && route_role_bit(m->role) != R_BACKEND)
+        return fault_set(f, CE_BAD_FIELD, "write, read: only backends have topics, not role " SPAN_FMT, SPAN_ARG(m->role));
+    return policy_check_topics(TOPICS_BACKEND, &t, f);
 }
 
 static enum err operator_judge(struct batch *b, const struct msg_operator_add *m, bool *again, struct fault *f)
@@ -286,11 +300,13 @@ static enum err operator_judge(struct batch *b, const struct msg_operator_add *m
     struct span rest = m->lines, line;
     struct line_row row;
     enum err e = name_check_label("name", m->name, f);
-    if (!e && !(route_role_bit(m->role) & (R_ADMIN | R_OPERATOR | R_STATION | R_AUDITOR | R_EDGE)))
-        e = fault_set(f, CE_BAD_FIELD, "role: one of admin, operator, station, auditor, edge");
+    if (!e && !(route_role_bit(m->role) & (R_ADMIN | R_OPERATOR | R_STATION | R_AUDITOR | R_EDGE | R_BACKEND)))
+        e = fault_set(f, CE_BAD_FIELD, "role: one of admin, operator, station, auditor, edge, backend");
     /* an admin of some lines could make an admin of all; an edge holds the revocations of all */
-    if (!e && m->lines.n && (route_role_bit(m->role) & (R_ADMIN | R_EDGE)))
+    if (!e && m->lines.n && (route_role_bit(m->role) & (R_ADMIN | R_EDGE | R_BACKEND)))
         e = fault_set(f, CE_BAD_FIELD, "lines: only operators, stations and auditors can be bound to lines, not role " SPAN_FMT, SPAN_ARG(m->role));
+    if (!e)
+        e = topics_judge(m, f);
     while (!e && span_cut(&rest, ',', &line)) {
         e = store_line_get(b->db, b->arena, line, &row, f);
         if (e == CE_NOT_FOUND)
@@ -324,7 +340,8 @@ static enum err operator_write(struct batch *b, const struct caller *c, const st
     event_end(b);
     struct msg_push_ident push = { .name = m->name, .role = m->role, .lines = m->lines };
     batch_push_msg(b, -1, &msg_desc_push_ident, &push);
-    return CE_OK;
+    const struct topics_row topics = { .name = m->name, .write = m->write, .read = m->read };
+    return route_role_bit(m->role) == R_BACKEND ? backend_write(b, c, &topics, span_of(NULL, 0), f) : CE_OK;
 }
 
 enum err cert_op_operator_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)

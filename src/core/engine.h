@@ -77,7 +77,7 @@ struct core {
     struct core_ports ports;
     struct db *db;             /* owned */
     struct node node;
-    int64_t blocks[CORE_BLOCKS]; /* ring: the last event that cut somebody off in each of the newest batches that did, or where this process began */
+    int64_t blocks[CORE_BLOCKS]; /* ring: the last event that cut somebody off, or changed the policy of brokers, in each of the newest batches that did, or where this process began */
     size_t next_block;
     int64_t unknown_events;    /* events of a commit whose outcome is not known; 0: none */
     struct core_stats stats;

@@ -1,5 +1,5 @@
 /* fold.c: fold(events) = tables. Reads every event of a database in order, applies its payload, and nothing else, to empty tables in
- * memory, and compares: lines, models, devices and their states, certificates (by SHA-256), their states, keys, operators, CAs.
+ * memory, and compares: lines and their topics, backends, models, devices and their states, certificates (by SHA-256), their states, keys, operators, CAs.
  * It is what restore stands on: a state that no event explains would be lost with the tables. Applying: fold_apply.c.
  */
 #include "core/fold.h"
@@ -23,6 +23,7 @@ struct table {
 static const struct table tables[] = {
     { "ca", "SELECT name, kid, der, added_at FROM ca ORDER BY name", -1 },
     { "line", "SELECT name, title, validity_s, clone_policy, suspended, added_at FROM line ORDER BY name", -1 },
+    { "topics", "SELECT name, holder, may_write, may_read, repair FROM topics ORDER BY holder, name", -1 },
     { "model", "SELECT name, line, title, hw_rev, added_at FROM model ORDER BY name", -1 },
     { "device", "SELECT uid, serial, model, line, batch, country, created_at, created_by FROM device ORDER BY uid", -1 },
     { "device_state", "SELECT uid, state, rev, changed_at FROM device_state ORDER BY uid", -1 },
@@ -31,7 +32,7 @@ static const struct table tables[] = {
     { "cert_state", "SELECT kid, serial, status, revoked_at, reason, shard, not_after, first_used_at FROM cert_state ORDER BY kid, serial", -1 },
     { "key", "SELECT spki, holder, holder_kind, added_at, revoked_at FROM key ORDER BY spki", -1 },
 };
-static const int columns[ARRAY_LEN(tables)] = { 4, 6, 5, 8, 4, 7, 10, 8, 5 };
+static const int columns[ARRAY_LEN(tables)] = { 4, 6, 5, 5, 8, 4, 7, 10, 8, 5 };
 
 static enum err event_fold(struct db *to, const struct event_row *ev, struct fault *f)
 {

@@ -5,6 +5,7 @@
 #include "core/fold.h"
 #include "store/cert.h"
 #include "store/registry.h"
+#include "store/topics.h"
 
 struct fold {
     struct db *to;
@@ -54,6 +55,35 @@ static enum err fold_line(struct fold *x)
     const struct line_row r = { .name = text(x, "name"), .title = text(x, "title"), .validity_s = number(x, "validity_s"),
                                 .clone_policy = text(x, "clone_policy"), .added_at = x->ev->at };
     return x->err ? x->err : store_line_add(x->to, &r, x->f);
+}
+
+static enum err fold_line_changed(struct fold *x)
+{
+    struct line_row l;
+    struct topics_row t = { .name = text(x, "name"), .write = text(x, "write"), .read = text(x, "read"), .repair = text(x, "repair") };
+    enum err e = x->err ? x->err : store_line_get(x->to, &x->arena, t.name, &l, x->f);
+    if (e)
+        return e;
+    l.title = text(x, "title");
+    l.validity_s = number(x, "validity_s");
+    l.clone_policy = text(x, "clone_policy");
+    e = x->err ? x->err : store_line_set(x->to, &l, x->f);
+    return e ? e : store_topics_put(x->to, TOPICS_LINE, &t, x->f);
+}
+
+static enum err fold_line_state(struct fold *x)
+{
+    struct line_row l;
+    struct span name = text(x, "name");
+    enum err e = x->err ? x->err : store_line_get(x->to, &x->arena, name, &l, x->f);
+    l.suspended = json_is_true(json_object_get(x->payload, "suspended"));
+    return e ? e : store_line_set(x->to, &l, x->f);
+}
+
+static enum err fold_backend(struct fold *x)
+{
+    const struct topics_row t = { .name = text(x, "name"), .write = text(x, "write"), .read = text(x, "read") };
+    return x->err ? x->err : store_topics_put(x->to, TOPICS_BACKEND, &t, x->f);
 }
 
 static enum err fold_model(struct fold *x)
@@ -182,6 +212,8 @@ static enum err fold_operator_removed(struct fold *x)
 static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_SITE_CREATED] = fold_rev,         [EVENT_CA_ADDED] = fold_ca,
     [EVENT_LINE_ADDED] = fold_line,          [EVENT_MODEL_ADDED] = fold_model,
+    [EVENT_LINE_CHANGED] = fold_line_changed, [EVENT_LINE_STATE] = fold_line_state,
+    [EVENT_BACKEND_SCOPES] = fold_backend,
     [EVENT_DEVICE_ADDED] = fold_device,      [EVENT_DEVICE_STATE] = fold_device_state,
     [EVENT_CERT_INTENT] = fold_intent,       [EVENT_CERT_ISSUED] = fold_issued,
     [EVENT_CERT_ORPHAN] = fold_orphan,       [EVENT_CERT_REVOKED] = fold_revoked,

@@ -1,5 +1,6 @@
 /* operator.c: the removal of operators, stations and edges. Adding them is the certificate path's (cert.h). */
 #include "base/name.h"
+#include "core/policy.h"
 #include "core/registry.h"
 #include "core/revoke.h"
 #include "store/registry.h"
@@ -36,6 +37,8 @@ enum err operator_op_remove(struct batch *b, const struct caller *c, const void 
     json_str(j, "note", m->note);
     json_str(j, "by", c->name);
     event_end(b);
+    if (span_eq_str(o.role, "backend") && (e = policy_changed(b, f)))
+        return e;
     const struct msg_push_ident push = { .name = o.name, .role = o.role, .lines = o.lines, .removed = 1 };
     batch_push_msg(b, -1, &msg_desc_push_ident, &push);
     out->rev = o.rev + 1;

@@ -2,23 +2,96 @@
 #include "core/policy.h"
 
 #include "core/stream.h"
-#include "cradle/snapshot.h"
-#include "store/registry.h"
+#include "wire/policy.h"
+#include "wire/text_list.h"
 
-#define POLICY_MAX (SNAPSHOT_POLICY_MAX - 8) /* bytes of a document: what fits into an item of the stream */
-
-static bool line_put(void *ctx, const struct line_row *l)
+void policy_defaults(enum topics_of of, struct topics_row *t)
 {
-    struct buf *out = ctx;
-    buf_printf(out, "line " SPAN_FMT " " SPAN_FMT "\n w d/%%u/up/#\n r d/%%u/down/#\n q d/%%u/repair/#\n", SPAN_ARG(l->name), SPAN_ARG(l->clone_policy));
-    return !out->err;
+    if (of != TOPICS_LINE)
+        return;
+    t->write = t->write.n ? t->write : SPAN_LIT("d/%u/up/#\n");
+    t->read = t->read.n ? t->read : SPAN_LIT("d/%u/down/#\n");
+    t->repair = t->repair.n ? t->repair : SPAN_LIT("d/%u/repair/#\n");
 }
 
-enum err policy_build(struct db *db, struct buf *out, struct fault *f)
+static enum err list_check(const char *field, struct span list, bool with_line, struct fault *f)
+{
+    struct span one;
+    struct fault why;
+    int n = 0;
+    if (!text_list_valid(list))
+        return fault_set(f, CE_BAD_FIELD, "%s: a topic is empty", field);
+    while (text_list_next(&list, &one)) {
+        if (++n > TOPIC_TEMPLATES)
+            return fault_set(f, CE_BAD_FIELD, "%s: more than %d topics", field, TOPIC_TEMPLATES);
+        if (topic_template_check(one, with_line, &why))
+            return fault_set(f, CE_BAD_FIELD, "%s: %.200s", field, why.text);
+    }
+    return CE_OK;
+}
+
+enum err policy_check_topics(enum topics_of of, const struct topics_row *t, struct fault *f)
+{
+    enum err e = list_check("write", t->write, of == TOPICS_LINE, f);
+    e = e ? e : list_check("read", t->read, of == TOPICS_LINE, f);
+    return e ? e : list_check("repair", t->repair, of == TOPICS_LINE, f);
+}
+
+/* -- the document ------------------------------------------------------------------------------------------------------------------ */
+struct build { struct buf *doc; struct span scope; };
+
+static void list_put(struct buf *doc, char kind, struct span list)
+{
+    struct span one;
+    while (text_list_next(&list, &one))
+        buf_printf(doc, " %c " SPAN_FMT "\n", kind, SPAN_ARG(one));
+}
+
+static void rights_put(struct buf *doc, enum topics_of of, const struct topics_row *row)
+{
+    struct topics_row t = *row;
+    policy_defaults(of, &t);
+    list_put(doc, 'w', t.write);
+    list_put(doc, 'r', t.read);
+    list_put(doc, 'q', t.repair);
+}
+
+static bool in_list(struct span list, struct span name)
+{
+    struct span one;
+    while (span_cut(&list, ',', &one))
+        if (span_eq(span_trim(one), name))
+            return true;
+    return false;
+}
+
+static bool line_put(void *ctx, const struct topics_row *t, struct span clone_policy)
+{
+    struct build *b = ctx;
+    if (b->scope.n && !in_list(b->scope, t->name))
+        return true;
+    buf_printf(b->doc, "line " SPAN_FMT " " SPAN_FMT "\n", SPAN_ARG(t->name), SPAN_ARG(clone_policy));
+    rights_put(b->doc, TOPICS_LINE, t);
+    return !b->doc->err;
+}
+
+static bool backend_put(void *ctx, const struct topics_row *t, struct span none)
+{
+    struct build *b = ctx;
+    (void)none;
+    buf_printf(b->doc, "backend " SPAN_FMT "\n", SPAN_ARG(t->name));
+    rights_put(b->doc, TOPICS_BACKEND, t);
+    return !b->doc->err;
+}
+
+enum err policy_build(struct db *db, struct span scope, struct buf *out, struct fault *f)
 {
     CLEANUP(buf_free) struct buf doc = BUF_INIT(POLICY_MAX);
+    struct build b = { &doc, scope };
     buf_put_str(&doc, "cradle-policy 1\n");
-    enum err e = store_line_each(db, line_put, &doc, f);
+    enum err e = store_topics_each(db, TOPICS_LINE, line_put, &b, f);
+    if (!e && !scope.n)
+        e = store_topics_each(db, TOPICS_BACKEND, backend_put, &b, f);
     if (!e && buf_err(&doc))
         e = fault_set(f, CE_TOO_LARGE, "the policy document for the brokers would have more than %d bytes: fewer lines, or fewer topics, are needed",
                       POLICY_MAX);
@@ -30,7 +103,7 @@ enum err policy_build(struct db *db, struct buf *out, struct fault *f)
 enum err policy_changed(struct batch *b, struct fault *f)
 {
     struct buf doc = BUF_INIT(0);
-    enum err e = policy_build(b->db, &doc, f);
+    enum err e = policy_build(b->db, (struct span){ 0 }, &doc, f);
     if (e)
         buf_free(&doc);
     else

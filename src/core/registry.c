@@ -1,65 +1,20 @@
-/* registry.c: product lines, models and devices: see registry.h. Decide first, then write. */
+/* registry.c: models and devices: see registry.h. Lines: line.c. Decide first, then write. */
 #include "core/registry.h"
 
 #include "base/log.h"
 #include "base/name.h"
 #include "core/device.h"
 #include "core/engine.h"
-#include "core/policy.h"
 #include "core/revoke.h"
 #include "store/registry.h"
 
 #define HTTP_CREATED 201
 
-/* An answer's body: an object made with json_*, copied into the arena. */
-static void reply_json(struct batch *b, struct buf *out, struct msg_reply *reply)
+void reply_json(struct batch *b, struct buf *out, struct msg_reply *reply)
 {
     INVARIANT(!buf_err(out));
     reply->body_kind = BODY_JSON;
     reply->body = arena_copy(b->arena, buf_span(out));
-}
-
-/* -- lines --------------------------------------------------------------------------------------------------------------------- */
-static enum err line_check(const struct msg_line_add *m, struct span policy, struct fault *f)
-{
-    enum err e = name_check_label("name", m->name, f);
-    e = e ? e : name_check_text("title", m->title, TEXT_MAX, f);
-    if (e)
-        return e;
-    if (!span_eq_str(policy, "alarm") && !span_eq_str(policy, "quarantine"))
-        return fault_set(f, CE_BAD_FIELD, "clone_policy is alarm or quarantine, not '" SPAN_FMT "'", SPAN_ARG(policy));
-    return CE_OK;
-}
-
-enum err registry_op_line_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
-{
-    const struct msg_line_add *m = msg;
-    CLEANUP(buf_free) struct buf body = BUF_INIT(0);
-    struct span policy = m->clone_policy.n ? m->clone_policy : SPAN_LIT("alarm");
-    enum err e = line_check(m, policy, f);
-    const struct line_row row = { .name = m->name, .title = m->title, .validity_s = m->validity_s, .clone_policy = policy, .added_at = b->now_ms };
-    e = e ? e : store_line_add(b->db, &row, f);
-    e = e ? e : policy_changed(b, f);
-    if (e)
-        return e;
-    struct json_out *j = event_begin(b, EVENT_LINE_ADDED, (struct span){ 0 }, 0);
-    json_str(j, "name", m->name);
-    json_str(j, "title", m->title);
-    json_int(j, "validity_s", m->validity_s);
-    json_str(j, "clone_policy", policy);
-    json_str(j, "by", c->name);
-    event_end(b);
-    struct json_out o = JSON_OUT(&body);
-    json_obj(&o, NULL);
-    json_str(&o, "name", m->name);
-    json_str(&o, "title", m->title);
-    json_int(&o, "validity_s", m->validity_s);
-    json_str(&o, "clone_policy", policy);
-    json_time_ms(&o, "added_at", b->now_ms);
-    json_obj_end(&o);
-    out->http = HTTP_CREATED;
-    reply_json(b, &body, out);
-    return CE_OK;
 }
 
 /* -- models ---------------------------------------------------------------------------------------------------------------------- */

@@ -6,8 +6,18 @@
 #include "core/batch.h"
 #include "core/device.h"
 
-/* CE_EXISTS, CE_BAD_NAME, CE_BAD_FIELD (clone_policy). */
+/* An answer's body: an object made with json_*, copied into the arena. */
+void reply_json(struct batch *b, struct buf *out, struct msg_reply *reply);
+
+/* CE_EXISTS, CE_BAD_NAME, CE_BAD_FIELD (clone_policy), CE_TOO_LARGE (the brokers' policy). */
 MUST_USE enum err registry_op_line_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+/* Settings and state of a line. CE_LINE_UNKNOWN, CE_BAD_FIELD (topics: the rule of MQTT), CE_STATE_CHANGE, CE_TOO_LARGE. */
+MUST_USE enum err registry_op_line_set(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+/* Topics of a backend. CE_NOT_FOUND, CE_STATE_CHANGE (removed), CE_BAD_FIELD, CE_TOO_LARGE. */
+MUST_USE enum err registry_op_backend_set(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+/* The same for one that is being added: its topics, checked by the caller, with their event. CE_TOO_LARGE. */
+struct topics_row;
+MUST_USE enum err backend_write(struct batch *b, const struct caller *c, const struct topics_row *t, struct span note, struct fault *f);
 /* CE_LINE_UNKNOWN, CE_EXISTS, CE_BAD_NAME. */
 MUST_USE enum err registry_op_model_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 /* CE_MODEL_UNKNOWN, CE_LINE_FORBIDDEN (a station beyond its lines), CE_EXISTS, CE_BAD_UID, CE_BAD_NAME, CE_BAD_FIELD (country). */

@@ -205,7 +205,8 @@ static enum err commit_judge(struct core *core, int64_t events, struct fault *f)
 
 static bool event_cuts(enum event_kind k)
 {
-    return k == EVENT_DEVICE_STATE || k == EVENT_CERT_REVOKED || k == EVENT_CERT_ORPHAN || k == EVENT_OPERATOR_REMOVED;
+    return k == EVENT_DEVICE_STATE || k == EVENT_CERT_REVOKED || k == EVENT_CERT_ORPHAN || k == EVENT_OPERATOR_REMOVED ||
+           k == EVENT_LINE_STATE || k == EVENT_LINE_CHANGED || k == EVENT_BACKEND_SCOPES;
 }
 
 static void batch_committed(struct batch *b)

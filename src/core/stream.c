@@ -135,7 +135,7 @@ static enum err stream_load(struct stream *s, struct fault *f)
     e = e ? e : store_blocked_idents_each(db, load_ident, s, f);
     e = e ? e : store_blocked_lines_each(db, load_line, s, f);
     e = e ? e : store_quarantined_each(db, load_repair, s, f);
-    e = e ? e : policy_build(db, &doc, f);
+    e = e ? e : policy_build(db, (struct span){ 0 }, &doc, f);
     if (!e)
         policy_take(s, buf_span(&doc));
     for (int i = 0; i < SNAPSHOT_SETS; i++)

@@ -22,6 +22,8 @@ HANDLER(ocsp_get, OCSP(.decode = front_ocsp_get))
 /* lists and objects, from the query role */
 #define QUERY(decode_, what_, filters_, ...) FRONT_QUERY, .proto = "rest", .decode = decode_, .what = what_, .filters = filters_, ##__VA_ARGS__
 HANDLER(line_list, QUERY(front_query, "lines", PAGE))
+HANDLER(policy_get, QUERY(front_query, "policy", ""))
+HANDLER(backend_list, QUERY(front_query, "backends", PAGE))
 HANDLER(model_list, QUERY(front_query, "models", PAGE "line"))
 HANDLER(device_list, QUERY(front_query, "devices", PAGE "line model batch country state q"))
 HANDLER(device_get, QUERY(front_query, "device", "", .param = "uid"))
@@ -40,6 +42,8 @@ HANDLER(evidence_proof, QUERY(front_query, "proof", "index"))
 #define CHANGE(proto_, decode_, ...) FRONT_CORE, .proto = proto_, .media = "application/json", .decode = decode_, __VA_ARGS__
 #define JSON(message, ...) CHANGE("rest", front_json, .desc = &msg_desc_##message, __VA_ARGS__)
 HANDLER(line_add, JSON(line_add, .reply = front_reply_created))
+HANDLER(line_set, JSON(line_set, .param = "name"))
+HANDLER(backend_set, JSON(backend_set, .param = "name"))
 HANDLER(model_add, JSON(model_add, .reply = front_reply_created))
 HANDLER(device_add, JSON(device_add, .reply = front_reply_created, .location = "/api/v1/devices"))
 HANDLER(device_state, JSON(device_state, .param = "uid"))

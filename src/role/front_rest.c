@@ -104,7 +104,7 @@ enum err front_operator_add(struct front_req *r, struct fault *f)
     struct msg_operator_add *m = r->msg;
     e = name_check_label("name", m->name, f);
     if (!e && !route_role_bit(m->role))
-        e = fault_set(f, CE_BAD_FIELD, "field 'role' must be admin, operator, station, auditor or edge");
+        e = fault_set(f, CE_BAD_FIELD, "field 'role' must be admin, operator, station, auditor, edge or backend");
     if (!e)
         e = front_csr_judge(&r->arena, m->csr, r->fr->infra.key_algs, &csr, f);
     if (e)

@@ -1,5 +1,7 @@
-/* query_cert.c: certificates, and the short lists: operators, lines, models. */
+/* query_cert.c: certificates, and the short lists: operators, lines, models, backends; the brokers' policy. */
+#include "core/policy.h"
 #include "role/query_priv.h"
+#include "wire/text_list.h"
 
 static void put_ca(const struct query_job *job, struct json_out *j, struct span kid)
 {
@@ -223,7 +225,29 @@ static bool put_line(struct query_job *job, const struct db_rows *r, struct json
     json_int(j, "validity_s", l.validity_s);
     json_str(j, "clone_policy", l.clone_policy);
     json_bool(j, "suspended", l.suspended != 0);
+    struct topics_row t = {.write = l.write, .read = l.read, .repair = l.repair};
+    policy_defaults(TOPICS_LINE, &t);
+    text_list_json(j, "write", t.write);
+    text_list_json(j, "read", t.read);
+    text_list_json(j, "repair", t.repair);
     put_time_ms(j, "added_at", l.added_at);
+    json_obj_end(j);
+    return true;
+}
+
+/* What a caller who is bound to lines may know of: none of them, as in the policy. */
+static bool put_backend(struct query_job *job, const struct db_rows *r, struct json_out *j, struct span *name)
+{
+    struct backend_item b;
+    query_backend_item(r, &b);
+    *name = b.name;
+    if (job->m->scope.n)
+        return false;
+    json_obj(j, NULL);
+    json_str(j, "name", b.name);
+    json_str(j, "state", b.state);
+    text_list_json(j, "write", b.write);
+    text_list_json(j, "read", b.read);
     json_obj_end(j);
     return true;
 }
@@ -255,6 +279,19 @@ enum err query_do_lines(struct query_job *job, struct fault *f)
 {
     static const struct by_name list = {query_lines, put_line};
     return list_by_name(job, &list, f);
+}
+
+enum err query_do_backends(struct query_job *job, struct fault *f)
+{
+    static const struct by_name list = {query_backends, put_backend};
+    return list_by_name(job, &list, f);
+}
+
+/* The document of the last commit, as the brokers get it; for a caller who is bound to lines, what it says of them. */
+enum err query_do_policy(struct query_job *job, struct fault *f)
+{
+    job->body_kind = BODY_TEXT;
+    return policy_build(job->q->db, job->m->scope, &job->body, f);
 }
 
 enum err query_do_models(struct query_job *job, struct fault *f)

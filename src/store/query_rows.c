@@ -105,13 +105,29 @@ void query_operator_item(const struct db_rows *r, struct operator_item *out)
 
 void query_lines(struct db *db, struct span from, int64_t limit, struct db_rows *out)
 {
-    db_rows(db, "SELECT name, title, clone_policy, validity_s, suspended, added_at FROM line WHERE name >= $1 ORDER BY name LIMIT $2",
+    db_rows(db,
+            "SELECT l.name, l.title, l.clone_policy, l.validity_s, l.suspended, l.added_at, COALESCE(t.may_write, ''), COALESCE(t.may_read, ''), "
+            "COALESCE(t.repair, '') FROM line l LEFT JOIN topics t ON t.holder = 1 AND t.name = l.name WHERE l.name >= $1 ORDER BY l.name LIMIT $2",
             DB_ARGS(DB_T(from), DB_I(limit)), out);
 }
 
 void query_line_item(const struct db_rows *r, struct line_item *out)
 {
-    *out = (struct line_item){ db_span(r, 0), db_span(r, 1), db_span(r, 2), db_i64(r, 3), db_i64(r, 4), db_i64(r, 5) };
+    *out = (struct line_item){ db_span(r, 0), db_span(r, 1), db_span(r, 2), db_i64(r, 3), db_i64(r, 4),
+                               db_i64(r, 5),  db_span(r, 6), db_span(r, 7), db_span(r, 8) };
+}
+
+void query_backends(struct db *db, struct span from, int64_t limit, struct db_rows *out)
+{
+    db_rows(db,
+            "SELECT o.name, o.state, COALESCE(t.may_write, ''), COALESCE(t.may_read, '') FROM operator o "
+            "LEFT JOIN topics t ON t.holder = 2 AND t.name = o.name WHERE o.role = 'backend' AND o.name >= $1 ORDER BY o.name LIMIT $2",
+            DB_ARGS(DB_T(from), DB_I(limit)), out);
+}
+
+void query_backend_item(const struct db_rows *r, struct backend_item *out)
+{
+    *out = (struct backend_item){ db_span(r, 0), db_span(r, 1), db_span(r, 2), db_span(r, 3) };
 }
 
 void query_models(struct db *db, struct span from, int64_t limit, struct db_rows *out)

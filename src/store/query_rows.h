@@ -46,9 +46,15 @@ void query_operator_item(const struct db_rows *r, struct operator_item *out);
 struct line_item {
     struct span name, title, clone_policy;
     int64_t validity_s, suspended, added_at;
+    struct span write, read, repair; /* wire/text_list.h; empty: the default */
 };
 void query_lines(struct db *db, struct span from, int64_t limit, struct db_rows *out);
 void query_line_item(const struct db_rows *r, struct line_item *out);
+
+/* Backends, removed ones too. */
+struct backend_item { struct span name, state, write, read; };
+void query_backends(struct db *db, struct span from, int64_t limit, struct db_rows *out);
+void query_backend_item(const struct db_rows *r, struct backend_item *out);
 
 struct model_item {
     struct span name, line, title, hw_rev;

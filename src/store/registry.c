@@ -53,16 +53,10 @@ enum err store_line_get(struct db *db, struct arena *a, struct span name, struct
     return missing(db_rows_end(&r, f), there, "line", name, f);
 }
 
-enum err store_line_each(struct db *db, store_line_fn *fn, void *ctx, struct fault *f)
+enum err store_line_set(struct db *db, const struct line_row *l, struct fault *f)
 {
-    struct db_rows r;
-    db_rows(db, "SELECT name, title, validity_s, clone_policy, suspended, added_at FROM line ORDER BY name", DB_NOARGS, &r);
-    while (db_next(&r)) {
-        const struct line_row l = { db_span(&r, 0), db_span(&r, 1), db_i64(&r, 2), db_span(&r, 3), db_i64(&r, 4), db_i64(&r, 5) };
-        if (!fn(ctx, &l))
-            break;
-    }
-    return db_rows_end(&r, f);
+    return db_run1(db, "UPDATE line SET title = $2, validity_s = $3, clone_policy = $4, suspended = $5 WHERE name = $1",
+                   DB_ARGS(DB_T(l->name), DB_T(l->title), DB_I(l->validity_s), DB_T(l->clone_policy), DB_I(l->suspended)), f);
 }
 
 enum err store_model_add(struct db *db, const struct model_row *m, struct fault *f)

@@ -15,9 +15,7 @@ struct line_row { struct span name, title; int64_t validity_s; struct span clone
 MUST_USE enum err store_line_add(struct db *db, const struct line_row *l, struct fault *f);
 MUST_USE enum err store_line_get(struct db *db, struct arena *a, struct span name, struct line_row *out, struct fault *f);
 
-/* All of them in ascending order of name; spans live as long as the call. fn returns false to end it. */
-typedef bool store_line_fn(void *ctx, const struct line_row *l);
-MUST_USE enum err store_line_each(struct db *db, store_line_fn *fn, void *ctx, struct fault *f);
+MUST_USE enum err store_line_set(struct db *db, const struct line_row *l, struct fault *f); /* all but name and added_at */
 
 struct model_row { struct span name, line, title, hw_rev; int64_t added_at; };
 MUST_USE enum err store_model_add(struct db *db, const struct model_row *m, struct fault *f);

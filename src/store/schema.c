@@ -13,6 +13,11 @@
 
 #define CLUSTERED " CLUSTERED"
 
+/* holder: 1 line, 2 backend; lists of topics, each ended by a line break; empty: the default, a line break alone: none */
+#define TOPICS_TABLE \
+    "CREATE TABLE topics (holder BIGINT NOT NULL, name TEXT NOT NULL, may_write TEXT NOT NULL, may_read TEXT NOT NULL, " \
+    "repair TEXT NOT NULL, PRIMARY KEY (holder, name))" CLUSTERED
+
 static const char *const statements[] = {
     /* -- the node and its stream ------------------------------------------------------------------------------------ */
     "CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)" CLUSTERED,
@@ -29,6 +34,7 @@ static const char *const statements[] = {
     "CREATE TABLE ca (name TEXT NOT NULL PRIMARY KEY, kid BLOB NOT NULL, der BLOB NOT NULL, added_at BIGINT NOT NULL)" CLUSTERED,
     "CREATE TABLE line (name TEXT NOT NULL PRIMARY KEY, title TEXT NOT NULL, validity_s BIGINT NOT NULL, clone_policy TEXT NOT NULL, "
     "suspended BIGINT NOT NULL, added_at BIGINT NOT NULL)" CLUSTERED,
+    TOPICS_TABLE,
     "CREATE TABLE model (name TEXT NOT NULL PRIMARY KEY, line TEXT NOT NULL, title TEXT NOT NULL, hw_rev TEXT NOT NULL, "
     "added_at BIGINT NOT NULL)" CLUSTERED,
     "CREATE TABLE device (uid TEXT NOT NULL PRIMARY KEY, serial TEXT NOT NULL, model TEXT NOT NULL, line TEXT NOT NULL, "
@@ -41,7 +47,7 @@ static const char *const statements[] = {
     "CREATE TABLE device_state (uid TEXT NOT NULL PRIMARY KEY, state TEXT NOT NULL, rev BIGINT NOT NULL, changed_at BIGINT NOT NULL, "
     "last_seen BIGINT NOT NULL)" CLUSTERED,
     "CREATE INDEX device_state_state ON device_state (state, uid)",
-    /* role: admin operator station auditor edge; lines: comma-separated, empty for all; state: active removed */
+    /* role: admin operator station auditor edge backend; lines: comma-separated, empty for all; state: active removed */
     "CREATE TABLE operator (name TEXT NOT NULL PRIMARY KEY, role TEXT NOT NULL, lines TEXT NOT NULL, state TEXT NOT NULL, "
     "rev BIGINT NOT NULL, added_at BIGINT NOT NULL, changed_at BIGINT NOT NULL)" CLUSTERED,
     /* -- certificates --------------------------------------------------------------------------------------------------- */
@@ -93,6 +99,7 @@ struct migration {
 };
 static const struct migration migrations[] = {
     { 1, NULL, NULL },
+    { 2, TOPICS_TABLE, NULL },
 };
 
 static enum err version_write(struct db *db, int64_t version, struct fault *f)

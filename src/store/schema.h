@@ -6,7 +6,7 @@
 
 #include "store/db.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 /* Creates every table in an empty database and writes the version. */
 MUST_USE enum err schema_create(struct db *db, struct fault *f);

@@ -20,6 +20,7 @@ enum body_kind { BODY_NONE, BODY_JSON, BODY_CERT, BODY_OCSP, BODY_TEXT, BODY_BIN
 #define MSG_T_STR struct span
 #define MSG_T_BYT struct span
 #define MSG_T_HEX struct span
+#define MSG_T_LST struct span
 
 #define MSG_BEGIN(UPPER, lower, type) struct msg_##lower {
 #define FIELD(TYPE, name, max, FROM) MSG_T_##TYPE name;
@@ -39,7 +40,7 @@ enum msg_type {
 #undef MSG_END
 };
 
-enum msg_ftype { MSG_F_I64, MSG_F_BOOL, MSG_F_TIM, MSG_F_STR, MSG_F_BYT, MSG_F_HEX };
+enum msg_ftype { MSG_F_I64, MSG_F_BOOL, MSG_F_TIM, MSG_F_STR, MSG_F_BYT, MSG_F_HEX, MSG_F_LST };
 enum msg_from { MSG_FROM_REQ, MSG_FROM_OPT, MSG_FROM_INT };
 
 /* Fields lie one after the other without padding: each is an int64_t or a struct span. */

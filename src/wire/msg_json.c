@@ -39,8 +39,32 @@ static enum err json_number(const struct msg_field *f, const json_t *v, int64_t 
     return CE_OK;
 }
 
+static enum err json_list(const struct msg_field *f, const json_t *v, struct arena *a, struct span *out, struct fault *why)
+{
+    CLEANUP(buf_free) struct buf bytes = BUF_INIT((size_t)f->max);
+    size_t i;
+    json_t *one;
+    if (!json_is_array(v))
+        return wrong_type(f, "an array of strings", why);
+    json_array_foreach((json_t *)(uintptr_t)v, i, one) {
+        struct span text = span_of(json_string_value(one), json_string_length(one));
+        if (!text.n || !span_is_utf8(text))
+            return fault_set(why, CE_BAD_FIELD, "field '%s': element %zu is empty, is no string, or has control characters", f->name, i);
+        buf_put_span(&bytes, text);
+        buf_put_u8(&bytes, '\n');
+    }
+    if (!json_array_size(v))
+        buf_put_u8(&bytes, '\n');
+    if (buf_err(&bytes))
+        return fault_set(why, CE_BAD_FIELD, "field '%s' is longer than %lld bytes", f->name, (long long)f->max);
+    *out = arena_copy(a, buf_span(&bytes));
+    return CE_OK;
+}
+
 static enum err json_bytes(const struct msg_field *f, const json_t *v, struct arena *a, struct span *out, struct fault *why)
 {
+    if (f->type == MSG_F_LST)
+        return json_list(f, v, a, out, why);
     if (!json_is_string(v))
         return wrong_type(f, "a string", why);
     struct span text = span_of(json_string_value(v), json_string_length(v));

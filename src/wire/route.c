@@ -15,6 +15,7 @@ static const struct {
     unsigned bit;
 } role_names[] = {
     { "admin", R_ADMIN }, { "operator", R_OPERATOR }, { "station", R_STATION }, { "auditor", R_AUDITOR }, { "edge", R_EDGE },
+    { "backend", R_BACKEND },
 };
 
 unsigned route_role_bit(struct span role)

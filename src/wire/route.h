@@ -11,7 +11,7 @@ enum route_method { ROUTE_GET, ROUTE_POST, ROUTE_PATCH, ROUTE_DELETE };
 
 /* Bits of the mask of roles in route.def. R_PUBLIC: no certificate needed. */
 enum route_role {
-    R_ADMIN = 1, R_OPERATOR = 2, R_STATION = 4, R_AUDITOR = 8, R_EDGE = 16, R_DEVICE = 32, R_PUBLIC = 64,
+    R_ADMIN = 1, R_OPERATOR = 2, R_STATION = 4, R_AUDITOR = 8, R_EDGE = 16, R_DEVICE = 32, R_PUBLIC = 64, R_BACKEND = 128,
 };
 
 struct route {

@@ -25,7 +25,7 @@ call() {
     reason=$(tr -d '\r' <head | sed -n 's/^x-cradle-reason: //Ip')
 }
 
-for r in operator station auditor edge; do infra $r $r; done
+for r in operator station auditor edge backend; do infra $r $r; done
 api -d '{"name":"pump"}' "$HTTPS/api/v1/lines" >/dev/null
 api -d '{"name":"p1","line":"pump"}' "$HTTPS/api/v1/models" >/dev/null
 api -d '{"uid":"device","model":"p1"}' "$HTTPS/api/v1/devices" >/dev/null
@@ -43,7 +43,7 @@ while read -r method path roles; do
     case $path in /healthz | /metrics | /api/* | /edge/* | /.well-known/*) ;; *) continue ;; esac # OCSP is on the plain port
     url=$(printf '%s' "$path" | sed 's/{serial}/0a1b/; s/{[a-z]*}/nothing/')
     [ "$path" = /edge/v1/stream ] && url="$url?bad=1"
-    for who in none admin operator station auditor edge device foreign; do
+    for who in none admin operator station auditor edge backend device foreign; do
         call $who "$method" "$url"
         case ",$roles," in *,public,* | *",$who,"*) want=through ;; *) want=refused ;; esac
         got=through

@@ -22,7 +22,16 @@ static void queue_random(int round)
     snprintf(name, sizeof name, "d-%u", roll(300));
     snprintf(other, sizeof other, "n-%u", roll(30));
     c.if_match = roll(4) ? -1 : (int64_t)roll(4);
-    switch (roll(8)) {
+    switch (roll(10)) {
+    case 8:
+        site_queue(&s, &c, &msg_desc_line_set,
+                   &(struct msg_line_set){ .name = roll(2) ? SPAN_LIT("pump") : span_str(other), .title = roll(2) ? SPAN_LIT("T") : SPAN_LIT(""), .defaults = roll(2),
+                                           .write = roll(2) ? SPAN_LIT("a/%u\nb \"\xc3\xa4/#\n") : SPAN_LIT("\n"), .repair = roll(2) ? SPAN_LIT("r\n") : SPAN_LIT("bad#\n"),
+                                           .state = roll(2) ? SPAN_LIT("suspended") : roll(2) ? SPAN_LIT("active") : SPAN_LIT("") });
+        break;
+    case 9:
+        site_queue(&s, &c, &msg_desc_backend_set, &(struct msg_backend_set){ .name = SPAN_LIT("back"), .read = roll(2) ? SPAN_LIT("x/#\n") : SPAN_LIT("\n") });
+        break;
     case 0: site_queue(&s, &c, &msg_desc_line_add, &(struct msg_line_add){ .name = span_str(other), .title = SPAN_LIT("L\"ine \xc3\xa4") }); break;
     case 1: site_queue(&s, &c, &msg_desc_model_add, &(struct msg_model_add){ .name = span_str(other), .line = SPAN_LIT("pump"), .hw_rev = SPAN_LIT("a") }); break;
     case 2:

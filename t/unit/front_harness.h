@@ -208,7 +208,7 @@ static struct bufferevent *attach(struct played *p, enum role role)
     return bev;
 }
 
-static const char *const infra[] = {"admin", "operator", "station", "auditor", "edge"};
+static const char *const infra[] = {"admin", "operator", "station", "auditor", "edge", "backend"};
 
 static void push_ident(struct played *p, const char *name, const char *role, bool removed)
 {
@@ -369,7 +369,7 @@ static int site_make(void)
                                  "-addext basicConstraints=critical,CA:false -addext extendedKeyUsage=clientAuth -CA $2 -CAkey $3; }\n"
                                  "ca root; ca device root; ca infra root; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
                                  "-nodes -keyout other.key -out other.pem -subj /CN=other\n"
-                                 "for r in admin operator station auditor edge nobody; do leaf $r site/ca/infra.pem infra.key; done\n"
+                                 "for r in admin operator station auditor edge backend nobody; do leaf $r site/ca/infra.pem infra.key; done\n"
                                  "for d in dev-1 dev-2; do leaf $d site/ca/device.pem device.key; done; leaf foreign other.pem other.key\n"
                                  "openssl req -new -key dev-1.key -subj /CN=dev-1 -outform DER -out dev-1.csr\n"
                                  "echo 'ca = device' >site/profiles/device.conf; echo 'ca = infra' >site/profiles/operator.conf\n";

@@ -13,6 +13,7 @@ static const struct {
     {"station", NULL, R_STATION, 403},
     {"auditor", NULL, R_AUDITOR, 403},
     {"edge", NULL, R_EDGE, 403},
+    {"backend", NULL, R_BACKEND, 403},
     {"dev-1", NULL, R_DEVICE, 403},
     {"nobody", NULL, 0, 401},
     {"foreign", "FAILED:unable to verify the first certificate", 0, 401},

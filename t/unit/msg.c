@@ -4,6 +4,7 @@
 #include "t/tap.h"
 #include "wire/ipc.h"
 #include "wire/msg.h"
+#include "wire/text_list.h"
 
 
 static void test_round_trip(const struct msg_desc *d)
@@ -90,6 +91,35 @@ static void test_frames(void)
     ok(ipc_frame_get(&in, &f) == CE_TOO_LARGE, "an absurd length is refused");
 }
 
+static void test_lists(void)
+{
+    static const struct { const char *json, *list; } rows[] = {
+        { "{\"name\":\"x\"}", NULL }, { "{\"write\":[\"a/#\",\"b\"]}", "a/#\nb\n" }, { "{\"write\":[]}", "\n" }, { "{}", "" },
+        { "{\"write\":\"a\"}", NULL }, { "{\"write\":[\"\"]}", NULL }, { "{\"write\":[1]}", NULL }, { "{\"write\":[\"a\\nb\"]}", NULL }, { "{\"write\":null}", NULL },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct arena a = { 0 };
+        struct msg_line_set m;
+        struct fault f = { 0 };
+        json_t *root = NULL;
+        enum err e = json_parse(span_str(rows[i].json), &root, &f);
+        e = e ? e : msg_from_json(&msg_desc_line_set, root, &a, &m, &f);
+        ok(rows[i].list ? !e && span_eq_str(m.write, rows[i].list) : e == CE_BAD_FIELD, "list in %s: %s", rows[i].json, e ? f.text : "taken");
+        json_decref(root);
+        arena_free(&a);
+    }
+    static const struct { const char *list; int n; bool valid; } walks[] = {
+        { "", 0, true }, { "\n", 0, true }, { "a\n", 1, true }, { "a\nb\n", 2, true }, { "a", 1, false }, { "a\n\n", 1, false }, { "\na\n", 2, false }, { "\n\n", 2, false },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(walks); i++) {
+        struct span list = span_str(walks[i].list), one;
+        int n = 0;
+        while (text_list_next(&list, &one))
+            n++;
+        ok(text_list_valid(span_str(walks[i].list)) == walks[i].valid && (!walks[i].valid || n == walks[i].n), "walk %zu: %d texts", i, n);
+    }
+}
+
 int main(void)
 {
     int n = 0;
@@ -102,6 +132,7 @@ int main(void)
     }
     ok(n > 20, "%d messages", n);
     test_json();
+    test_lists();
     test_frames();
     return done();
 }

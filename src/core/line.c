@@ -1,0 +1,157 @@
+/* line.c: product lines: adding them, what their devices may do at a broker, suspending them as a whole. Decide first, then write. */
+#include "base/name.h"
+#include "core/policy.h"
+#include "core/registry.h"
+#include "core/stream.h"
+#include "cradle/snapshot.h"
+#include "store/registry.h"
+#include "wire/policy.h"
+#include "wire/text_list.h"
+
+#define HTTP_CREATED 201
+
+static void line_reply(struct batch *b, const struct line_row *l, struct topics_row t, struct msg_reply *out)
+{
+    CLEANUP(buf_free) struct buf body = BUF_INIT(0);
+    struct json_out o = JSON_OUT(&body);
+    policy_defaults(TOPICS_LINE, &t);
+    json_obj(&o, NULL);
+    json_str(&o, "name", l->name);
+    json_str(&o, "title", l->title);
+    json_int(&o, "validity_s", l->validity_s);
+    json_str(&o, "clone_policy", l->clone_policy);
+    json_bool(&o, "suspended", l->suspended != 0);
+    text_list_json(&o, "write", t.write);
+    text_list_json(&o, "read", t.read);
+    text_list_json(&o, "repair", t.repair);
+    json_time_ms(&o, "added_at", l->added_at);
+    json_obj_end(&o);
+    reply_json(b, &body, out);
+}
+
+static enum err clone_policy_check(struct span policy, struct fault *f)
+{
+    enum policy_clones ignored;
+    if (policy_clones_from_name(policy, &ignored))
+        return CE_OK;
+    return fault_set(f, CE_BAD_FIELD, "clone_policy is alarm, quarantine or refuse, not '" SPAN_FMT "'", SPAN_ARG(policy));
+}
+
+enum err registry_op_line_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
+{
+    const struct msg_line_add *m = msg;
+    const struct line_row row = { .name = m->name, .title = m->title, .validity_s = m->validity_s, .added_at = b->now_ms,
+                                  .clone_policy = m->clone_policy.n ? m->clone_policy : SPAN_LIT("alarm") };
+    enum err e = name_check_label("name", m->name, f);
+    e = e ? e : name_check_text("title", m->title, TEXT_MAX, f);
+    e = e ? e : clone_policy_check(row.clone_policy, f);
+    e = e ? e : store_line_add(b->db, &row, f);
+    e = e ? e : policy_changed(b, f);
+    if (e)
+        return e;
+    struct json_out *j = event_begin(b, EVENT_LINE_ADDED, (struct span){ 0 }, 0);
+    json_str(j, "name", m->name);
+    json_str(j, "title", m->title);
+    json_int(j, "validity_s", m->validity_s);
+    json_str(j, "clone_policy", row.clone_policy);
+    json_str(j, "by", c->name);
+    event_end(b);
+    out->http = HTTP_CREATED;
+    line_reply(b, &row, (struct topics_row){ 0 }, out);
+    return CE_OK;
+}
+
+/* -- settings ------------------------------------------------------------------------------------------------------------------------ */
+/* Lists of a request over those in force; unset ones stay, or become the defaults again. */
+static void topics_merge(const struct msg_line_set *m, struct topics_row *t)
+{
+    if (m->defaults)
+        t->write = t->read = t->repair = (struct span){ 0 };
+    t->write = m->write.n ? m->write : t->write;
+    t->read = m->read.n ? m->read : t->read;
+    t->repair = m->repair.n ? m->repair : t->repair;
+}
+
+static enum err settings_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct line_row *l, struct topics_row *t,
+                               struct fault *f)
+{
+    l->title = m->title.n ? m->title : l->title;
+    l->validity_s = m->validity_s ? m->validity_s : l->validity_s;
+    l->clone_policy = m->clone_policy.n ? m->clone_policy : l->clone_policy;
+    topics_merge(m, t);
+    enum err e = store_line_set(b->db, l, f);
+    e = e ? e : store_topics_put(b->db, TOPICS_LINE, t, f);
+    e = e ? e : policy_changed(b, f);
+    if (e)
+        return e;
+    struct json_out *j = event_begin(b, EVENT_LINE_CHANGED, (struct span){ 0 }, 0);
+    json_str(j, "name", l->name);
+    json_str(j, "title", l->title);
+    json_int(j, "validity_s", l->validity_s);
+    json_str(j, "clone_policy", l->clone_policy);
+    json_str(j, "write", t->write);
+    json_str(j, "read", t->read);
+    json_str(j, "repair", t->repair);
+    json_str(j, "note", m->note);
+    json_str(j, "by", c->name);
+    event_end(b);
+    return CE_OK;
+}
+
+static enum err state_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct line_row *l, struct fault *f)
+{
+    l->suspended = !l->suspended;
+    enum err e = store_line_set(b->db, l, f);
+    if (e)
+        return e;
+    struct json_out *j = event_begin(b, EVENT_LINE_STATE, (struct span){ 0 }, 0);
+    json_str(j, "name", l->name);
+    json_bool(j, "suspended", l->suspended);
+    json_str(j, "note", m->note);
+    json_str(j, "by", c->name);
+    event_end(b);
+    stream_change_line(b, l->suspended ? SNAPSHOT_OP_ADD : SNAPSHOT_OP_DEL, l->name);
+    return CE_OK;
+}
+
+static bool settings_given(const struct msg_line_set *m)
+{
+    return m->title.n || m->validity_s || m->clone_policy.n || m->write.n || m->read.n || m->repair.n || m->defaults;
+}
+
+static enum err set_check(const struct msg_line_set *m, struct fault *f)
+{
+    const struct topics_row t = { .write = m->write, .read = m->read, .repair = m->repair };
+    enum err e = name_check_text("title", m->title, TEXT_MAX, f);
+    e = e ? e : name_check_text("note", m->note, TEXT_MAX, f);
+    if (!e && m->clone_policy.n)
+        e = clone_policy_check(m->clone_policy, f);
+    if (!e && m->state.n && !span_eq_str(m->state, "active") && !span_eq_str(m->state, "suspended"))
+        e = fault_set(f, CE_BAD_FIELD, "state is active or suspended, not '" SPAN_FMT "'", SPAN_ARG(m->state));
+    if (!e && !m->state.n && !settings_given(m))
+        e = fault_set(f, CE_BAD_FIELD, "nothing to change: give title, validity_s, clone_policy, write, read, repair, defaults or state");
+    return e ? e : policy_check_topics(TOPICS_LINE, &t, f);
+}
+
+enum err registry_op_line_set(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
+{
+    const struct msg_line_set *m = msg;
+    struct line_row l;
+    struct topics_row t;
+    enum err e = set_check(m, f);
+    e = e ? e : store_line_get(b->db, b->arena, m->name, &l, f);
+    if (e == CE_NOT_FOUND)
+        return fault_set(f, CE_LINE_UNKNOWN, "there is no product line '" SPAN_FMT "'", SPAN_ARG(m->name));
+    e = e ? e : store_topics_get(b->db, b->arena, TOPICS_LINE, m->name, &t, f);
+    if (e)
+        return e;
+    if (m->state.n && span_eq_str(m->state, "suspended") == (l.suspended != 0))
+        return fault_set(f, CE_STATE_CHANGE, "line '" SPAN_FMT "' is %s already", SPAN_ARG(l.name), l.suspended ? "suspended" : "active");
+    if (settings_given(m))
+        e = settings_write(b, c, m, &l, &t, f);
+    if (!e && m->state.n)
+        e = state_write(b, c, m, &l, f);
+    if (!e)
+        line_reply(b, &l, t, out);
+    return e;
+}
