@@ -4,6 +4,7 @@
  */
 #include "plugin/tlsinfo.h"
 
+#include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

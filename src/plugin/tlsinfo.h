@@ -5,7 +5,7 @@
 #ifndef CRADLE_PLUGIN_TLSINFO_H
 #define CRADLE_PLUGIN_TLSINFO_H
 
-#include <openssl/ssl.h>
+#include <openssl/types.h>
 
 #include "base/err.h"
 
