@@ -89,7 +89,7 @@ $(B)/cradle-edge: $(B)/edge/cradle_edge.o $(call A,edge snap net wire crypt base
 	$(link) $(LIB_curl) $(LIB_event) $(LIB_json) $(LIB_ssl)
 $(B)/cradle_mosquitto.so: $(call objs,plugin) $(call A,snap wire crypt base) src/plugin/plugin.map
 	$(CC) $(CFLAGS_ALL) -shared -Wl,-z,relro,-z,now -Wl,--version-script=src/plugin/plugin.map $(filter -fsanitize% --coverage,$(HARDEN_$(VARIANT))) -o $@ $(filter %.o,$^) \
-	  -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIB_json) $(LIB_crypto) -lpthread
+	  -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIB_json) $(LIB_ssl) -lpthread
 $(B)/libcradle-dev.a: $(B)/libdev.a
 	cp $< $@
 # libcradle-edge shows the names of its header only: the static one is linked into one object whose other names are made local

@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "wire/snapshot.h"
 
+#define END_WAIT_MS 500 /* for edge, to take the last reports */
+
 enum err guard_open(struct guard *g, struct fault *f)
 {
     enum err e = opts_load(&g->opts, f);
@@ -15,13 +17,22 @@ enum err guard_open(struct guard *g, struct fault *f)
         return e;
     g->sessions = session_table_new();
     g->clones = clone_new(GUARD_CLONES);
-    g->outbox = outbox_new(g->opts.cfg.report_socket);
-    return CE_OK;
+    g->presence.sessions = g->sessions;
+    e = outbox_new(g->opts.cfg.report_socket, &g->outbox, f);
+    g->presence.outbox = g->outbox;
+    if (!e && (limit_new(g->opts.cfg.login_rate_identity, g->opts.cfg.login_burst_identity, &g->by_identity) ||
+               limit_new(g->opts.cfg.login_rate_address, g->opts.cfg.login_burst_address, &g->by_address)))
+        e = fault_set(f, CE_IO, "no random numbers for the limits of logins");
+    return e;
 }
 
 void guard_close(struct guard *g)
 {
     watch_stop(g->watch);
+    if (g->outbox)
+        outbox_end(g->outbox, END_WAIT_MS);
+    limit_free(g->by_identity);
+    limit_free(g->by_address);
     outbox_free(g->outbox);
     clone_free(g->clones);
     session_table_free(g->sessions);
@@ -50,29 +61,27 @@ static void facts_of(struct guard *g, const struct peer *p, bool live, struct ju
     };
 }
 
-static void report_fill(struct outbox_report *r, const char *kind, const char *reason, const struct peer *p, const char *addr)
+static void guard_nudge(struct guard *g)
 {
-    *r = (struct outbox_report){ .kind = kind, .reason = reason, .serial_n = p->serial_n, .at_ms = clock_now_ms() };
-    memcpy(r->uid, p->cn, sizeof r->uid);
-    memcpy(r->serial, p->serial, sizeof r->serial);
-    snprintf(r->addr, sizeof r->addr, "%.*s", (int)sizeof r->addr - 1, addr);
+    if (g->watch)
+        watch_nudge(g->watch);
 }
 
 static void report_put(struct guard *g, const struct outbox_report *r)
 {
     outbox_put(g->outbox, r);
-    if (g->watch)
-        watch_nudge(g->watch);
+    guard_nudge(g);
 }
 
 static void report_refused(struct guard *g, const struct peer *p, const char *addr, const struct fault *f)
 {
-    struct outbox_report r;
-    report_fill(&r, "refused", err_reason(f->code), p, addr);
-    snprintf(r.text, sizeof r.text, "%.*s", (int)sizeof r.text - 1, f->text);
-    outbox_refused(g->outbox, &r);
-    if (g->watch)
-        watch_nudge(g->watch);
+    struct tally_item x = { .code = f->code, .serial_n = p->serial_n, .at_ms = clock_now_ms() };
+    memcpy(x.uid, p->cn, sizeof x.uid);
+    memcpy(x.serial, p->serial, sizeof x.serial);
+    snprintf(x.addr, sizeof x.addr, "%.*s", (int)sizeof x.addr - 1, addr);
+    snprintf(x.text, sizeof x.text, "%.*s", (int)sizeof x.text - 1, f->text);
+    outbox_refused(g->outbox, &x);
+    guard_nudge(g);
 }
 
 static bool ident_elsewhere(struct guard *g, const struct peer *p, const void *client)
@@ -101,7 +110,7 @@ static void clone_judge(struct guard *g, const struct session *s)
     if (!clone_login(g->clones, s->peer.cn, &mine, live, n, &sign))
         return;
     struct outbox_report r;
-    report_fill(&r, "clone-suspected", clone_rule_name(sign.rule), &s->peer, s->addr);
+    presence_report(&r, "clone-suspected", clone_rule_name(sign.rule), &s->peer, s->addr);
     r.count = sign.swaps;
     clone_text(&sign, s->peer.cn, r.text, sizeof r.text);
     memcpy(g->alarm, r.text, sizeof g->alarm);
@@ -121,11 +130,17 @@ static enum err login_judge(struct guard *g, const struct guard_client *c, struc
 {
     struct judge_facts facts;
     *p = (struct peer){ 0 };
+    if (!live && !limit_take_addr(g->by_address, c->addr, clock_mono_us()))
+        return fault_set(f, CE_RATE, "too many logins from this address (plugin_opt_login_rate_address: %lld a minute)",
+                         (long long)g->opts.cfg.login_rate_address);
     if (!c->der.n)
         return fault_set(f, CE_NO_CERT, "no client certificate (the listener needs require_certificate true)");
     enum err e = peer_read(c->der, &g->opts.trust, p, f);
     if (e)
         return e;
+    if (!live && p->kind != PEER_FOREIGN && !limit_take(g->by_identity, span_of(p->cert_key, SNAPSHOT_KEY), clock_mono_us()))
+        return fault_set(f, CE_RATE, "too many logins of %s (plugin_opt_login_rate_identity: %lld a minute)", p->cn,
+                         (long long)g->opts.cfg.login_rate_identity);
     facts_of(g, p, live, &facts);
     e = judge_peer(p, &g->opts.trust, c->id, &facts, f);
     if (!e && !g->ticked)
@@ -134,11 +149,20 @@ static enum err login_judge(struct guard *g, const struct guard_client *c, struc
     return e;
 }
 
+static void limits_count(struct guard *g)
+{
+    uint64_t n = limit_forgotten(g->by_identity) + limit_forgotten(g->by_address);
+    if (n != g->forgotten)
+        outbox_count(g->outbox, BROKER_limits_forgotten, (int64_t)(n - g->forgotten));
+    g->forgotten = n;
+}
+
 enum err guard_login(struct guard *g, const struct guard_client *c, const char **cn, struct fault *f)
 {
     struct peer p;
     struct session *s = g->reloading ? session_find(g->sessions, c->client) : NULL;
     enum err e = login_judge(g, c, &p, s != NULL, f);
+    limits_count(g);
     if (e) {
         if (s)
             s->kicked = true; /* judged again and refused: its will dies with it */
@@ -154,9 +178,8 @@ enum err guard_login(struct guard *g, const struct guard_client *c, const char *
     if (g->watch)
         watch_next_end(g->watch, session_first_end(g->sessions)->peer.not_after);
     clone_judge(g, s);
-    struct outbox_report r;
-    report_fill(&r, "connected", NULL, &p, c->addr);
-    report_put(g, &r);
+    presence_begin(&g->presence, s, &c->tls);
+    guard_nudge(g);
     return CE_OK;
 }
 
@@ -217,15 +240,14 @@ void guard_gone(struct guard *g, const struct mosquitto *client)
     struct session *s = session_find(g->sessions, client);
     if (!s)
         return;
-    struct outbox_report r;
-    report_fill(&r, "disconnected", s->kicked ? "cut" : ident_elsewhere(g, &s->peer, client) ? "taken-over" : NULL, &s->peer, s->addr);
     clone_gone(g, s);
+    presence_end(&g->presence, s, ident_elsewhere(g, &s->peer, client));
     session_remove(g->sessions, s);
     if (g->watch) {
         struct session *first = session_first_end(g->sessions);
         watch_next_end(g->watch, first ? first->peer.not_after : INT64_MAX);
     }
-    report_put(g, &r);
+    guard_nudge(g);
 }
 
 enum err guard_judge_live(struct guard *g, const struct session *s, struct fault *f)
@@ -238,7 +260,8 @@ enum err guard_judge_live(struct guard *g, const struct session *s, struct fault
 void guard_report_cut(struct guard *g, const struct session *s, enum err why, int64_t at_ms, int64_t seen_us)
 {
     struct outbox_report r;
-    report_fill(&r, "cut", err_reason(why), &s->peer, s->addr);
+    presence_report(&r, "cut", err_reason(why), &s->peer, s->addr);
+    outbox_count(g->outbox, BROKER_cuts, 1);
     r.latency_us = seen_us ? clock_mono_us() - seen_us : 0;
     r.frame_at_ms = at_ms;
     if (at_ms)

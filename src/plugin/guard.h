@@ -2,8 +2,9 @@
 #ifndef CRADLE_PLUGIN_GUARD_H
 #define CRADLE_PLUGIN_GUARD_H
 
+#include "plugin/limit.h"
 #include "plugin/opts.h"
-#include "plugin/outbox.h"
+#include "plugin/presence.h"
 #include "plugin/session.h"
 #include "plugin/watch.h"
 #include "wire/clone.h"
@@ -18,11 +19,14 @@ struct guard {
     struct session_table *sessions;
     struct clone_watch *clones;
     struct outbox *outbox;
+    struct presence presence;
+    struct limit *by_identity, *by_address; /* logins */
+    uint64_t forgotten;        /* limits, as counted */
     struct watch *watch;       /* NULL until the first callback: the broker may fork after it loads plugins */
     struct watch_work work;    /* taken from the watch */
     bool reloading;            /* between RELOAD and the next TICK */
     bool ticked;               /* the broker does send ticks */
-    int64_t told_bypass_ms;
+    int64_t told_bypass_ms, told_rate_ms;
     char alarm[200];           /* for the broker's log; plugin.c prints and empties it */
     bool sweeping;
     int64_t sweep_at_ms, sweep_seen_us;
@@ -37,6 +41,7 @@ struct guard_client { /* what a callback knows of a client */
     const struct mosquitto *client;
     const char *id, *username, *addr; /* addr never NULL */
     struct span der;                  /* its certificate; empty: none */
+    struct tlsinfo tls;               /* at a login */
 };
 /* CE_OK: admitted (took: a live session of it will be displaced; *cn its user name). Otherwise refused, and reported. */
 MUST_USE enum err guard_login(struct guard *g, const struct guard_client *c, const char **cn, struct fault *f);

@@ -14,6 +14,7 @@
 #include "plugin/guard.h"
 
 #define TICK_BUDGET_US 5000 /* of one tick, for judging everybody again */
+#define RATE_LOG_MS 10000
 
 static mosquitto_plugin_id_t *plugin_id;
 
@@ -33,6 +34,26 @@ static struct span client_der(struct mosquitto *client, unsigned char **owned)
     return span_of(*owned, n > 0 ? (size_t)n : 0);
 }
 
+static struct tlsinfo client_tls(struct mosquitto *client)
+{
+    X509 *cert = mosquitto_client_certificate(client);
+    struct tlsinfo tls = tlsinfo_take(cert);
+    X509_free(cert);
+    return tls;
+}
+
+/* Who is limited would fill the log: a line in ten seconds. The counters and the evidence have them all. */
+static bool refusal_logged(struct guard *g, enum err e)
+{
+    int64_t now = clock_mono_ms();
+    if (e != CE_RATE)
+        return true;
+    if (g->told_rate_ms && now - g->told_rate_ms < RATE_LOG_MS)
+        return false;
+    g->told_rate_ms = now;
+    return true;
+}
+
 static int on_basic_auth(int event, void *data, void *user)
 {
     struct mosquitto_evt_basic_auth *ed = data;
@@ -43,6 +64,8 @@ static int on_basic_auth(int event, void *data, void *user)
     unsigned char *der = NULL;
     (void)event;
     client_read(ed->client, &c);
+    if (!guard_knows(g, ed->client)) /* a reload asks for live sessions too */
+        c.tls = client_tls(ed->client);
     c.der = client_der(ed->client, &der);
     if (!c.der.n && g->reloading)
         return MOSQ_ERR_SUCCESS; /* a reload asks for offline sessions too; nobody logs in here */
@@ -52,7 +75,7 @@ static int on_basic_auth(int event, void *data, void *user)
     if (!e && (!c.username || strcmp(c.username, cn) != 0) && mosquitto_set_username(ed->client, cn) != MOSQ_ERR_SUCCESS)
         e = fault_set(&f, CE_INTERNAL, "the broker did not take the user name %s", cn);
     OPENSSL_free(der);
-    if (e)
+    if (e && refusal_logged(g, e))
         mosquitto_log_printf(MOSQ_LOG_NOTICE, "cradle: refused %s from %s: %s: %s", c.id ? c.id : "-", c.addr, err_reason(e), f.text);
     if (g->alarm[0])
         mosquitto_log_printf(MOSQ_LOG_WARNING, "cradle: ALARM clone-suspected: %s", g->alarm);
@@ -68,11 +91,11 @@ static int on_ext_auth(int event, void *data, void *user)
     struct guard_client c;
     (void)event;
     client_read(ed->client, &c);
-    struct outbox_report r = { .kind = "refused", .reason = err_reason(CE_UNSUPPORTED), .at_ms = clock_now_ms(),
-                               .text = "enhanced authentication is refused: the certificate is the only identity" };
-    snprintf(r.addr, sizeof r.addr, "%.63s", c.addr);
-    outbox_refused(g->outbox, &r);
-    mosquitto_log_printf(MOSQ_LOG_NOTICE, "cradle: refused %s from %s: %s", c.id ? c.id : "-", c.addr, r.text);
+    struct tally_item x = { .code = CE_UNSUPPORTED, .at_ms = clock_now_ms(),
+                            .text = "enhanced authentication is refused: the certificate is the only identity" };
+    snprintf(x.addr, sizeof x.addr, "%.63s", c.addr);
+    outbox_refused(g->outbox, &x);
+    mosquitto_log_printf(MOSQ_LOG_NOTICE, "cradle: refused %s from %s: %s", c.id ? c.id : "-", c.addr, x.text);
     return MOSQ_ERR_AUTH;
 }
 
@@ -166,7 +189,7 @@ static void sweep_run(struct guard *g)
     int64_t until = clock_mono_us() + TICK_BUDGET_US;
     struct session *s;
     while (g->sweeping && clock_mono_us() < until) {
-        s = session_sweep_next(g->sessions);
+        s = session_sweep_next(g->sessions, SWEEP_JUDGE);
         if (s)
             (void)session_judge(g, s, g->sweep_at_ms, g->sweep_seen_us);
         else
@@ -189,7 +212,7 @@ static void work_run(struct guard *g)
     for (size_t i = 0; i < g->work.n_jobs; i++)
         job_run(g, &g->work.jobs[i]);
     if (g->work.judge_all) {
-        session_sweep_begin(g->sessions);
+        session_sweep_begin(g->sessions, SWEEP_JUDGE);
         g->sweeping = true;
         g->sweep_at_ms = g->work.all_at_ms;
         g->sweep_seen_us = g->work.all_seen_us;
@@ -213,6 +236,7 @@ static int on_tick(int event, void *data, void *user)
     ends_run(g);
     if (g->sweeping)
         sweep_run(g);
+    presence_tell(&g->presence);
     return MOSQ_ERR_SUCCESS;
 }
 
@@ -237,6 +261,7 @@ int mosquitto_plugin_version(int supported_version_count, const int *supported_v
 static int init_fail(struct guard *g, const struct fault *f)
 {
     mosquitto_log_printf(MOSQ_LOG_ERR, "cradle: the broker must not start: %s: %s", err_reason(f->code), f->text);
+    tlsinfo_close();
     guard_close(g);
     free(g);
     return MOSQ_ERR_INVAL;
@@ -252,6 +277,8 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata, st
         e = opts_set(&g->opts, options[i].key, options[i].value, &f);
     if (!e)
         e = guard_open(g, &f);
+    if (!e)
+        e = tlsinfo_open(&f);
     for (size_t i = 0; i < ARRAY_LEN(callbacks) && !e; i++)
         if (mosquitto_callback_register(identifier, callbacks[i].event, callbacks[i].run, NULL, g))
             e = fault_set(&f, CE_UNSUPPORTED, "this broker has no event %d", callbacks[i].event);
@@ -273,6 +300,7 @@ int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *options, int 
     (void)option_count;
     for (size_t i = 0; i < ARRAY_LEN(callbacks); i++)
         mosquitto_callback_unregister(plugin_id, callbacks[i].event, callbacks[i].run, NULL);
+    tlsinfo_close();
     guard_close(g);
     free(g);
     return MOSQ_ERR_SUCCESS;

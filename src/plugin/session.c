@@ -22,8 +22,8 @@ struct session_table {
     size_t n_buckets;          /* a power of two */
     struct session **heap;     /* least not_after first */
     size_t n, heap_cap;
-    uint32_t sweep;
-    size_t sweep_bucket;
+    uint32_t sweep[SESSION_SWEEPS];
+    size_t sweep_bucket[SESSION_SWEEPS];
     uint64_t turn;
     struct gone gone[GONE_SETS][GONE_WAYS];
 };
@@ -104,7 +104,7 @@ static void table_resize(struct session_table *t, size_t n_buckets)
     for (size_t k = 0; k < t->n; k++)
         for (enum index i = 0; i < N_INDEX; i++)
             chain_push(t, t->heap[k], i);
-    t->sweep_bucket = 0;
+    memset(t->sweep_bucket, 0, sizeof t->sweep_bucket);
 }
 
 struct session_table *session_table_new(void)
@@ -143,7 +143,7 @@ struct session *session_add(struct session_table *t, const void *client, const s
     s->client = client;
     s->peer = *p;
     s->began_mono_ms = clock_mono_ms();
-    s->sweep = t->sweep;
+    memcpy(s->sweep, t->sweep, sizeof s->sweep);
     size_t n = strnlen(addr, sizeof s->addr - 1);
     memcpy(s->addr, addr, n);
     for (enum index i = 0; i < N_INDEX; i++)
@@ -251,18 +251,18 @@ void session_remove(struct session_table *t, struct session *s)
 
 struct session *session_first_end(struct session_table *t) { return t->n ? t->heap[0] : NULL; }
 
-void session_sweep_begin(struct session_table *t)
+void session_sweep_begin(struct session_table *t, enum session_sweep w)
 {
-    t->sweep++;
-    t->sweep_bucket = 0;
+    t->sweep[w]++;
+    t->sweep_bucket[w] = 0;
 }
 
-struct session *session_sweep_next(struct session_table *t)
+struct session *session_sweep_next(struct session_table *t, enum session_sweep w)
 {
-    for (; t->sweep_bucket < t->n_buckets; t->sweep_bucket++)
-        for (struct session *s = t->buckets[BY_CLIENT][t->sweep_bucket]; s; s = s->by_client)
-            if (s->sweep != t->sweep) {
-                s->sweep = t->sweep;
+    for (; t->sweep_bucket[w] < t->n_buckets; t->sweep_bucket[w]++)
+        for (struct session *s = t->buckets[BY_CLIENT][t->sweep_bucket[w]]; s; s = s->by_client)
+            if (s->sweep[w] != t->sweep[w]) {
+                s->sweep[w] = t->sweep[w];
                 return s;
             }
     return NULL;

@@ -9,13 +9,18 @@
 
 #include "plugin/judge.h"
 
+enum session_sweep { SWEEP_JUDGE, SWEEP_TELL, SESSION_SWEEPS }; /* walks over all sessions, each in pieces and for a purpose of its own */
+
 struct session {
     const void *client;       /* the broker's pointer, compared and never followed here */
     struct peer peer;
     char addr[64];
     int64_t began_mono_ms;
     bool kicked;              /* its end is ours: no take-over, no will */
-    uint32_t sweep;           /* number of the last sweep that met it */
+    int64_t number, began_ms; /* in this run of the broker; wall clock */
+    char tls[64];             /* version and cipher, "" when not known */
+    bool resumed;             /* its TLS session was */
+    uint32_t sweep[SESSION_SWEEPS]; /* numbers of the last sweeps that met it */
     size_t heap_at;           /* place in the heap of ends */
     struct session *by_client, *by_ident, *by_cert; /* chains */
 };
@@ -40,8 +45,8 @@ struct session *session_first_end(struct session_table *t);
 
 /* Walks all sessions in pieces: returns the next that this sweep has not met, NULL at the end. begin starts a new sweep; sessions
  * may come and go in between (those that come later were judged at their login). */
-void session_sweep_begin(struct session_table *t);
-struct session *session_sweep_next(struct session_table *t);
+void session_sweep_begin(struct session_table *t, enum session_sweep w);
+struct session *session_sweep_next(struct session_table *t, enum session_sweep w);
 
 /* Memory of ended, honest sessions (not of kicked ones): kind of the identity that ended last, PEER_FOREIGN: not known. */
 enum peer_kind session_gone_kind(struct session_table *t, const uint8_t ident_key[SNAPSHOT_KEY]);

@@ -133,7 +133,7 @@ static void look(struct watch *w)
 static int wait_ms(struct watch *w, enum outbox_state st)
 {
     int64_t end = atomic_load(&w->next_end), now = clock_now_s();
-    if (atomic_load(&w->due) || atomic_load(&w->busy) || end < now || st == OUTBOX_FULL)
+    if (atomic_load(&w->due) || atomic_load(&w->busy) || end < now || st == OUTBOX_FULL || outbox_sync_wanted(w->cfg.outbox))
         return PULSE_MS;
     return end - now < 2 ? 100 : IDLE_MS;
 }
@@ -160,7 +160,7 @@ static void *watch_run(void *arg)
             look(w);
             looked_ms = clock_mono_ms();
         }
-        if (atomic_load(&w->due) || atomic_load(&w->busy) || atomic_load(&w->next_end) < clock_now_s())
+        if (atomic_load(&w->due) || atomic_load(&w->busy) || atomic_load(&w->next_end) < clock_now_s() || outbox_sync_wanted(w->cfg.outbox))
             pthread_kill(w->cfg.main, SIGURG);
         st = outbox_flush(w->cfg.outbox, clock_mono_ms(), &dropped);
         if (dropped)

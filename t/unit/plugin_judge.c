@@ -115,9 +115,9 @@ static void test_session(void)
         good &= s && session_by_ident(t, s->peer.ident_key) == s && session_by_cert(t, s->peer.cert_key) == s && !session_ident_next(s);
     }
     ok(good, "each is found by pointer, identity and certificate");
-    session_sweep_begin(t);
+    session_sweep_begin(t, SWEEP_JUDGE);
     int met = 0;
-    for (struct session *s; (s = session_sweep_next(t)); met++)
+    for (struct session *s; (s = session_sweep_next(t, SWEEP_JUDGE)); met++)
         if (met % 3 == 0)
             session_remove(t, s);
     ok(met == N && session_count(t) == N - (N + 2) / 3, "a sweep meets each once, while some go");
