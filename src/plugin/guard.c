@@ -173,6 +173,7 @@ enum err guard_login(struct guard *g, const struct guard_client *c, const char *
         *cn = s->peer.cn;
         return CE_OK;
     }
+    guard_gone(g, c->client); /* an entry that the broker has not ended */
     s = session_add(g->sessions, c->client, &p, c->addr);
     *cn = s->peer.cn;
     if (g->watch)
