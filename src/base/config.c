@@ -84,14 +84,15 @@ static enum err config_line(const struct config_key *keys, size_t nkeys, struct 
     return config_set_key(k, value, cfg, f);
 }
 
-enum err config_parse(const struct config_key *keys, size_t nkeys, const char *name, struct span text, void *cfg, struct fault *f)
+enum err config_parse_part(const struct config_key *keys, size_t nkeys, const char *name, unsigned first_line, struct span text, void *cfg,
+                           struct fault *f)
 {
     CLEANUP(mem_free_p) bool *seen = mem_calloc(nkeys, sizeof *seen);
     struct span line;
     struct fault inner = { 0 };
     for (size_t i = 0; i < nkeys; i++)
         INVARIANT(config_set_key(&keys[i], span_str(keys[i].def), cfg, &inner) == CE_OK);
-    for (unsigned no = 1; span_cut(&text, '\n', &line); no++) {
+    for (unsigned no = first_line; span_cut(&text, '\n', &line); no++) {
         line = config_strip_comment(line);
         if (line.n == 0)
             continue;
@@ -101,6 +102,11 @@ enum err config_parse(const struct config_key *keys, size_t nkeys, const char *n
             return fault_set(f, CE_BAD_CONFIG, "%s:%u: %s", name, no, inner.text);
     }
     return CE_OK;
+}
+
+enum err config_parse(const struct config_key *keys, size_t nkeys, const char *name, struct span text, void *cfg, struct fault *f)
+{
+    return config_parse_part(keys, nkeys, name, 1, text, cfg, f);
 }
 
 enum err config_load(const struct config_key *keys, size_t nkeys, const char *path, void *cfg, struct fault *f)

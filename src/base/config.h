@@ -39,6 +39,9 @@ struct config_key {
  * On error cfg is unspecified and f says file, line and rule. Pure: opens nothing. */
 MUST_USE enum err config_parse(const struct config_key *keys, size_t nkeys, const char *name, struct span text, void *cfg,
                                struct fault *f);
+/* The same for a part of a file, whose first line is number first_line (from 1): files with sections have a table for each. */
+MUST_USE enum err config_parse_part(const struct config_key *keys, size_t nkeys, const char *name, unsigned first_line, struct span text,
+                                    void *cfg, struct fault *f);
 MUST_USE enum err config_load(const struct config_key *keys, size_t nkeys, const char *path, void *cfg, struct fault *f);
 /* Sets one key from text, as if it stood in the file (for command line overrides). */
 MUST_USE enum err config_set(const struct config_key *keys, size_t nkeys, struct span key, struct span value, void *cfg,

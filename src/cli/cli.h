@@ -64,7 +64,17 @@ struct list {
 /* Adds key=value percent-encoded when value is not NULL. */
 void query_add(struct buf *q, const char *key, const char *value);
 MUST_USE enum err cli_list(struct cli *c, struct list *l, struct fault *f);
+/* What is wrong by the service's own status; key names the trouble while it lasts. */
+typedef void status_found(void *arg, bool alarm, const char *key, const char *text);
+void status_judge(const json_t *status, int64_t now_ms, status_found *found, void *arg);
+const char *cli_ms_text(int64_t ms, char *out, size_t cap); /* "3 s", "12 min", "5 h", "40 days"; returns out */
+int64_t cli_ago_ms(const json_t *o, const char *key, int64_t now_ms); /* since the time in a member; -1: it is none */
 void cli_print_event(const struct cli *c, const json_t *event); /* one line, or JSON with --json */
+void cli_event_members(const json_t *event, struct buf *out); /* " key=value …": what a human reads of its payload */
+/* One page of the stream after the vector, which moves on also past what the filters ("a=b&c=d") left out. At most EVENT_PAGE events;
+ * page: owned by the caller (json_decref). */
+#define EVENT_PAGE 500
+MUST_USE enum err cli_event_page(struct cli *c, struct span filter, struct buf *after, int64_t limit, json_t **page, struct fault *f);
 
 /* The site's files that a verb on the server's machine reads: key of cradled.conf, "" when absent. */
 MUST_USE enum err site_conf_get(const char *site, const char *key, char *out, size_t cap, struct fault *f);

@@ -10,12 +10,21 @@
 
 #define FILE_MAX 65536
 
-static enum err put(const char *dir, const char *name, struct span bytes, struct fault *f)
+enum err folder_put(const char *dir, const char *name, struct span bytes, struct fault *f)
 {
     char path[PATH_MAX_LEN];
     path_join(path, "%s/%s", dir, name);
     enum err e = file_write_atomic(path, bytes, 0644);
     return e ? fault_set(f, e, "cannot write %s: %s", path, strerror(errno)) : CE_OK;
+}
+
+enum err folder_copy(const struct cli *c, const char *from, const char *dir, const char *to, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf b = BUF_INIT(FILE_MAX);
+    char path[PATH_MAX_LEN];
+    path_join(path, "%s/%s", c->site, from);
+    enum err e = file_read(path, &b);
+    return e ? fault_set(f, e, "cannot read %s: %s", path, strerror(errno)) : folder_put(dir, to, buf_span(&b), f);
 }
 
 static enum err copy_trust(const struct cli *c, const char *dir, struct fault *f)
@@ -25,13 +34,8 @@ static enum err copy_trust(const struct cli *c, const char *dir, struct fault *f
         { "ca/device.pem", "device.pem" },
     };
     enum err e = CE_OK;
-    for (size_t i = 0; !e && i < ARRAY_LEN(rows); i++) {
-        CLEANUP(buf_free) struct buf b = BUF_INIT(FILE_MAX);
-        char path[PATH_MAX_LEN];
-        path_join(path, "%s/%s", c->site, rows[i].from);
-        e = file_read(path, &b);
-        e = e ? fault_set(f, e, "cannot read %s: %s", path, strerror(errno)) : put(dir, rows[i].to, buf_span(&b), f);
-    }
+    for (size_t i = 0; !e && i < ARRAY_LEN(rows); i++)
+        e = folder_copy(c, rows[i].from, dir, rows[i].to, f);
     return e;
 }
 
@@ -52,7 +56,7 @@ static enum err write_conf(const struct cli *c, const char *dir, struct fault *f
         buf_printf(&b, "%s/state\n", at);
     buf_put_str(&b, "\n# The group of the broker, which reads that folder and writes to that socket. Without it only our own user can.\n"
                     "# report_group = mosquitto\n");
-    return put(dir, "edge.conf", buf_span(&b), f);
+    return folder_put(dir, "edge.conf", buf_span(&b), f);
 }
 
 static enum err edge_run(struct cli *c, struct fault *f)

@@ -29,26 +29,35 @@ static bool member_is_date(const char *key)
            strcmp(key, "this_update") == 0 || strcmp(key, "next_update") == 0;
 }
 
-static void print_member(const char *key, const json_t *v)
+static void put_member(struct buf *out, const char *key, const json_t *v)
 {
     char date[CLOCK_TEXT_MAX];
     if (json_is_string(v) && json_string_length(v)) {
-        printf(" %s=", key);
-        cli_put_safe(json_string_value(v), 100);
+        buf_printf(out, " %s=", key);
+        cli_safe(out, json_string_value(v), 100);
     } else if (json_is_integer(v) && member_is_date(key)) {
         clock_text_s((int64_t)json_integer_value(v), date);
-        printf(" %s=%s", key, date);
+        buf_printf(out, " %s=%s", key, date);
     } else if (json_is_integer(v))
-        printf(" %s=%lld", key, (long long)json_integer_value(v));
+        buf_printf(out, " %s=%lld", key, (long long)json_integer_value(v));
     else if (json_is_boolean(v))
-        printf(" %s=%s", key, json_is_true(v) ? "yes" : "no");
+        buf_printf(out, " %s=%s", key, json_is_true(v) ? "yes" : "no");
+}
+
+void cli_event_members(const json_t *ev, struct buf *out)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach(json_object_get((json_t *)ev, "payload"), key, v)
+        if (!member_hidden(key))
+            put_member(out, key, v);
 }
 
 void cli_print_event(const struct cli *c, const json_t *ev)
 {
     static const char *const bad[] = { "refused", "clone-suspected", "cert-orphan", "stale" };
-    const char *kind = json_path_str(ev, "kind", "-"), *device = json_path_str(ev, "device", ""), *key;
-    json_t *v;
+    const char *kind = json_path_str(ev, "kind", "-"), *device = json_path_str(ev, "device", "");
+    CLEANUP(buf_free) struct buf members = BUF_INIT(0);
     if (c->json) {
         cli_print_json(ev);
         return;
@@ -58,10 +67,9 @@ void cli_print_event(const struct cli *c, const json_t *ev)
         t = strcmp(kind, bad[i]) == 0 ? TINT_BAD : t;
     printf("%.30s %lld:%-6lld %s%-16.40s%s%s%.64s", json_path_str(ev, "at", "-"), (long long)json_path_int(ev, "slot", 0),
            (long long)json_path_int(ev, "nseq", 0), cli_tint(c, t), kind, cli_tint(c, TINT_NONE), device[0] ? " " : "", device);
-    json_object_foreach(json_object_get((json_t *)ev, "payload"), key, v)
-        if (!member_hidden(key))
-            print_member(key, v);
-    putchar('\n');
+    cli_event_members(ev, &members);
+    buf_put_u8(&members, '\n');
+    fwrite(members.data, 1, members.len, stdout);
 }
 
 static void filters(const struct cli *c, struct buf *q)
@@ -98,21 +106,36 @@ static void on_stop(int sig)
     stop = 1;
 }
 
-/* One page; *after moves on. *count: events printed; *more: the next page is there already. */
-static enum err follow_page(struct cli *c, struct buf *after, int64_t want, int64_t *count, bool *more, struct fault *f)
+enum err cli_event_page(struct cli *c, struct span filter, struct buf *after, int64_t limit, json_t **page, struct fault *f)
 {
-    CLEANUP(buf_free) struct buf q = BUF_INIT(8192);
     CLEANUP(buf_free) struct buf path = BUF_INIT(16384);
     CLEANUP(net_reply_free) struct net_reply r = { 0 };
-    CLEANUP(json_decref_p) json_t *o = NULL;
-    filters(c, &q);
-    char limit[24];
-    snprintf(limit, sizeof limit, "%lld", (long long)(want < 500 ? want : 500));
-    query_add(&q, "limit", limit);
+    CLEANUP(buf_free) struct buf q = BUF_INIT(8192);
+    char rows[24];
+    buf_put_span(&q, filter);
+    snprintf(rows, sizeof rows, "%lld", (long long)(limit < EVENT_PAGE ? limit : EVENT_PAGE));
+    query_add(&q, "limit", rows);
     query_add(&q, "after", after->len ? buf_cstr(after) : NULL);
     buf_printf(&path, "/api/v1/events?%s", buf_cstr(&q));
     enum err e = cli_call(c, "GET", buf_cstr(&path), (struct span){ 0 }, &r, f);
-    if (e || (e = cli_json(&r, &o, f)))
+    if (e || (e = cli_json(&r, page, f)))
+        return e;
+    const char *vector = json_path_str(*page, "vector", ""); /* also past what the filters left out */
+    if (*vector) {
+        buf_reset(after);
+        buf_put_str(after, vector);
+    }
+    return CE_OK;
+}
+
+/* One page; *after moves on. *count: events printed; *more: the next page is there already. */
+static enum err follow_page(struct cli *c, struct buf *after, int64_t want, int64_t *count, bool *more, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf q = BUF_INIT(4096);
+    CLEANUP(json_decref_p) json_t *o = NULL;
+    filters(c, &q);
+    enum err e = cli_event_page(c, buf_span(&q), after, want, &o, f);
+    if (e)
         return e;
     size_t i;
     json_t *ev, *items = json_object_get(o, "items");
@@ -120,11 +143,6 @@ static enum err follow_page(struct cli *c, struct buf *after, int64_t want, int6
         cli_print_event(c, ev);
     *count = (int64_t)json_array_size(items);
     *more = json_path_str(o, "next", NULL) != NULL;
-    const char *vector = json_path_str(o, "vector", ""); /* also past what the filters left out */
-    if (*vector) {
-        buf_reset(after);
-        buf_put_str(after, vector);
-    }
     return CE_OK;
 }
 

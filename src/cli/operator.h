@@ -17,4 +17,8 @@ struct operator_new {
  * left the outcome open: the same key is used. */
 MUST_USE enum err operator_make(struct cli *c, const struct operator_new *n, char *key_path, char *pem_path, struct fault *f);
 
+/* For folders that a machine of its own is given: writes a file (0644), or copies one of the site's. */
+MUST_USE enum err folder_put(const char *dir, const char *name, struct span bytes, struct fault *f);
+MUST_USE enum err folder_copy(const struct cli *c, const char *from, const char *dir, const char *to, struct fault *f);
+
 #endif

@@ -87,11 +87,28 @@ static int steering(const unsigned char *p)
     return 0;
 }
 
+void cli_safe(struct buf *out, const char *s, int max_bytes)
+{
+    struct span rest = span_str(s);
+    for (size_t left = max_bytes > 0 ? (size_t)max_bytes : 0; rest.n;) {
+        int bad = steering(rest.p);
+        size_t n = bad ? (size_t)bad : span_utf8_len(rest);
+        if (left < (n && !bad ? n : 1))
+            return;
+        if (n && !bad)
+            buf_put(out, rest.p, n);
+        else
+            buf_put_u8(out, '?');
+        n = n ? n : 1;
+        left -= n < left ? n : left;
+        rest = span_of(rest.p + n, rest.n - n);
+    }
+}
+
 void cli_put_safe(const char *s, int max_bytes)
 {
-    for (int i = 0; s[i] && i < max_bytes;) {
-        int n = steering((const unsigned char *)s + i);
-        putchar(n ? '?' : s[i]);
-        i += n ? n : 1;
-    }
+    CLEANUP(buf_free) struct buf b = BUF_INIT(0);
+    cli_safe(&b, s, max_bytes);
+    if (b.len)
+        fwrite(b.data, 1, b.len, stdout);
 }

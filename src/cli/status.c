@@ -35,71 +35,22 @@ static void find(struct status *s, bool alarm, const char *fmt, ...)
     s->nalarms += alarm;
 }
 
-/* "3 s", "12 min", "5 h", "40 days" */
-static const char *span_text(int64_t ms, char *out, size_t cap)
+/* of status_judge */
+static void on_found(void *arg, bool alarm, const char *key, const char *text)
 {
-    int64_t s = ms < 0 ? 0 : ms / 1000;
-    if (s < 120)
-        snprintf(out, cap, "%lld s", (long long)s);
-    else if (s < 7200)
-        snprintf(out, cap, "%lld min", (long long)(s / 60));
-    else if (s < 2 * 86400)
-        snprintf(out, cap, "%lld h", (long long)(s / 3600));
-    else
-        snprintf(out, cap, "%lld days", (long long)(s / 86400));
-    return out;
-}
-
-static int64_t ago_ms(const struct status *s, const json_t *o, const char *key)
-{
-    int64_t at;
-    return clock_parse_ms(span_str(json_path_str(o, key, "")), &at) == CE_OK ? s->now_ms - at : -1;
+    (void)key;
+    find(arg, alarm, "%s", text);
 }
 
 /* -- what may be wrong ------------------------------------------------------------------------------------------------------ */
-static void check_counters(struct status *s)
-{
-    static const struct { const char *key; int64_t above; bool alarm; const char *text; } rows[] = {
-        { "counters.clock_behind_ms", 0, true, "the clock is behind the last event by %lld ms: nothing is issued; set the clock" },
-        { "counters.batches_failed_total", 0, true, "the database did not take %lld batches since the start; look at cradled's log" },
-        { "counters.signer_failures_total", 0, false, "the signer failed %lld requests since the start; look at cradled's log" },
-        { "counters.queue_depth", 1000, false, "%lld requests wait for the core" },
-        { "counters.cert_orphans_total", 0, false, "%lld certificates were never finished and are closed (a crash while signing)" },
-    };
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        int64_t v = json_path_int(s->o, rows[i].key, 0);
-        char text[200];
-        if (v <= rows[i].above)
-            continue;
-        const char *at = strstr(rows[i].text, "%lld");
-        snprintf(text, sizeof text, "%.*s%lld%s", (int)(at - rows[i].text), rows[i].text, (long long)v, at + 4);
-        find(s, rows[i].alarm, "%s", text);
-    }
-    int64_t behind = json_path_int(s->o, "counters.log_size", 0) - json_path_int(s->o, "counters.log_published_size", 0);
-    if (behind > 100000)
-        find(s, false, "the published checkpoint is %lld leaves behind", (long long)behind);
-}
-
-static void check_edges(struct status *s)
-{
-    size_t i;
-    json_t *e;
-    char t[32];
-    json_array_foreach(json_object_get(s->o, "edges"), i, e) {
-        if (json_is_true(json_object_get(e, "stale")))
-            find(s, true, "edge %s: its snapshot is stale (heard of %s ago); it will refuse new logins", json_path_str(e, "name", "?"),
-                 span_text(ago_ms(s, e, "seen_at"), t, sizeof t));
-    }
-}
-
 static void check_end(struct status *s, const char *what, int64_t end_s, const char *then)
 {
     int64_t left = end_s - s->now_ms / 1000;
     char t[32];
     if (left < 0)
-        find(s, true, "%s ended %s ago; %s", what, span_text(-left * 1000, t, sizeof t), then);
+        find(s, true, "%s ended %s ago; %s", what, cli_ms_text(-left * 1000, t, sizeof t), then);
     else if (left < SOON_S)
-        find(s, false, "%s ends in %s; %s", what, span_text(left * 1000, t, sizeof t), then);
+        find(s, false, "%s ends in %s; %s", what, cli_ms_text(left * 1000, t, sizeof t), then);
 }
 
 /* The site's own certificates, where its folder is at hand and may be read. */
@@ -189,11 +140,11 @@ static void print_edges(const struct status *s)
     json_t *e;
     char a[32], b[32];
     json_array_foreach(json_object_get(s->o, "edges"), i, e) {
-        int64_t seen = ago_ms(s, e, "seen_at"), acked = ago_ms(s, e, "acked_at");
+        int64_t seen = cli_ago_ms(e, "seen_at", s->now_ms), acked = cli_ago_ms(e, "acked_at", s->now_ms);
         bool stale = json_is_true(json_object_get(e, "stale"));
         printf("%-10s %s: %s%s%s, heard of %s ago, last acknowledged a change %s ago\n", i ? "" : "Edges", json_path_str(e, "name", "?"),
                cli_tint(s->c, stale ? TINT_BAD : TINT_GOOD), stale ? "stale" : "fresh", cli_tint(s->c, TINT_NONE),
-               seen < 0 ? "never" : span_text(seen, a, sizeof a), acked < 0 ? "never" : span_text(acked, b, sizeof b));
+               seen < 0 ? "never" : cli_ms_text(seen, a, sizeof a), acked < 0 ? "never" : cli_ms_text(acked, b, sizeof b));
     }
     if (!json_array_size(json_object_get(s->o, "edges")))
         puts("Edges      none has reported yet");
@@ -224,7 +175,7 @@ static void print_page(const struct status *s)
     int64_t waiting = json_path_int(s->o, "counters.queue_depth", 0);
     waiting -= waiting > 0; /* this question itself */
     printf("Service    version %s, up for %s, %lld requests waiting\n", json_path_str(s->o, "version", "?"),
-           span_text(json_path_int(s->o, "uptime_s", 0) * 1000, t, sizeof t), (long long)waiting);
+           cli_ms_text(json_path_int(s->o, "uptime_s", 0) * 1000, t, sizeof t), (long long)waiting);
     print_devices(s);
     printf("Issued     device certificates %lld (of these, renewals %lld); revoked or held %lld, since the start\n",
            (long long)json_path_int(s->o, "counters.certs_issued_device_total", 0), (long long)json_path_int(s->o, "counters.certs_renewed_total", 0),
@@ -264,8 +215,7 @@ static enum err status_run(struct cli *c, struct fault *f)
     if (e || (e = cli_json(&r, &o, f)))
         return e;
     s.o = o;
-    check_counters(&s);
-    check_edges(&s);
+    status_judge(o, s.now_ms, on_found, &s);
     check_certificates(&s);
     check_holders(&s);
     if (c->json)

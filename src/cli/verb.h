@@ -70,7 +70,8 @@ MUST_USE enum err cli_call(struct cli *c, const char *method, const char *path, 
 void cli_progress(struct cli *c, const char *what, int64_t did, int64_t of);
 void cli_progress_end(struct cli *c);
 void cli_say(const struct cli *c, const char *fmt, ...) PRINTF_LIKE(2, 3); /* a line on stdout unless --quiet or --json */
-void cli_put_safe(const char *s, int max_bytes);   /* text of others on stdout, control characters defused */
+void cli_safe(struct buf *out, const char *s, int max_bytes); /* text of others, cut between characters, control characters defused */
+void cli_put_safe(const char *s, int max_bytes);   /* the same on stdout */
 enum cli_tint { TINT_NONE, TINT_GOOD, TINT_WARN, TINT_BAD, TINT_DIM, TINT_BOLD };
 const char *cli_tint(const struct cli *c, enum cli_tint t);                /* escape sequence or "" */
 void cli_print_fault(const struct cli *c, enum err e, const struct fault *f); /* on stderr; the machinery calls it */

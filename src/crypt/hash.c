@@ -3,6 +3,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "crypt/hash.h"
 
+#include <openssl/crypto.h>
 #include <openssl/sha.h>
 
 _Static_assert(sizeof(struct sha256) >= sizeof(SHA256_CTX), "struct sha256 holds OpenSSL's state");
@@ -60,4 +61,25 @@ void sha512(struct span in, uint8_t out[SHA512_LEN])
     if (in.n)
         SHA512_Update(&c, in.p, in.n);
     SHA512_Final(out, &c);
+}
+
+void hmac_sha256(struct span key, struct span in, uint8_t out[SHA256_LEN])
+{
+    uint8_t short_key[SHA256_LEN], pad[64];
+    struct sha256 h;
+    if (key.n > sizeof pad) {
+        sha256(key, short_key);
+        key = span_of(short_key, sizeof short_key);
+    }
+    for (int outer = 0; outer < 2; outer++) {
+        for (size_t i = 0; i < sizeof pad; i++)
+            pad[i] = (uint8_t)((i < key.n ? key.p[i] : 0) ^ (outer ? 0x5c : 0x36));
+        sha256_begin(&h);
+        sha256_add(&h, span_of(pad, sizeof pad));
+        sha256_add(&h, outer ? span_of(out, SHA256_LEN) : in);
+        sha256_end(&h, out);
+    }
+    OPENSSL_cleanse(short_key, sizeof short_key);
+    OPENSSL_cleanse(pad, sizeof pad);
+    OPENSSL_cleanse(&h, sizeof h);
 }

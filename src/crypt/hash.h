@@ -16,6 +16,8 @@ void sha256_two(struct span a, struct span b, uint8_t out[SHA256_LEN]); /* of a 
 void sha1(struct span in, uint8_t out[SHA1_LEN]);
 void sha384(struct span in, uint8_t out[SHA384_LEN]);
 void sha512(struct span in, uint8_t out[SHA512_LEN]);
+/* HMAC of RFC 2104 with SHA-256. */
+void hmac_sha256(struct span key, struct span in, uint8_t out[SHA256_LEN]);
 
 struct sha256 { uint64_t state[16]; }; /* private; needs no release */
 void sha256_begin(struct sha256 *h);

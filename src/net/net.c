@@ -10,14 +10,18 @@
 
 #include "net/net_priv.h"
 
-static bool base_is_loopback(const char *base)
+bool net_url_is_loopback(const char *url)
 {
-    static const char *const names[] = { "localhost", "127.", "[::1]" };
-    const char *host = strstr(base, "://");
-    for (size_t i = 0; host && i < ARRAY_LEN(names); i++)
-        if (span_eq_nocase(span_of(host + 3, strnlen(host + 3, strlen(names[i]))), names[i]))
-            return true;
-    return false;
+    const char *host = strstr(url, "://");
+    host = host ? host + 3 : url;
+    size_t n = *host == '[' ? strcspn(host, "]/") + 1 : strcspn(host, ":/?#");
+    struct span h = span_of(host, n < strlen(host) ? n : strlen(host));
+    if (span_eq_nocase(h, "localhost") || span_eq_str(h, "[::1]"))
+        return true;
+    bool digits = span_starts(h, "127.");
+    for (size_t i = 0; i < h.n; i++)
+        digits = digits && (h.p[i] == '.' || (h.p[i] >= '0' && h.p[i] <= '9'));
+    return digits;
 }
 
 static enum err net_check(const struct net_config *c, struct fault *f)
@@ -48,7 +52,7 @@ enum err net_open(const struct net_config *cfg, struct net **out, struct fault *
     n->cfg.connect_ms = cfg->connect_ms ? cfg->connect_ms : 5000;
     n->cfg.total_ms = cfg->total_ms ? cfg->total_ms : 30000;
     n->cfg.max_body = cfg->max_body ? cfg->max_body : NET_BODY_MAX;
-    n->loopback = base_is_loopback(cfg->base);
+    n->loopback = net_url_is_loopback(cfg->base);
     snprintf(n->agent, sizeof n->agent, "%s", cfg->agent ? cfg->agent : "cradle/" CRADLE_VERSION);
     n->easy = net_easy(n, n->why);
     *out = n;
@@ -177,20 +181,20 @@ enum err net_request(struct net *n, const char *method, const char *path, const 
     CURLcode rc = curl_easy_perform(n->easy);
     curl_easy_setopt(n->easy, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(list);
+    long status = 0;
+    curl_easy_getinfo(n->easy, CURLINFO_RESPONSE_CODE, &status);
+    reply->status = (int)status;
     if (sink.too_large)
         return fault_set(f, CE_TOO_LARGE, "the answer to %s %s is larger than %zu bytes", method, path, n->cfg.max_body);
     if (rc != CURLE_OK) {
         reply->status = 0;
         return net_fail(n, n->easy, rc, n->why, f);
     }
-    long status = 0;
     curl_off_t total_us = 0, before_us = 0;
-    curl_easy_getinfo(n->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(n->easy, CURLINFO_TOTAL_TIME_T, &total_us);
     curl_easy_getinfo(n->easy, CURLINFO_PRETRANSFER_TIME_T, &before_us);
     curl_easy_getinfo(n->easy, CURLINFO_APPCONNECT_TIME_T, &reply->connect_us);
     reply->answer_us = total_us - before_us;
-    reply->status = (int)status;
     return net_judge(reply, f);
 }
 
@@ -211,8 +215,8 @@ enum err net_fail(const struct net *n, CURL *e, CURLcode rc, const char *why, st
     case CURLE_COULDNT_RESOLVE_HOST:
         return fault_set(f, CE_IO, "cannot reach %s: the host name does not resolve; check the URL", base);
     case CURLE_COULDNT_CONNECT:
-        return fault_set(f, CE_IO, "cannot reach %s: %s; is cradled running there?", base,
-                         eno ? strerror((int)eno) : "connection refused");
+        return fault_set(f, CE_IO, "cannot reach %s: %s; is %s running there?", base,
+                         eno ? strerror((int)eno) : "connection refused", n->cfg.peer ? n->cfg.peer : "cradled");
     case CURLE_OPERATION_TIMEDOUT:
         return fault_set(f, CE_TIMEOUT, "%s did not answer in time (%s)", base, why);
     case CURLE_PEER_FAILED_VERIFICATION:

@@ -23,6 +23,7 @@ struct net_config {               /* copied by net_open */
     int64_t total_ms;             /* whole request; 0: 30000 */
     size_t max_body;              /* bytes of a reply; 0: NET_BODY_MAX */
     const char *agent;            /* User-Agent, a literal; NULL: "cradle/VERSION" */
+    const char *peer;             /* who answers there, for messages, a literal; NULL: "cradled" */
 };
 
 struct net; /* opaque, owned by the caller of net_open */
@@ -31,6 +32,7 @@ struct net; /* opaque, owned by the caller of net_open */
 MUST_USE enum err net_open(const struct net_config *cfg, struct net **out, struct fault *f);
 void net_close(struct net *n);     /* NULL is legal */
 void net_close_p(struct net **n);  /* for CLEANUP(net_close_p) */
+bool net_url_is_loopback(const char *url); /* its host is localhost, 127.x.y.z or [::1] */
 
 struct net_reply {
     int status;                   /* HTTP status; 0 when none came */
@@ -48,7 +50,8 @@ void net_reply_free(struct net_reply *r);
  * reply is reset first (a zeroed struct is legal) and filled even on refusal.
  * Status 2xx: CE_OK. Other statuses: err_from_reason of the refusal's reason code, f its detail; without a reason code
  * the class of the status. No connection, TLS failure, timeouts: CE_IO, CE_TIMEOUT or CE_BAD_SIGNATURE (the server's
- * certificate is not the site's), reply->status 0, and f says what to do next. */
+ * certificate is not the site's), reply->status 0, and f says what to do next. An answer that is too
+ * large: CE_TOO_LARGE, with its status. */
 MUST_USE enum err net_request(struct net *n, const char *method, const char *path, const char *const *headers, struct span body,
                               struct net_reply *reply, struct fault *f);
 #define net_get(n, path, reply, f) net_request(n, "GET", path, NULL, (struct span){ 0 }, reply, f)

@@ -1,0 +1,69 @@
+/* status_judge.c: what is wrong by the service's own status, for `cradle status` and for alarms. Pure. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+
+const char *cli_ms_text(int64_t ms, char *out, size_t cap)
+{
+    int64_t s = ms < 0 ? 0 : ms / 1000;
+    if (s < 120)
+        snprintf(out, cap, "%lld s", (long long)s);
+    else if (s < 7200)
+        snprintf(out, cap, "%lld min", (long long)(s / 60));
+    else if (s < 2 * 86400)
+        snprintf(out, cap, "%lld h", (long long)(s / 3600));
+    else
+        snprintf(out, cap, "%lld days", (long long)(s / 86400));
+    return out;
+}
+
+int64_t cli_ago_ms(const json_t *o, const char *key, int64_t now_ms)
+{
+    int64_t at;
+    return clock_parse_ms(span_str(json_path_str(o, key, "")), &at) == CE_OK ? now_ms - at : -1;
+}
+
+static void judge_counters(const json_t *o, status_found *found, void *arg)
+{
+    static const struct { const char *key; int64_t above; bool alarm; const char *text; } rows[] = {
+        { "clock_behind_ms", 0, true, "the clock is behind the last event by %lld ms: nothing is issued; set the clock" },
+        { "batches_failed_total", 0, true, "the database did not take %lld batches since the start; look at cradled's log" },
+        { "signer_failures_total", 0, false, "the signer failed %lld requests since the start; look at cradled's log" },
+        { "queue_depth", 1000, false, "%lld requests wait for the core" },
+        { "cert_orphans_total", 0, false, "%lld certificates were never finished and are closed (a crash while signing)" },
+    };
+    const json_t *counters = json_object_get(o, "counters");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int64_t v = json_path_int(counters, rows[i].key, 0);
+        char text[200];
+        if (v <= rows[i].above)
+            continue;
+        const char *at = strstr(rows[i].text, "%lld");
+        snprintf(text, sizeof text, "%.*s%lld%s", (int)(at - rows[i].text), rows[i].text, (long long)v, at + 4);
+        found(arg, rows[i].alarm, rows[i].key, text);
+    }
+    int64_t behind = json_path_int(counters, "log_size", 0) - json_path_int(counters, "log_published_size", 0);
+    char text[200];
+    snprintf(text, sizeof text, "the published checkpoint is %lld leaves behind", (long long)behind);
+    if (behind > 100000)
+        found(arg, false, "log_behind", text);
+}
+
+void status_judge(const json_t *o, int64_t now_ms, status_found *found, void *arg)
+{
+    size_t i;
+    json_t *e;
+    char t[32], text[200], key[80];
+    judge_counters(o, found, arg);
+    json_array_foreach(json_object_get(o, "edges"), i, e) {
+        if (!json_is_true(json_object_get(e, "stale")))
+            continue;
+        snprintf(key, sizeof key, "edge-%.64s", json_path_str(e, "name", "?"));
+        snprintf(text, sizeof text, "edge %.64s: its snapshot is stale (heard of %s ago); it will refuse new logins", json_path_str(e, "name", "?"),
+                 cli_ms_text(cli_ago_ms(e, "seen_at", now_ms), t, sizeof t));
+        found(arg, true, key, text);
+    }
+}
