@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cli/alarm.h"
 #include "cli/cli.h"
 
 #define MAN_DATE "November 20, 2026"
@@ -168,6 +169,12 @@ static void man_main(FILE *out)
 
 enum err man_page(FILE *out, const char *group)
 {
+    if (strcmp(group, "alarm.conf") == 0) { /* a page of section 5 */
+        CLEANUP(buf_free) struct buf page = BUF_INIT(1 << 20);
+        alarm_manual(&page);
+        fputs(buf_cstr(&page), out);
+        return CE_OK;
+    }
     if (strcmp(group, "cradle") == 0) {
         man_main(out);
         return CE_OK;
