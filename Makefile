@@ -128,9 +128,10 @@ man: $(PROGRAMS)
 	$(if $(filter %/cradle-edge,$(PROGRAMS)),$(B)/cradle-edge --man 8 > $(B)/man/cradle-edge.8 && $(B)/cradle-edge --man 5 > $(B)/man/cradle-edge.conf.5)
 	$(if $(filter %/cradle-agent,$(PROGRAMS)),$(B)/cradle-agent --man 8 > $(B)/man/cradle-agent.8 && $(B)/cradle-agent --man 5 > $(B)/man/cradle-agent.conf.5)
 	$(B)/cradle --man cradle > $(B)/man/cradle.1
+	$(B)/cradle --man alarm.conf > $(B)/man/cradle-alarm.conf.5
 	for g in $$(sed -n 's/^\.Xr cradle-\([a-z-]*\) 1.*/\1/p' $(B)/man/cradle.1); do $(B)/cradle --man $$g > $(B)/man/cradle-$$g.1 || exit 1; done
 
-UNITS_SYSTEMD := cradled.service cradle-edge.service cradle-agent.service
+UNITS_SYSTEMD := cradled.service cradle-edge.service cradle-agent.service cradle-alarm.service
 fill = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|'
 install: all man
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/cradle $(DESTDIR)$(PREFIX)/lib/pkgconfig \
