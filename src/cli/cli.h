@@ -63,6 +63,9 @@ struct list {
 };
 /* Adds key=value percent-encoded when value is not NULL. */
 void query_add(struct buf *q, const char *key, const char *value);
+/* One page of at most `want` rows: appends its items, replaces *next (owned; NULL at the end). A page can be empty and not the last: filters look at a
+ * bounded number of rows. But a cursor must move. */
+MUST_USE enum err cli_list_page(struct cli *c, const struct list *l, int64_t want, json_t *items, char **next, struct fault *f);
 MUST_USE enum err cli_list(struct cli *c, struct list *l, struct fault *f);
 /* What is wrong by the service's own status; key names the trouble while it lasts. */
 typedef void status_found(void *arg, bool alarm, const char *key, const char *text);

@@ -12,6 +12,19 @@ MUST_USE enum err device_path(const char *uid, const char *tail, struct buf *out
 MUST_USE enum err device_post(struct cli *c, const struct device_row *d, struct net_reply *r, struct fault *f);
 MUST_USE enum err device_add_csv(struct cli *c, const char *file, struct fault *f);
 
+/* What an operator asks for: `cradle device revoke` and the like. */
+struct device_change {
+    const char *state;      /* as in the API */
+    const char *done;       /* "revoked" */
+    const char *doing;      /* "revoke" */
+    const char *how;        /* " for ever", or "" */
+    bool cuts;              /* live sessions are closed */
+};
+/* Is --line, --model, --batch, --country, --state or --prefix given? */
+bool device_query_given(const struct cli *c);
+/* Those that match: dry run, confirmation, the change itself, waiting. */
+MUST_USE enum err device_bulk_change(struct cli *c, const struct device_change *ch, struct fault *f);
+
 #define CSV_FIELDS 5
 /* Splits one line (without its newline) in place at commas; a field in quotes may hold commas and "" for a quote. Fields point
  * into line. CE_BAD_INPUT: a quote is not closed, text after a closing quote, or more than max fields. Pure. */

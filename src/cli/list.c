@@ -146,9 +146,7 @@ void query_add(struct buf *q, const char *key, const char *value)
     net_escape(q, span_str(value));
 }
 
-/* One page: appends its items, replaces *next (owned; NULL at the end). A page can be empty and not the last: filters look at a
- * bounded number of rows. But a cursor must move. */
-static enum err list_page(struct cli *c, const struct list *l, int64_t want, json_t *items, char **next, struct fault *f)
+enum err cli_list_page(struct cli *c, const struct list *l, int64_t want, json_t *items, char **next, struct fault *f)
 {
     CLEANUP(buf_free) struct buf q = BUF_INIT(16384);
     CLEANUP(buf_free) struct buf path = BUF_INIT(16384);
@@ -210,7 +208,7 @@ enum err cli_list(struct cli *c, struct list *l, struct fault *f)
     CLEANUP(mem_free_p) char *next = cli_opt(c, "--after") ? mem_strdup(cli_opt(c, "--after")) : NULL;
     do {
         int64_t had = (int64_t)json_array_size(items);
-        e = list_page(c, l, limit - had, items, &next, f);
+        e = cli_list_page(c, l, limit - had, items, &next, f);
         cli_progress(c, "rows", (int64_t)json_array_size(items), 0);
     } while (!e && next && (int64_t)json_array_size(items) < limit);
     cli_progress_end(c);

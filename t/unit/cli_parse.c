@@ -31,7 +31,7 @@ static void test_command_line(void)
     ok(parse(&c, &f, "cradle device revoke d1 --reason keyCompromise --wait") == CE_OK && strcmp(c.verb->name, "device revoke") == 0, "two-word verb");
     ok(c.nargs == 1 && strcmp(c.args[0], "d1") == 0 && strcmp(cli_opt(&c, "--reason"), "keyCompromise") == 0 && cli_flag(&c, "--wait"), "argument, option, flag");
     ok(parse(&c, &f, "cradle --site /x device list --line=a") == CE_OK && strcmp(cli_opt(&c, "--line"), "a") == 0 && strcmp(cli_opt(&c, "--site"), "/x") == 0, "options before the verb, and with =");
-    ok(parse(&c, &f, "cradle device revoke") == CE_USAGE && strstr(f.text, "missing"), "missing argument: %s", f.text);
+    ok(parse(&c, &f, "cradle device show") == CE_USAGE && strstr(f.text, "missing"), "missing argument: %s", f.text);
     ok(parse(&c, &f, "cradle device revoke a b") == CE_USAGE && strstr(f.text, "too many"), "too many arguments");
     ok(parse(&c, &f, "cradle device explode a") == CE_USAGE && strstr(f.text, "cradle device --help"), "unknown verb of a group: %s", f.text);
     ok(parse(&c, &f, "cradle nonsense") == CE_USAGE, "unknown verb");
