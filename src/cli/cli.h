@@ -47,6 +47,7 @@ enum cli_tint tint_state(const char *value);
 /* Decodes a reply's body. Owned by the caller (json_decref); NULL and CE_BAD_JSON otherwise. */
 MUST_USE enum err cli_json(const struct net_reply *r, json_t **out, struct fault *f);
 void cli_print_json(const json_t *o);            /* compact, one line, on stdout */
+void cli_print_text(const struct cli *c, const char *key, const struct net_reply *r); /* a body that is text; with --json as a member */
 MUST_USE enum err cli_print_reply(const struct net_reply *r, struct fault *f); /* a reply's body; an empty one as {} */
 
 /* Sets a member of a request; NULL: left out. CE_BAD_NAME when it is not UTF-8. */

@@ -131,6 +131,16 @@ enum err cli_print_reply(const struct net_reply *r, struct fault *f)
     return e;
 }
 
+void cli_print_text(const struct cli *c, const char *key, const struct net_reply *r)
+{
+    if (!c->json) {
+        fwrite(r->body.data, 1, r->body.len, stdout);
+        return;
+    }
+    CLEANUP(json_decref_p) json_t *o = json_pack("{s:s%}", key, (const char *)r->body.data, r->body.len);
+    cli_print_json(o);
+}
+
 enum err json_set_text(json_t *o, const char *key, const char *value, struct fault *f)
 {
     if (value && json_object_set_new(o, key, json_string(value)))

@@ -236,11 +236,8 @@ static enum err metrics_run(struct cli *c, struct fault *f)
 {
     CLEANUP(net_reply_free) struct net_reply r = { 0 };
     enum err e = cli_call(c, "GET", "/metrics", (struct span){ 0 }, &r, f);
-    if (!e && c->json) {
-        CLEANUP(json_decref_p) json_t *o = json_pack("{s:s%}", "metrics", (const char *)r.body.data, r.body.len);
-        cli_print_json(o);
-    } else if (!e)
-        fwrite(r.body.data, 1, r.body.len, stdout);
+    if (!e)
+        cli_print_text(c, "metrics", &r);
     return e;
 }
 const struct verb verb_metrics = { .name = "metrics", .args = "", .help = "print the counters for Prometheus", .run = metrics_run };

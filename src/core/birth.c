@@ -9,6 +9,7 @@
 #include "store/node.h"
 #include "store/registry.h"
 #include "store/schema.h"
+#include "wire/policy.h"
 #include "wire/route.h"
 
 /* A member as text in the arena; CE_BAD_CONFIG names where ("cas[1].kid"). */
@@ -100,8 +101,11 @@ static enum err line_import(struct batch *b, const json_t *line, const char *whe
     e = e ? e : named(name_check_label("name", row.name, f), where, f);
     if (e)
         return e;
+    enum policy_clones clones;
     if (!row.clone_policy.n)
         row.clone_policy = SPAN_LIT("alarm");
+    if (!policy_clones_from_name(row.clone_policy, &clones)) /* brokers would not take the whole policy */
+        return fault_set(f, CE_BAD_CONFIG, "birth.json: %s.clone_policy is alarm, quarantine or refuse", where);
     row.validity_s = json_is_integer(validity) ? (int64_t)json_integer_value(validity) : 0;
     e = named(store_line_add(b->db, &row, f), where, f);
     if (e)

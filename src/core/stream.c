@@ -98,30 +98,14 @@ static bool load_cert(void *ctx, struct span kid, struct span serial, const stru
     return true;
 }
 
-static bool load_ident(void *ctx, struct span name)
-{
-    uint8_t key[SNAPSHOT_KEY];
-    struct stream *s = ctx;
-    snapshot_key_ident(name, key);
-    stream_set_change(&s->sets[SNAPSHOT_SET_IDENT - 1], SNAPSHOT_OP_ADD, key);
-    return true;
-}
+struct load_names { struct stream *s; enum snapshot_set set; void (*key)(struct span name, uint8_t out[SNAPSHOT_KEY]); };
 
-static bool load_repair(void *ctx, struct span uid)
+static bool load_name(void *ctx, struct span name)
 {
+    const struct load_names *l = ctx;
     uint8_t key[SNAPSHOT_KEY];
-    struct stream *s = ctx;
-    snapshot_key_ident(uid, key);
-    stream_set_change(&s->sets[SNAPSHOT_SET_REPAIR - 1], SNAPSHOT_OP_ADD, key);
-    return true;
-}
-
-static bool load_line(void *ctx, struct span name)
-{
-    uint8_t key[SNAPSHOT_KEY];
-    struct stream *s = ctx;
-    snapshot_key_line(name, key);
-    stream_set_change(&s->sets[SNAPSHOT_SET_LINE - 1], SNAPSHOT_OP_ADD, key);
+    l->key(name, key);
+    stream_set_change(&l->s->sets[l->set - 1], SNAPSHOT_OP_ADD, key);
     return true;
 }
 
@@ -132,9 +116,9 @@ static enum err stream_load(struct stream *s, struct fault *f)
     CLEANUP(buf_free) struct buf doc = BUF_INIT(0);
     size_t n;
     enum err e = store_cert_revoked_each(db, span_of(NULL, 0), span_of(NULL, 0), INT64_MAX, load_cert, &l, &n, f);
-    e = e ? e : store_blocked_idents_each(db, load_ident, s, f);
-    e = e ? e : store_blocked_lines_each(db, load_line, s, f);
-    e = e ? e : store_quarantined_each(db, load_repair, s, f);
+    e = e ? e : store_blocked_idents_each(db, load_name, &(struct load_names){ s, SNAPSHOT_SET_IDENT, snapshot_key_ident }, f);
+    e = e ? e : store_blocked_lines_each(db, load_name, &(struct load_names){ s, SNAPSHOT_SET_LINE, snapshot_key_line }, f);
+    e = e ? e : store_quarantined_each(db, load_name, &(struct load_names){ s, SNAPSHOT_SET_REPAIR, snapshot_key_ident }, f);
     e = e ? e : policy_build(db, (struct span){ 0 }, &doc, f);
     if (!e)
         policy_take(s, buf_span(&doc));

@@ -8,6 +8,7 @@
 #include "crypt/hash.h"
 #include "store/registry.h"
 #include "store/schema.h"
+#include "store/topics.h"
 #include "t/unit/query_ask.h"
 #include "wire/checkpoint.h"
 #include "wire/export.h"
@@ -93,6 +94,10 @@ static void fill(struct db *db)
     }
     struct operator_row op = {SPAN_LIT("admin"), SPAN_LIT("admin"), SPAN_LIT("pump,valve"), SPAN_LIT("active"), 1, 1, 1};
     must(store_operator_add(db, &op, &f), "operator");
+    op.name = SPAN_LIT("billing"), op.role = SPAN_LIT("backend"), op.lines = SPAN_LIT("");
+    must(store_operator_add(db, &op, &f), "backend");
+    const struct topics_row t = {SPAN_LIT("billing"), SPAN_LIT("d/+/down/#\n"), SPAN_LIT(""), SPAN_LIT("")};
+    must(store_topics_put(db, TOPICS_BACKEND, &t, &f), "topics");
     for (int i = 0; i < DEVICES; i++)
         put_device(db, i);
     for (int i = 0; i < EVENTS; i++)
@@ -174,7 +179,29 @@ static void lists(void)
     ok(walk((struct msg_query){.what = SPAN_LIT("lines"), .limit = 1}, "name", &asc, &pages) == 2 && asc, "lines");
     ok(walk((struct msg_query){.what = SPAN_LIT("models"), .line = SPAN_LIT("valve")}, "name", &asc, &pages) == 2 && asc,
        "models of a line");
-    ok(walk((struct msg_query){.what = SPAN_LIT("operators")}, "name", &asc, &pages) == 1, "operators");
+    ok(walk((struct msg_query){.what = SPAN_LIT("operators")}, "name", &asc, &pages) == 2 && asc, "operators");
+}
+
+static void topics(void)
+{
+    json_t *b;
+    bool asc;
+    int pages;
+    ok(ask(&(struct msg_query){.what = SPAN_LIT("lines"), .limit = 1}, &b, NULL) == CE_OK, "a line");
+    const json_t *write = json_object_get(json_array_get(json_object_get(b, "items"), 0), "write");
+    ok(json_array_size(write) == 1 && strcmp(json_string_value(json_array_get(write, 0)), "d/%u/up/#") == 0, "has the default topics");
+    json_decref(b);
+    ok(ask(&(struct msg_query){.what = SPAN_LIT("backends")}, &b, NULL) == CE_OK, "backends");
+    const json_t *item = json_array_get(json_object_get(b, "items"), 0);
+    ok(json_array_size(json_object_get(item, "write")) == 1 && json_array_size(json_object_get(item, "read")) == 0, "have the topics that are set, and no others");
+    json_decref(b);
+    ok(walk((struct msg_query){.what = SPAN_LIT("backends"), .scope = SPAN_LIT("pump")}, "name", &asc, &pages) == 0, "somebody bound to a line sees none");
+    struct msg_reply rep;
+    ok(ask(&(struct msg_query){.what = SPAN_LIT("policy")}, &b, &rep) == CE_OK && rep.body_kind == BODY_TEXT &&
+           span_eq_str(rep.body, "cradle-policy 1\nline pump alarm\n w d/%u/up/#\n r d/%u/down/#\n q d/%u/repair/#\nline valve alarm\n w d/%u/up/#\n r d/%u/down/#\n"
+                                 " q d/%u/repair/#\nbackend billing\n w d/+/down/#\n"), "the policy");
+    ok(ask(&(struct msg_query){.what = SPAN_LIT("policy"), .scope = SPAN_LIT("valve")}, &b, &rep) == CE_OK &&
+           span_eq_str(rep.body, "cradle-policy 1\nline valve alarm\n w d/%u/up/#\n r d/%u/down/#\n q d/%u/repair/#\n"), "and what it says of one line");
 }
 
 static void singles(void)
@@ -361,6 +388,7 @@ int main(void)
     publish(db);
     must(query_open(db_path, log_dir, &q, &f), "query_open");
     lists();
+    topics();
     singles();
     cursors();
     events();
