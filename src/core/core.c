@@ -341,7 +341,11 @@ void core_signer_gone(struct core *core)
         core_signed(core, t, &m);
 }
 
-void core_drain(struct core *core) { core->draining = true; }
+void core_drain(struct core *core)
+{
+    core->draining = true;
+    refusals_close(core->refusals);
+}
 
 bool core_idle(const struct core *core)
 {
@@ -350,7 +354,7 @@ bool core_idle(const struct core *core)
         if (s->open && !s->done.read_only)
             return false;
     }
-    return !core->reads.head && !core->writes.head;
+    return !core->reads.head && !core->writes.head && !refusals_due(core->refusals, 0);
 }
 
 /* -- for code inside -------------------------------------------------------------------------------------------------------------- */

@@ -99,17 +99,7 @@ static enum err take_ack(struct batch *b, const struct caller *c, const struct m
 static enum err take_refused(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)
 {
     (void)f;
-    b->core->stats.refused[err_from_reason(arena_str(b->arena, r->reason))] += (uint64_t)(r->count > 0 ? r->count : 1);
-    struct json_out *j = event_begin(b, EVENT_REFUSED, r->uid, 0);
-    json_str(j, "reason", r->reason);
-    json_str(j, "text", r->text);
-    json_str(j, "caller", r->uid);
-    json_str(j, "addr", r->addr);
-    json_str(j, "uid", r->uid);
-    json_cstr(j, "op", arena_printf(b->arena, "broker:" SPAN_FMT, SPAN_ARG(c->name)));
-    json_int(j, "count", r->count > 0 ? r->count : 1);
-    json_time_ms(j, "first_at", r->at);
-    event_end(b);
+    refusal_reported(b, c->name, r);
     return CE_OK;
 }
 

@@ -131,10 +131,14 @@ MUST_USE enum err core_write(struct core *core, struct item_list *items, enum er
 bool core_wants_write(const struct core *core, int64_t mono_ms);
 
 /* refusal.c: refusals as evidence, repeats within refusal_window_ms counted */
-#define REFUSAL_MAX 1024
+#define REFUSAL_MAX 256        /* kinds told apart in a window */
+#define REFUSAL_EDGE_MAX 1024 /* events that one edge may cause in a window; more than its tallies let through */
 struct refusals *refusals_new(void);
 void refusals_free(struct refusals *r);
 void refusal_note(struct batch *b, enum err code, const char *text, struct span who, struct span addr, struct span uid, const char *op);
+/* An edge reports it: written at once, or counted when the edge has reported too much. */
+void refusal_reported(struct batch *b, struct span edge, const struct msg_report *r);
+void refusals_close(struct refusals *r);                 /* all windows: what is counted is written with the next batch */
 bool refusals_due(const struct refusals *r, int64_t mono_ms);
 int64_t refusals_next_ms(const struct refusals *r);      /* INT64_MAX: none */
 void refusals_write(struct batch *b);

@@ -1,8 +1,11 @@
 /* refusal.c: refusals as evidence. The first of a kind (reason, uid, address) is written with the next batch; its repeats within
- * refusal_window_ms are counted and written as one event when the window closes, so nobody can flood the log: at most two events a
- * kind and window, at most REFUSAL_MAX kinds; what comes beyond that is counted by reason alone. */
+ * refusal_window_ms are counted and written as one event when the window closes. Nobody can flood the log: at most REFUSAL_MAX kinds are
+ * told apart at a time, two events each in a window; what comes beyond is one event for each reason when the window closes, with the
+ * count and about how many addresses. What edges report has been through a bound of their own (base/tally.h); an edge that
+ * reports more than REFUSAL_EDGE_MAX in a window is counted in the same way, by edge and reason. */
 #include <stdlib.h>
 
+#include "base/distinct.h"
 #include "base/log.h"
 #include "base/name.h"
 #include "core/engine.h"
@@ -10,10 +13,11 @@
 
 struct refusal {
     enum err code;
-    char text[256], who[65], addr[65], uid[UID_MAX + 1], op[24];
+    char text[256], who[65], addr[65], uid[UID_MAX + 1], op[64];
     bool first_due;        /* the first one is not written yet */
     bool writing;          /* in the batch that runs */
     int64_t count;         /* repeats that are not written yet */
+    struct distinct *rest; /* owned; NULL: one kind. Else this is what is beyond the kinds, and the addresses behind it */
     int64_t first_ms;      /* wall clock, of the first one in count */
     int64_t closes_ms;     /* monotonic */
     struct refusal *next;  /* of the same bucket */
@@ -21,8 +25,9 @@ struct refusal {
 
 struct refusals {
     struct refusal *bucket[256];
-    size_t n;
+    size_t n;              /* kinds; what is beyond them not counted */
     size_t first_due;
+    struct { int64_t closes_ms, n; } edges[256]; /* windows of what edges report, by a hash of their names */
     int64_t closes_ms;     /* no window closes before; INT64_MAX: none open */
 };
 
@@ -33,6 +38,12 @@ struct refusals *refusals_new(void)
     return r;
 }
 
+static void refusal_free(struct refusal *x)
+{
+    free(x->rest);
+    free(x);
+}
+
 void refusals_free(struct refusals *r)
 {
     if (!r)
@@ -40,7 +51,7 @@ void refusals_free(struct refusals *r)
     for (size_t i = 0; i < ARRAY_LEN(r->bucket); i++)
         while (r->bucket[i]) {
             struct refusal *next = r->bucket[i]->next;
-            free(r->bucket[i]);
+            refusal_free(r->bucket[i]);
             r->bucket[i] = next;
         }
     free(r);
@@ -69,9 +80,41 @@ static uint8_t bucket_of(enum err code, struct span uid, struct span addr)
 static struct refusal *refusal_find(struct refusals *r, enum err code, struct span uid, struct span addr)
 {
     for (struct refusal *x = r->bucket[bucket_of(code, uid, addr)]; x; x = x->next)
-        if (x->code == code && span_eq_str(uid, x->uid) && span_eq_str(addr, x->addr))
+        if (!x->rest && x->code == code && span_eq_str(uid, x->uid) && span_eq_str(addr, x->addr))
             return x;
     return NULL;
+}
+
+static struct refusal *refusal_add(struct batch *b, enum err code, struct span uid, struct span addr)
+{
+    struct refusals *r = b->core->refusals;
+    struct refusal *x = mem_calloc(1, sizeof *x), **at = &r->bucket[bucket_of(code, uid, addr)];
+    x->code = code;
+    text_put(x->addr, sizeof x->addr, addr);
+    text_put(x->uid, sizeof x->uid, uid);
+    x->first_ms = b->now_ms;
+    x->closes_ms = b->mono_ms + b->core->cfg.refusal_window_ms;
+    x->next = *at;
+    *at = x;
+    if (x->closes_ms < r->closes_ms)
+        r->closes_ms = x->closes_ms;
+    return x;
+}
+
+/* Beyond the kinds: by reason, and by edge (op "broker:NAME") when one reports it. */
+static void rest_note(struct batch *b, enum err code, struct span addr, const char *op, int64_t count)
+{
+    const struct span none = { 0 };
+    struct refusal *x = b->core->refusals->bucket[bucket_of(code, none, none)];
+    while (x && !(x->rest && x->code == code && strcmp(x->op, op) == 0))
+        x = x->next;
+    if (!x) {
+        x = refusal_add(b, code, none, none);
+        x->rest = mem_calloc(1, sizeof *x->rest);
+        text_put(x->op, sizeof x->op, span_str(op));
+    }
+    x->count += count;
+    distinct_add(x->rest, addr);
 }
 
 void refusal_note(struct batch *b, enum err code, const char *text, struct span who, struct span addr, struct span uid, const char *op)
@@ -89,31 +132,63 @@ void refusal_note(struct batch *b, enum err code, const char *text, struct span 
         addr.n = 0;
     struct refusal *x = refusal_find(r, code, uid, addr);
     if (!x && r->n >= REFUSAL_MAX) {
-        uid = addr = who = (struct span){ 0 };
-        x = refusal_find(r, code, uid, addr);
+        rest_note(b, code, addr, "", 1);
+        return;
     }
     if (x) {
         if (!x->count++)
             x->first_ms = b->now_ms;
         return;
     }
-    x = mem_calloc(1, sizeof *x);
-    x->code = code;
+    x = refusal_add(b, code, uid, addr);
     text_put(x->text, sizeof x->text, span_str(text));
     text_put(x->who, sizeof x->who, who);
-    text_put(x->addr, sizeof x->addr, addr);
-    text_put(x->uid, sizeof x->uid, uid);
     text_put(x->op, sizeof x->op, span_str(op));
     x->first_due = true;
-    x->first_ms = b->now_ms;
-    x->closes_ms = b->mono_ms + b->core->cfg.refusal_window_ms;
-    struct refusal **at = &r->bucket[bucket_of(code, uid, addr)];
-    x->next = *at;
-    *at = x;
     r->n++;
     r->first_due++;
-    if (x->closes_ms < r->closes_ms)
-        r->closes_ms = x->closes_ms;
+}
+
+/* Has this edge reported less than its share in this window? */
+static bool edge_may(struct batch *b, struct span edge)
+{
+    struct refusals *r = b->core->refusals;
+    uint8_t i = bucket_of(CE_OK, edge, (struct span){ 0 });
+    if (r->edges[i].closes_ms <= b->mono_ms) {
+        r->edges[i].closes_ms = b->mono_ms + b->core->cfg.refusal_window_ms;
+        r->edges[i].n = 0;
+    }
+    return r->edges[i].n++ < REFUSAL_EDGE_MAX;
+}
+
+void refusal_reported(struct batch *b, struct span edge, const struct msg_report *r)
+{
+    int64_t count = r->count > 0 ? r->count : 1;
+    const char *op = arena_printf(b->arena, "broker:" SPAN_FMT, SPAN_ARG(edge));
+    enum err code = err_from_reason(arena_str(b->arena, r->reason));
+    b->core->stats.refused[code] += (uint64_t)count;
+    if (!edge_may(b, edge)) {
+        rest_note(b, code, r->addr, op, count);
+        return;
+    }
+    struct json_out *j = event_begin(b, EVENT_REFUSED, r->uid, 0);
+    json_str(j, "reason", r->reason);
+    json_str(j, "text", r->text);
+    json_str(j, "caller", r->uid);
+    json_str(j, "addr", r->addr);
+    json_str(j, "uid", r->uid);
+    json_cstr(j, "op", op);
+    json_int(j, "count", count);
+    json_time_ms(j, "first_at", r->at);
+    json_int(j, "sources", r->sources ? r->sources : 1);
+    event_end(b);
+}
+
+void refusals_close(struct refusals *r)
+{
+    for (size_t i = 0; i < ARRAY_LEN(r->bucket); i++)
+        for (struct refusal *x = r->bucket[i]; x; x = x->next)
+            x->closes_ms = r->closes_ms = 0;
 }
 
 bool refusals_due(const struct refusals *r, int64_t mono_ms) { return r->first_due || r->closes_ms <= mono_ms; }
@@ -121,15 +196,19 @@ int64_t refusals_next_ms(const struct refusals *r) { return r->first_due ? 0 : r
 
 static void refusal_event(struct batch *b, const struct refusal *x, int64_t count)
 {
+    int64_t sources = x->rest ? distinct_count(x->rest) : 1;
+    const char *text = !x->rest ? x->text : arena_printf(b->arena, "%lld more, beyond what is told one by one, from about %lld addresses",
+                                                         (long long)count, (long long)sources);
     struct json_out *j = event_begin(b, EVENT_REFUSED, span_str(x->uid), 0);
     json_cstr(j, "reason", err_reason(x->code));
-    json_cstr(j, "text", x->text);
+    json_cstr(j, "text", text);
     json_cstr(j, "caller", x->who);
     json_cstr(j, "addr", x->addr);
     json_cstr(j, "uid", x->uid);
     json_cstr(j, "op", x->op);
     json_int(j, "count", count);
     json_time_ms(j, "first_at", x->first_ms);
+    json_int(j, "sources", sources);
     event_end(b);
 }
 
@@ -147,8 +226,8 @@ static void refusals_written(void *data, bool committed)
                 r->first_due--;
             } else if (committed && closed) {
                 *at = x->next;
-                free(x);
-                r->n--;
+                r->n -= !x->rest;
+                refusal_free(x);
                 continue;
             }
             x->writing = false;

@@ -4,16 +4,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -21,58 +17,18 @@
 #include "edge/authz.h"
 #include "edge/edge.h"
 #include "edge/manual.h"
+#include "edge/reports.h"
 
 #define STATUS_EVERY_MS 1000
 #define LOOK_MS 200
-#define DATAGRAMS_AT_ONCE 512
 
 struct run { /* what main holds beside the threads */
     struct edge *e;
-    int lock_fd, report_fd, signal_fd;
+    int lock_fd, signal_fd;
+    struct reports reports;
     bool stale;
-    uint64_t refused;    /* malformed datagrams */
     int64_t status_ms;
 };
-
-/* -- reports of local consumers ---------------------------------------------------------------------------------------------- */
-static enum err report_listen(struct run *r, struct fault *f)
-{
-    const struct edge_config *c = &r->e->cfg;
-    struct sockaddr_un a = { .sun_family = AF_UNIX };
-    struct group *g = NULL;
-    if (c->report_group[0] && !(g = getgrnam(c->report_group)))
-        return fault_set(f, CE_BAD_CONFIG, "report_group: there is no group %s", c->report_group);
-    int n = snprintf(a.sun_path, sizeof a.sun_path, "%s", c->report_socket);
-    if (n < 0 || (size_t)n >= sizeof a.sun_path)
-        return fault_set(f, CE_BAD_CONFIG, "report_socket: the path is longer than %zu bytes", sizeof a.sun_path - 1);
-    if (g && (chown(c->state_dir, (uid_t)-1, g->gr_gid) || chmod(c->state_dir, 0750)))
-        return fault_set(f, CE_IO, "%s: cannot be opened to group %s: %s", c->state_dir, c->report_group, strerror(errno));
-    unlink(a.sun_path);
-    r->report_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    mode_t old = umask(0177);
-    bool bad = r->report_fd < 0 || bind(r->report_fd, (struct sockaddr *)&a, sizeof a);
-    umask(old);
-    if (!bad && g)
-        bad = chown(a.sun_path, (uid_t)-1, g->gr_gid) || chmod(a.sun_path, 0660);
-    return bad ? fault_set(f, CE_IO, "%s: %s", a.sun_path, strerror(errno)) : CE_OK;
-}
-
-static void reports_take(struct run *r)
-{
-    uint8_t bytes[REPORT_DATAGRAM_MAX + 1];
-    for (int i = 0; i < DATAGRAMS_AT_ONCE; i++) {
-        struct msg_report m;
-        ssize_t n = recv(r->report_fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_TRUNC);
-        if (n < 0)
-            return;
-        if ((size_t)n >= sizeof bytes || report_unpack(span_of(bytes, (size_t)n), &m)) {
-            if (r->refused++ == 0)
-                log_warn(0, "a malformed report came on %s; such are dropped", r->e->cfg.report_socket);
-            continue;
-        }
-        edge_report(r->e, &m);
-    }
-}
 
 /* -- staleness ---------------------------------------------------------------------------------------------------------------- */
 static void stale_look(struct run *r)
@@ -98,6 +54,7 @@ static void housekeep(struct run *r)
 {
     int64_t now = clock_mono_ms();
     stale_look(r);
+    reports_look(&r->reports, now);
     if (now - r->status_ms < STATUS_EVERY_MS)
         return;
     r->status_ms = now;
@@ -109,12 +66,12 @@ static void housekeep(struct run *r)
 /* Returns when SIGTERM or SIGINT comes. */
 static void run_loop(struct run *r)
 {
-    struct pollfd p[2] = { { r->report_fd, POLLIN, 0 }, { r->signal_fd, POLLIN, 0 } };
     for (;;) {
+        struct pollfd p[2] = { { r->reports.fd, POLLIN, 0 }, { r->signal_fd, POLLIN, 0 } };
         struct signalfd_siginfo si;
         poll(p, 2, LOOK_MS);
         if (p[0].revents)
-            reports_take(r);
+            reports_take(&r->reports);
         if (p[1].revents && read(r->signal_fd, &si, sizeof si) == (ssize_t)sizeof si) {
             if (si.ssi_signo != SIGHUP)
                 return;
@@ -175,12 +132,12 @@ static enum err run_open(struct run *r, struct fault *f)
     snprintf(prefix, sizeof prefix, "%02x%02x%02x%02x%02x", rnd[0], rnd[1], rnd[2], rnd[3], rnd[4]);
     path_join(path, "%s/reports.spool", e->cfg.state_dir);
     err = spool_open(path, e->cfg.spool_max, prefix, &e->spool, f);
-    return err ? err : report_listen(r, f);
+    return err ? err : reports_open(&r->reports, e, f);
 }
 
 static enum err edge_main(struct edge *e, struct fault *f)
 {
-    struct run r = { .e = e, .lock_fd = -1, .report_fd = -1, .signal_fd = -1 };
+    struct run r = { .e = e, .lock_fd = -1, .signal_fd = -1 };
     struct authz *authz = NULL;
     pthread_t stream, post, answers;
     uint64_t one = 1;
@@ -204,7 +161,7 @@ static enum err edge_main(struct edge *e, struct fault *f)
     if (authz)
         pthread_join(answers, NULL);
     authz_close(authz);
-    unlink(e->cfg.report_socket);
+    reports_close(&r.reports);
     hold_close(&e->hold);
     spool_close(e->spool);
     log_info(0, "ended");

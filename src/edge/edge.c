@@ -44,7 +44,7 @@ bool edge_wait(struct edge *e, int64_t ms)
     return !atomic_load(&e->stop);
 }
 
-void edge_report(struct edge *e, const struct msg_report *r)
+enum err edge_report(struct edge *e, const struct msg_report *r)
 {
     uint64_t one = 1;
     enum err err = spool_put(e->spool, r);
@@ -52,6 +52,7 @@ void edge_report(struct edge *e, const struct msg_report *r)
         log_warn(0, "a report of kind " SPAN_FMT " is lost: %s", SPAN_ARG(r->kind), err_text(err));
     ssize_t n = write(e->post_fd, &one, sizeof one);
     (void)n; /* full: the poster is awake already */
+    return err;
 }
 
 void edge_trouble(struct edge *e, const char *text)

@@ -50,7 +50,7 @@ extern const size_t edge_nkeys;
 MUST_USE enum err edge_net_open(const struct edge *e, unsigned nth, struct net **out, char *url, struct fault *f);
 /* Sleeps ms plus up to half of it, or until the end; returns false at the end. */
 bool edge_wait(struct edge *e, int64_t ms);
-void edge_report(struct edge *e, const struct msg_report *r); /* spools it and wakes the poster */
+enum err edge_report(struct edge *e, const struct msg_report *r); /* spools it and wakes the poster; errors as spool_put */
 void edge_trouble(struct edge *e, const char *text);          /* "" : all is well */
 
 void *edge_stream_run(void *arg); /* struct edge; a thread each */
