@@ -52,7 +52,7 @@ static void judge_gap(struct evidence *ev, int64_t from, int64_t to, const struc
         return;
     }
     ev_bad(ev, CE_LOG_INCONSISTENT, next->index,
-           "a CA's key made %lld signatures that are in no event (numbers %lld to %lld): certificates may exist that nobody knows",
+           "a key of the signer made %lld signatures that are in no event (numbers %lld to %lld): certificates may exist that nobody knows",
            (long long)(to - from + 1), (long long)from, (long long)to);
 }
 

@@ -1,4 +1,5 @@
-/* signer.c: opening the signer, the table of what it answers, and the reply around each answer. The answers are signer_ops.c.
+/* signer.c: opening the signer, the table of what it answers, and the reply around each answer. The answers are signer_ops.c and
+ * signer_update.c.
  * See signer.h. */
 #include "role/signer.h"
 
@@ -91,7 +92,8 @@ enum err signer_open(const struct signer_config *cfg, struct signer **out, struc
     *out = NULL;
     s->cfg = *cfg;
     for (size_t i = 0; !e && i < SIGNER_CAS; i++)
-        e = ca_load(&s->cas[i], cfg->dir, ca_names[i], cfg->base_url, cfg->n_shards, true, f);
+        if (!(e = ca_load(&s->cas[i], cfg->dir, ca_names[i], cfg->base_url, cfg->n_shards, true, f)))
+            memcpy(s->ca_meter[i].kid, s->cas[i].cert.ski.p, sizeof s->ca_meter[i].kid);
     if (!e)
         e = load_profiles(s, cfg->dir, f);
     if (!e)
@@ -103,6 +105,8 @@ enum err signer_open(const struct signer_config *cfg, struct signer **out, struc
         e = fault_set(f, CE_CRYPTO, "no random numbers for the signer");
     if (!e)
         e = rehearse(s, f);
+    if (!e)
+        e = signer_update_open(s, cfg->dir, f);
     if (e) {
         signer_close(s);
         return e;
@@ -119,6 +123,8 @@ void signer_close(struct signer *s)
         ca_close(&s->cas[i]);
     key_free(s->log_key);
     key_free(s->stream_key);
+    signer_update_close(s);
+    arena_free(&s->arena);
     buf_free(&s->body);
     free(s);
 }
@@ -135,6 +141,7 @@ static const struct signer_op {
 } ops[] = {
     OP(sign_cert, SIGN_CERT), OP(sign_crl, SIGN_CRL),     OP(sign_ocsp, SIGN_OCSP),
     OP(sign_head, SIGN_HEAD), OP(sign_frame, SIGN_FRAME), OP(sign_snapshot, SIGN_SNAPSHOT),
+    OP(sign_meta, SIGN_META), OP(sign_directive, SIGN_DIRECTIVE),
 };
 
 /* Only core speaks to the signer: a frame that is not right is a defect or an attack, and the process ends. */
@@ -148,9 +155,9 @@ static void reply(struct signer *s, uint64_t rid, enum err e, const struct fault
 {
     struct msg_signed m = { .code = e, .counter = (int64_t)s->counter };
     if (!e && s->by) {
-        m.kid = s->by->cert.ski;
+        m.kid = span_of(s->by->kid, sizeof s->by->kid);
         m.run = span_of(s->run, sizeof s->run);
-        m.counter = (int64_t)s->ca_counter[s->by - s->cas];
+        m.counter = (int64_t)s->by->n;
     }
     if (e)
         m.text = f->text[0] ? span_str(f->text) : span_str(err_text(e));
@@ -180,7 +187,7 @@ void signer_handle(struct signer *s, const struct ipc_frame *in, struct buf *out
     if (!e) {
         s->counter++;
         if (s->by)
-            s->ca_counter[s->by - s->cas]++;
+            s->by->n++;
     }
     reply(s, in->rid, e, &f, out);
 }

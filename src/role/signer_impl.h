@@ -1,4 +1,4 @@
-/* signer_impl.h: what signer.c and signer_ops.c share. */
+/* signer_impl.h: what signer.c, signer_ops.c and signer_update.c share. */
 #ifndef CRADLE_ROLE_SIGNER_IMPL_H
 #define CRADLE_ROLE_SIGNER_IMPL_H
 
@@ -9,10 +9,25 @@
 #include "wire/checkpoint.h"
 #include "wire/msg.h"
 #include "wire/note.h"
+#include "wire/tuf.h"
 
 #define SIGNER_CAS 2
 #define SIGNER_PROFILES_MAX 32
 #define SIGNER_BODY_MAX 33554432 /* SIGNED.body in msg.def */
+
+/* The account of one key: every signature by it has a number that stands in the evidence. */
+struct signer_meter {
+    uint8_t kid[20];
+    uint64_t n; /* signatures released since the start */
+};
+
+enum signer_update_role { SIGNER_SNAPSHOT, SIGNER_TIMESTAMP, SIGNER_DIRECTIVE, SIGNER_UPDATE_ROLES };
+struct signer_update_key { /* key NULL: the site was made without it, and signs no updates */
+    struct key *key;       /* owned */
+    struct tuf_key pub;    /* in the signer's arena */
+    struct signer_meter meter;
+    int64_t version;       /* last one signed since the start; of the directive's key: none */
+};
 
 struct signer {
     struct signer_config cfg;         /* of it, only the clock after signer_open */
@@ -22,9 +37,11 @@ struct signer {
     struct key *log_key, *stream_key; /* owned */
     struct note_key log_name;         /* name and public key of the log */
     uint64_t counter;                 /* signatures released since the start */
-    uint64_t ca_counter[SIGNER_CAS];  /* of these, by the key of each CA */
+    struct signer_meter ca_meter[SIGNER_CAS];
     uint8_t run[8];                   /* random: tells this process's counters from the last one's */
-    const struct ca *by;              /* of the answer being made: the CA whose key signs it, or NULL */
+    struct signer_meter *by;          /* of the answer being made: the key that signs it; NULL: one that has no account */
+    struct signer_update_key update[SIGNER_UPDATE_ROLES];
+    struct arena arena;               /* of what lasts */
     uint64_t head_size;               /* of the last tree head signed since the start */
     struct merkle_hash head_root;
     struct buf body;                  /* reused for every answer */
@@ -37,6 +54,8 @@ union signer_request {
     struct msg_sign_head sign_head;
     struct msg_sign_frame sign_frame;
     struct msg_sign_snapshot sign_snapshot;
+    struct msg_sign_meta sign_meta;
+    struct msg_sign_directive sign_directive;
 };
 
 #define SIGNER_ANSWER(name) MUST_USE enum err signer_##name(struct signer *s, const union signer_request *r, struct buf *body, struct fault *f)
@@ -46,6 +65,13 @@ SIGNER_ANSWER(sign_ocsp);
 SIGNER_ANSWER(sign_head);
 SIGNER_ANSWER(sign_frame);
 SIGNER_ANSWER(sign_snapshot);
+SIGNER_ANSWER(sign_meta);
+SIGNER_ANSWER(sign_directive);
+/* What begins at from_s and ends at to_s may be signed: it begins now, and lasts longest_s at most (0: as long as it likes). */
+MUST_USE enum err signer_judge_dates(const struct signer *s, const char *what, int64_t from_s, int64_t to_s, int64_t longest_s, struct fault *f);
+/* Loads the keys of the online update roles, all or none, and signs once with each. */
+MUST_USE enum err signer_update_open(struct signer *s, const char *dir, struct fault *f);
+void signer_update_close(struct signer *s);
 
 /* Makes a key that the profile allows and issues a certificate for it, which is thrown away. */
 MUST_USE enum err signer_rehearse_profile(struct signer *s, const struct profile *p, struct fault *f);

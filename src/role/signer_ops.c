@@ -15,6 +15,8 @@ static struct ca *ca_find(struct signer *s, struct span name)
     return NULL;
 }
 
+static struct signer_meter *meter_of(struct signer *s, const struct ca *ca) { return &s->ca_meter[ca - s->cas]; }
+
 static enum err no_ca(struct fault *f, struct span name)
 {
     return fault_set(f, CE_NOT_FOUND, "the signer has no CA " SPAN_FMT, SPAN_ARG(name));
@@ -34,7 +36,7 @@ static const struct profile *profile_find(const struct signer *s, struct span na
 #define CRL_LONGEST_S 31536000
 #define OCSP_LONGEST_S 604800
 
-static enum err judge_dates(const struct signer *s, const char *what, int64_t from_s, int64_t to_s, int64_t longest_s, struct fault *f)
+enum err signer_judge_dates(const struct signer *s, const char *what, int64_t from_s, int64_t to_s, int64_t longest_s, struct fault *f)
 {
     int64_t now_ms = s->cfg.wall_ms ? s->cfg.wall_ms(s->cfg.wall_ctx) : clock_now_ms();
     if (from_s > now_ms / 1000 + BEGINS_WITHIN_S)
@@ -57,8 +59,8 @@ SIGNER_ANSWER(sign_cert)
         .serial = m->serial, .spki = m->spki, .not_before = m->not_before, .not_after = m->not_after,
         .values = { .uid = m->uid, .serial = m->dev_serial, .line = m->line, .role = m->role },
     };
-    enum err e = judge_dates(s, "a certificate", m->not_before, m->not_after, 0, f);
-    s->by = ca;
+    enum err e = signer_judge_dates(s, "a certificate", m->not_before, m->not_after, 0, f);
+    s->by = meter_of(s, ca);
     return e ? e : issue_leaf(ca, p, &q, body, f);
 }
 
@@ -72,8 +74,8 @@ SIGNER_ANSWER(sign_crl)
         return fault_set(f, CE_BAD_FIELD, "CRL %s: shard %lld or number %lld is out of range", ca->name, (long long)m->shard, (long long)m->number);
     struct crl_request q = { .shard = (unsigned)m->shard, .number = (uint64_t)m->number, .this_update = m->this_update,
                              .next_update = m->next_update, .entries = m->entries };
-    enum err e = judge_dates(s, "a CRL", m->this_update, m->next_update, CRL_LONGEST_S, f);
-    s->by = ca;
+    enum err e = signer_judge_dates(s, "a CRL", m->this_update, m->next_update, CRL_LONGEST_S, f);
+    s->by = meter_of(s, ca);
     return e ? e : crl_build(ca, &q, body, f);
 }
 
@@ -93,7 +95,7 @@ SIGNER_ANSWER(sign_ocsp)
         singles[n] = (struct ocsp_single){ .certid = item.certid, .status = (enum ocsp_cert_status)item.status,
                                            .revoked_at = item.revoked_at, .reason = (int)item.reason };
     }
-    enum err e = judge_dates(s, "an OCSP answer", m->this_update, m->next_update, OCSP_LONGEST_S, f);
+    enum err e = signer_judge_dates(s, "an OCSP answer", m->this_update, m->next_update, OCSP_LONGEST_S, f);
     return e ? e : ocsp_response_build(ca, singles, n, m->this_update, m->next_update, m->nonce, body, f);
 }
 

@@ -9,6 +9,7 @@
 #include "t/tap.h"
 #include "t/unit/crypt_site.h"
 #include "wire/checkpoint.h"
+#include "wire/directive.h"
 #include "wire/msg.h"
 #include "wire/snapshot.h"
 
@@ -175,6 +176,87 @@ static void streams(void)
     ok(ask(MSG_SIGN_SNAPSHOT, &msg_desc_sign_snapshot, &n).code == CE_BAD_FIELD, "refused: 2^33 identities");
 }
 
+/* The signature holds by keys/NAME.key, and the payload is given. */
+static bool envelope_by(const struct msg_signed *s, struct key *key, struct arena *a, struct dsse *env)
+{
+    struct fault f;
+    return s->code == CE_OK && !dsse_parse(s->body, a, env, &f) && env->n_sigs == 1 && !dsse_verify(env, 0, key_spki(key));
+}
+
+static void update_meta(struct key *snapshot, struct key *timestamp)
+{
+    CLEANUP(buf_free) struct buf items = BUF_INIT(0);
+    struct arena a = { 0 };
+    struct dsse env;
+    struct tuf_snapshot sn;
+    struct tuf_timestamp ts;
+    struct fault f;
+    const uint8_t digest[32] = { 8 };
+    struct msg_meta_item item = { .name = SPAN_LIT("targets.json"), .version = 3, .length = 900, .sha256 = span_of(digest, 32) };
+    msg_pack(&msg_desc_meta_item, &item, &items);
+    struct msg_sign_meta m = { .role = SPAN_LIT("snapshot"), .version = 5, .expires = now + SITE_DAY, .items = buf_span(&items) };
+    struct msg_signed s = ask(MSG_SIGN_META, &msg_desc_sign_meta, &m);
+    ok(envelope_by(&s, snapshot, &a, &env) && !tuf_snapshot_read(env.payload, &a, &sn, &f) && sn.head.version == 5 && sn.n == 1 && s.counter == 1 && s.kid.n == 20,
+       "a snapshot of the update metadata, with an account of its own");
+    ok(ask(MSG_SIGN_META, &msg_desc_sign_meta, &m).code == CE_BAD_FIELD, "refused: the same version again");
+    m.version = 6, m.expires = now + 40 * SITE_DAY;
+    ok(ask(MSG_SIGN_META, &msg_desc_sign_meta, &m).code == CE_BAD_FIELD, "refused: a snapshot for forty days");
+    m.role = SPAN_LIT("targets"), m.expires = now + SITE_DAY;
+    ok(ask(MSG_SIGN_META, &msg_desc_sign_meta, &m).code == CE_BAD_FIELD, "refused: the role of people");
+    buf_reset(&items);
+    item.name = SPAN_LIT("snapshot.json");
+    msg_pack(&msg_desc_meta_item, &item, &items);
+    m.role = SPAN_LIT("timestamp"), m.items = buf_span(&items);
+    s = ask(MSG_SIGN_META, &msg_desc_sign_meta, &m);
+    ok(envelope_by(&s, timestamp, &a, &env) && !tuf_timestamp_read(env.payload, &a, &ts, &f) && ts.snapshot.version == 3, "a timestamp");
+    arena_free(&a);
+}
+
+static void update_directive(struct key *key)
+{
+    CLEANUP(buf_free) struct buf approvals = BUF_INIT(0);
+    struct arena a = { 0 };
+    struct dsse env;
+    struct directive d;
+    struct fault f;
+    const uint8_t digest[32] = { 8 };
+    struct msg_approval by = { .by = SPAN_LIT("ann"), .at = now };
+    msg_pack(&msg_desc_approval, &by, &approvals);
+    struct msg_sign_directive m = { .action = DIRECTIVE_INSTALL, .device = SPAN_LIT("dev-1"), .line = SPAN_LIT("pump"), .model = SPAN_LIT("p1"),
+                                    .spki = span_of(digest, 32), .sequence = 3, .issued = now, .expires = now + SITE_DAY, .release = SPAN_LIT("r7"),
+                                    .path = SPAN_LIT("pump/r7/fw.bin"), .version = SPAN_LIT("1.7"), .sha256 = span_of(digest, 32),
+                                    .sbom_sha256 = span_of(digest, 32), .length = 10, .counter_floor = 2, .approvals = buf_span(&approvals) };
+    struct msg_signed s = ask(MSG_SIGN_DIRECTIVE, &msg_desc_sign_directive, &m);
+    ok(envelope_by(&s, key, &a, &env) && !directive_read(env.payload, &a, &d, &f) && d.n_approvals == 1 && span_eq_str(d.path, "pump/r7/fw.bin"), "a directive");
+    m.device = SPAN_LIT("../dev");
+    ok(ask(MSG_SIGN_DIRECTIVE, &msg_desc_sign_directive, &m).code == CE_BAD_UID, "refused: a directive that no device would take");
+    m.device = SPAN_LIT("dev-1"), m.issued = now + 2 * SITE_DAY, m.expires = now + 3 * SITE_DAY;
+    ok(ask(MSG_SIGN_DIRECTIVE, &msg_desc_sign_directive, &m).code == CE_BAD_FIELD, "refused: a directive for later");
+    m.issued = now, m.expires = now + 60 * SITE_DAY;
+    ok(ask(MSG_SIGN_DIRECTIVE, &msg_desc_sign_directive, &m).code == CE_BAD_FIELD, "refused: a directive for two months");
+    arena_free(&a);
+}
+
+static void updates(void)
+{
+    struct signer_config cfg = { .dir = dir, .base_url = SITE_URL, .n_shards = 16 };
+    struct signer *before = signer;
+    struct msg_sign_meta m = { .role = SPAN_LIT("snapshot"), .version = 1, .expires = now + SITE_DAY };
+    struct fault f = { .code = CE_OK };
+    ok(ask(MSG_SIGN_META, &msg_desc_sign_meta, &m).code == CE_UNSUPPORTED, "a site without update keys signs no updates");
+    struct key *snapshot = site_key(dir, "keys/tuf-snapshot.key", "ec:P-256"), *timestamp = site_key(dir, "keys/tuf-timestamp.key", "ec:P-256");
+    ok(signer_open(&cfg, &signer, &f) == CE_NOT_FOUND, "one with a part of them does not start: %s", f.text);
+    struct key *directive = site_key(dir, "keys/directive.key", "ec:P-256");
+    site_must(signer_open(&cfg, &signer, &f), &f, "signer with update keys");
+    update_meta(snapshot, timestamp);
+    update_directive(directive);
+    signer_close(signer);
+    signer = before;
+    key_free(snapshot);
+    key_free(timestamp);
+    key_free(directive);
+}
+
 /* Does this frame end the process? */
 static bool aborts(uint16_t type, struct span body)
 {
@@ -242,6 +324,7 @@ int main(void)
     lists_and_status();
     heads();
     streams();
+    updates();
     framing();
     opening();
     signer_close(signer);
