@@ -13,7 +13,6 @@
 #include "cli/device_query.h"
 #include "cli/wait.h"
 #include "crypt/hash.h"
-#include "wire/uid_list.h"
 
 #define TRIES 6
 #define REFUSED_SHOWN 20
@@ -23,7 +22,7 @@ struct bulk {
     const struct device_change *ch;
     struct device_query q;
     char run[LABEL_MAX + 1];
-    const char *uids[UID_LIST_MAX]; /* of the request that is open; borrowed from q */
+    const char *uids[DEVICE_STATES_MAX]; /* of the request that is open; borrowed from q */
     int64_t tried, done, already, refused;
     json_t *refusals;               /* owned: of each that was refused: uid, reason, detail */
     enum err first;                 /* of the first refusal */
@@ -146,8 +145,8 @@ static enum err bulk_do(struct bulk *k, struct fault *f)
 {
     size_t n = json_array_size(k->q.items);
     enum err e = CE_OK;
-    for (size_t from = 0; !e && from < n; from += UID_LIST_MAX) {
-        e = chunk(k, from, n - from < UID_LIST_MAX ? n - from : UID_LIST_MAX, f);
+    for (size_t from = 0; !e && from < n; from += DEVICE_STATES_MAX) {
+        e = chunk(k, from, n - from < DEVICE_STATES_MAX ? n - from : DEVICE_STATES_MAX, f);
         cli_progress(k->c, k->ch->done, k->tried, (int64_t)n);
     }
     cli_progress_end(k->c);
@@ -160,7 +159,7 @@ static void report_print(const struct bulk *k)
     size_t i;
     json_t *o;
     cli_say(k->c, "%s %lld, already so %lld, refused %lld of %zu devices: durable %.1f ms after the request%s sent (run %s)", k->ch->done, (long long)k->done,
-            (long long)k->already, (long long)k->refused, json_array_size(k->q.items), k->ms, json_array_size(k->q.items) > UID_LIST_MAX ? "s were" : " was",
+            (long long)k->already, (long long)k->refused, json_array_size(k->q.items), k->ms, json_array_size(k->q.items) > DEVICE_STATES_MAX ? "s were" : " was",
             k->run);
     json_array_foreach(k->refusals, i, o) {
         if (i == REFUSED_SHOWN) {

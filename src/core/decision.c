@@ -50,6 +50,28 @@ enum err decision_newest(struct batch *b, struct span uid, struct span serial, s
     return db_rows_end(&r, f);
 }
 
+enum err decision_line(struct batch *b, struct span uid, struct decision *out, struct fault *f)
+{
+    struct db_rows r;
+    struct event_row ev;
+    struct device d;
+    bool found = false;
+    *out = (struct decision){ 0 };
+    enum err e = device_get(b, uid, &d, f);
+    if (e)
+        return e == CE_UID_UNKNOWN ? CE_OK : e; /* an operator has no line */
+    event_line_states(b->db, DECISION_SCAN, &r);
+    while (!found && db_next(&r)) {
+        CLEANUP(json_decref_p) json_t *payload = NULL;
+        struct fault ignored;
+        event_read(&r, &ev);
+        found = ev.payload.n && !json_parse(ev.payload, &payload, &ignored) && span_eq(text(payload, "name"), d.line);
+        if (found && json_is_true(json_object_get(payload, "suspended")))
+            *out = (struct decision){ ev.slot, ev.nseq, ev.at, DEVICE_STATES };
+    }
+    return db_rows_end(&r, f);
+}
+
 enum err decision_named(struct batch *b, struct span uid, struct span name, struct decision *out, struct fault *f)
 {
     struct span rest = name, slot_text;

@@ -3,9 +3,10 @@
  * the database undoes them all.
  */
 #include "base/log.h"
+#include "base/name.h"
 #include "core/engine.h"
 #include "core/registry.h"
-#include "wire/uid_list.h"
+#include "wire/text_list.h"
 
 struct bulk {
     struct batch *b;
@@ -78,19 +79,32 @@ static void bulk_reply(struct bulk *k, struct span items, struct msg_reply *out)
     out->body = arena_copy(k->b->arena, buf_span(&body));
 }
 
+static enum err uids_check(struct span list, struct fault *f)
+{
+    struct span uid;
+    struct fault why = { 0 };
+    int n = 0;
+    if (!text_list_valid(list))
+        return fault_set(f, CE_BAD_FIELD, "uids: the list is malformed");
+    for (; text_list_next(&list, &uid); n++)
+        if (name_check_uid(uid, &why))
+            return fault_set(f, CE_BAD_UID, "uids, element %d: %.200s", n, why.text);
+    if (n < 1 || n > DEVICE_STATES_MAX)
+        return fault_set(f, CE_BAD_FIELD, "uids: 1 to %d at once, not %d", DEVICE_STATES_MAX, n);
+    return CE_OK;
+}
+
 enum err registry_op_device_states(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
 {
     const struct msg_device_states *m = msg;
     CLEANUP(buf_free) struct buf items = BUF_INIT(0);
     struct bulk k = { .b = b, .c = c, .items = JSON_OUT(&items) };
     struct span in = m->uids, uid;
-    size_t n = 0;
     enum err e = device_ask_parse(m->state, m->reason, m->note, &k.ask, f);
+    e = e ? e : uids_check(m->uids, f);
     json_arr(&k.items, NULL);
-    while (!e && uid_list_next(&in, &uid))
-        e = ++n > UID_LIST_MAX ? fault_set(f, CE_BAD_FIELD, "uids: at most %d", UID_LIST_MAX) : bulk_one(&k, uid, f);
-    if (!e && in.n)
-        e = fault_set(f, CE_BAD_FIELD, "uids: the list is malformed");
+    while (!e && text_list_next(&in, &uid))
+        e = bulk_one(&k, uid, f);
     json_arr_end(&k.items);
     if (!e)
         bulk_reply(&k, buf_span(&items), out);

@@ -20,14 +20,21 @@ struct report_kind {
     enum err (*take)(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f);
 };
 
-/* Was it put out because somebody decided so? Otherwise its certificate ended, or the like. */
-static bool reason_is_decided(struct span reason) { return span_starts(reason, "device-") || span_eq_str(reason, "certificate-revoked"); }
+/* Who decided that it is put out? Nobody, when its certificate ended, or the like. */
+static enum err cut_decision(struct batch *b, const struct msg_report *r, struct decision *out, struct fault *f)
+{
+    *out = (struct decision){ 0 };
+    if (span_starts(r->reason, "line-"))
+        return decision_line(b, r->uid, out, f);
+    if (span_eq_str(r->reason, "certificate-revoked"))
+        return decision_newest(b, r->uid, r->serial, out, f);
+    return span_starts(r->reason, "device-") ? decision_newest(b, r->uid, (struct span){ 0 }, out, f) : CE_OK;
+}
 
 static enum err take_cut(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)
 {
-    struct decision why = { 0 };
-    struct span serial = span_eq_str(r->reason, "certificate-revoked") ? r->serial : (struct span){ 0 };
-    enum err e = reason_is_decided(r->reason) ? decision_newest(b, r->uid, serial, &why, f) : CE_OK;
+    struct decision why;
+    enum err e = cut_decision(b, r, &why, f);
     if (e)
         return e;
     struct json_out *j = event_begin(b, EVENT_CUT, r->uid, 0);

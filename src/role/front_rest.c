@@ -4,7 +4,6 @@
 #include "base/json.h"
 #include "crypt/pem.h"
 #include "role/front_priv.h"
-#include "wire/uid_list.h"
 
 static struct span *msg_span(const struct msg_desc *d, void *msg, const char *name)
 {
@@ -65,22 +64,6 @@ enum err front_json(struct front_req *r, struct fault *f)
     if (!e && r->handler->param)
         *msg_span(r->desc, r->msg, r->handler->param) = param;
     return e;
-}
-
-enum err front_device_states(struct front_req *r, struct fault *f)
-{
-    CLEANUP(json_decref_p) json_t *json = NULL;
-    CLEANUP(buf_free) struct buf uids = BUF_INIT(65536);
-    struct msg_device_states *m = arena_alloc(&r->arena, sizeof *m);
-    enum err e = json_parse(r->body, &json, f);
-    e = e ? e : uid_list_take(json, &uids, f);
-    e = e ? e : msg_from_json(&msg_desc_device_states, json, &r->arena, m, f);
-    if (e)
-        return e;
-    m->uids = arena_copy(&r->arena, buf_span(&uids));
-    r->desc = &msg_desc_device_states;
-    r->msg = m;
-    return CE_OK;
 }
 
 void front_reply_created(struct front_req *r, const struct msg_reply *rep)

@@ -116,6 +116,11 @@ void event_of_device(struct db *db, struct span device, int64_t slot, int64_t ns
             DB_ARGS(DB_T(device), DB_I(slot), DB_I(nseq), DB_I(limit)), r);
 }
 
+void event_line_states(struct db *db, int64_t limit, struct db_rows *r)
+{
+    db_rows(db, EVENT_COLUMNS "WHERE kind = 'line-state' ORDER BY at DESC, slot DESC, nseq DESC LIMIT $1", DB_ARGS(DB_I(limit)), r);
+}
+
 void event_drills(struct db *db, int64_t limit, struct db_rows *r)
 {
     db_rows(db, EVENT_COLUMNS "WHERE kind = 'drill' ORDER BY at DESC, slot DESC, nseq DESC LIMIT $1", DB_ARGS(DB_I(limit)), r);

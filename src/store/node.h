@@ -45,6 +45,8 @@ void event_after(struct db *db, int64_t slot, int64_t nseq, int64_t limit, struc
 MUST_USE enum err event_get(struct db *db, struct arena *a, int64_t slot, int64_t nseq, struct event_row *out, struct fault *f);
 /* Events of one device in one slot after nseq, the newest first, at most limit. */
 void event_of_device(struct db *db, struct span device, int64_t slot, int64_t nseq, int64_t limit, struct db_rows *r);
+/* Suspensions and resumptions of lines, the newest first. */
+void event_line_states(struct db *db, int64_t limit, struct db_rows *r);
 /* Drills, the newest first. */
 void event_drills(struct db *db, int64_t limit, struct db_rows *r);
 void event_read(const struct db_rows *r, struct event_row *out); /* spans valid until the next db_next */

@@ -27,9 +27,10 @@ static const char *const statements[] = {
     "CREATE TABLE event (slot BIGINT NOT NULL, nseq BIGINT NOT NULL, at BIGINT NOT NULL, kind TEXT NOT NULL, device TEXT NOT NULL, "
     "rev BIGINT NOT NULL, salt BLOB NOT NULL, payload TEXT NOT NULL, leaf BLOB, PRIMARY KEY (slot, nseq))" CLUSTERED,
     "CREATE INDEX event_device ON event (device, slot, nseq) WHERE device <> ''",
-    /* the reports of cuts and drills read these by time */
+    /* what reports of incidents read by time */
     "CREATE INDEX event_cut ON event (at, slot, nseq) WHERE kind = 'cut'",
     "CREATE INDEX event_drill ON event (at, slot, nseq) WHERE kind = 'drill'",
+    "CREATE INDEX event_line_state ON event (at, slot, nseq) WHERE kind = 'line-state'",
     /* -- registry ------------------------------------------------------------------------------------------------------ */
     "CREATE TABLE ca (name TEXT NOT NULL PRIMARY KEY, kid BLOB NOT NULL, der BLOB NOT NULL, added_at BIGINT NOT NULL)" CLUSTERED,
     "CREATE TABLE line (name TEXT NOT NULL PRIMARY KEY, title TEXT NOT NULL, validity_s BIGINT NOT NULL, clone_policy TEXT NOT NULL, "

@@ -30,6 +30,8 @@ enum body_kind { BODY_NONE, BODY_JSON, BODY_CERT, BODY_OCSP, BODY_TEXT, BODY_BIN
 #undef FIELD
 #undef MSG_END
 
+#define DEVICE_STATES_MAX 500 /* UIDs in one msg_device_states */
+
 enum msg_type {
 #define MSG_BEGIN(UPPER, lower, type) MSG_##UPPER = type,
 #define FIELD(TYPE, name, max, FROM)

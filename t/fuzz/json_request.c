@@ -1,7 +1,6 @@
 /* JSON bodies of the REST API: the first byte picks the message, the rest is the body. What is accepted can be packed and comes
  * back the same size. */
 #include "wire/msg.h"
-#include "wire/uid_list.h"
 
 static const struct msg_desc *const descs[] = { &msg_desc_line_add,   &msg_desc_model_add,    &msg_desc_device_add,      &msg_desc_device_state,
                                                 &msg_desc_cert_revoke, &msg_desc_operator_add, &msg_desc_operator_remove, &msg_desc_report,
@@ -26,22 +25,6 @@ static void one(const struct msg_desc *d, const json_t *v)
     arena_free(&a);
 }
 
-/* What is taken comes apart again, whole. */
-static void uids(json_t *v)
-{
-    struct buf packed = BUF_INIT(65536);
-    struct fault f;
-    if (uid_list_take(v, &packed, &f) == CE_OK) {
-        struct span in = buf_span(&packed), uid;
-        size_t n = 0;
-        while (uid_list_next(&in, &uid))
-            n++;
-        if (in.n || n == 0 || n > UID_LIST_MAX)
-            __builtin_trap();
-    }
-    buf_free(&packed);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -53,7 +36,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     for (size_t i = 0; json_is_array(v) && i < json_array_size(v); i++)
         one(&msg_desc_report, json_array_get(v, i));
-    uids(v);
     one(descs[data[0] % ARRAY_LEN(descs)], v);
     json_decref(v);
     return 0;

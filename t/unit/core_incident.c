@@ -5,7 +5,6 @@
 #include "t/tap.h"
 #include "t/unit/cert_site.h"
 #include "t/unit/cert_subscriber.h"
-#include "wire/uid_list.h"
 
 static struct subscriber u;
 static struct who olga;
@@ -23,8 +22,8 @@ static void devices_add(const char *prefix, const char *model, int n)
 
 static void uid_put(struct buf *out, const char *uid)
 {
-    buf_put_u8(out, (uint8_t)strlen(uid));
     buf_put_str(out, uid);
+    buf_put_u8(out, '\n');
 }
 
 static void uids_put(struct buf *out, const char *prefix, int n)
@@ -57,26 +56,31 @@ static int64_t count(const char *sql) { return site_count(&s, sql); }
 static void at_once(void)
 {
     CLEANUP(buf_free) struct buf list = BUF_INIT(0), five = BUF_INIT(0);
-    devices_add("lorry", "m-pump", UID_LIST_MAX);
+    devices_add("lorry", "m-pump", DEVICE_STATES_MAX);
     ok(sub_open(&u) && sub_good(&u), "subscribed");
-    uids_put(&list, "lorry", UID_LIST_MAX);
+    uids_put(&list, "lorry", DEVICE_STATES_MAX);
     size_t frames = s.n_frames;
     int64_t events = count("SELECT count(*) FROM event");
     const struct msg_reply *r = states_ask(&s.admin, buf_span(&list), "revoked", "keyCompromise");
     ok(says(r, "{\"state\":\"revoked\",\"done\":500,\"already\":0,\"refused\":0,\"decided\":\"1:"), "500 devices are revoked by one request");
     sub_follow(&u);
-    ok(sub_good(&u) && u.n[1] == UID_LIST_MAX, "an edge has them all (%zu)", u.n[1]);
+    ok(sub_good(&u) && u.n[1] == DEVICE_STATES_MAX, "an edge has them all (%zu)", u.n[1]);
     ok(s.n_frames - frames <= 2, "in one frame (%zu came)", s.n_frames - frames);
-    ok(count("SELECT count(*) FROM event") == events + UID_LIST_MAX &&
+    ok(count("SELECT count(*) FROM event") == events + DEVICE_STATES_MAX &&
            count("SELECT count(*) FROM event WHERE kind = 'device-state' AND payload LIKE '%\"reason\":\"keyCompromise\",\"note\":\"stolen lorry\",\"by\":\"admin\"%'") ==
-               UID_LIST_MAX,
+               DEVICE_STATES_MAX,
        "each has the event of its own that a single change makes");
     ok(says(states_ask(&s.admin, buf_span(&list), "revoked", ""), "\"done\":0,\"already\":500,\"refused\":0,\"items\":["), "a second time: already so, and no event");
-    ok(count("SELECT count(*) FROM event") == events + UID_LIST_MAX, "no event");
+    ok(count("SELECT count(*) FROM event") == events + DEVICE_STATES_MAX, "no event");
     uid_put(&list, "one-more");
     ok(reply_is(states_ask(&s.admin, buf_span(&list), "revoked", ""), CE_BAD_FIELD), "501 are too many");
-    buf_put_span(&five, SPAN_LIT("\x05" "ab"));
-    ok(reply_is(states_ask(&s.admin, buf_span(&five), "revoked", ""), CE_BAD_FIELD), "a list that ends early is refused");
+    buf_put_str(&five, "\n");
+    ok(reply_is(states_ask(&s.admin, buf_span(&five), "revoked", ""), CE_BAD_FIELD), "a list of none is refused");
+    buf_put_str(&five, "ab");
+    ok(reply_is(states_ask(&s.admin, buf_span(&five), "revoked", ""), CE_BAD_FIELD), "one that ends early too");
+    buf_reset(&five);
+    uid_put(&five, "a/b");
+    ok(reply_is(states_ask(&s.admin, buf_span(&five), "revoked", ""), CE_BAD_UID), "and what is no UID");
 }
 
 /* What one is refused concerns no other. */
@@ -189,6 +193,13 @@ static void cuts(void)
     newest("device-state", "pump-1", decision);
     report(&edge, "cut", "pump-1", "device-quarantined", "");
     ok(decided_by(newest("cut", "pump-1", name), decision), "quarantine cuts too");
+    const struct msg_line_set ls = { .name = SPAN_LIT("pump"), .state = SPAN_LIT("suspended") };
+    ok(reply_is(site_do(&s, &s.admin, &msg_desc_line_set, &ls), CE_OK), "its line is suspended");
+    newest("line-state", "", decision);
+    report(&edge, "cut", "pump-1", "line-suspended", "");
+    ok(decided_by(newest("cut", "pump-1", name), decision), "then the cut answers to the line's suspension");
+    const struct msg_line_set lr = { .name = SPAN_LIT("pump"), .state = SPAN_LIT("active") };
+    (void)site_do(&s, &s.admin, &msg_desc_line_set, &lr);
     buf_free(&dev.der);
     buf_free(&station.der);
     key_free(k);
