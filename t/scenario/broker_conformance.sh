@@ -68,21 +68,24 @@ as() { # COMMAND NAME OPTIONS…
 }
 listen() { # FILE OPTIONS…: mosquitto_sub in the background, subscribed when this returns
     out=$1; shift
-    as mosquitto_sub sub -d "$@" >"$out.d" 2>&1 & LISTEN=$!
+    (LIMIT="exec stdbuf -oL"; as mosquitto_sub sub -d "$@") >"$out.d" 2>&1 & LISTEN=$!
     wait_for 10 grep -q 'received SUBACK' "$out.d"
 }
-heard() { # FILE WORD: what it printed, without its debug lines, WORD before each
-    wait "$LISTEN"
-    { echo "ends with $?"; grep -vE '^Client |^Subscribed ' "$1.d"; } | sed "s|^|$2: |"
+lines() { grep -vE '^Client |^Subscribed ' "$1.d"; } # without those of -d
+has_lines() { [ "$(lines "$1" | wc -l)" -ge "$2" ]; }
+heard() { # FILE N WORD: ends it when it has printed N lines; shows them, WORD before each
+    wait_for 15 has_lines "$1" "$2"; sleep 0.1
+    kill "$LISTEN"; { wait "$LISTEN"; } 2>/dev/null
+    lines "$1" | sed "s|^|$3: |"
 }
 head -c 1048576 /dev/zero | tr "\0" x >"$T/big"
 clients() {
     o=$T/cli.$P
     for v in mqttv31 mqttv311 mqttv5; do
         for q in 0 1 2; do
-            listen "$o" -V $v -q 2 -t 'all/cli/#' -C 5 -v
+            listen "$o" -V $v -q 2 -t 'all/cli/#' -v
             seq 5 | as mosquitto_pub pub -V $v -q $q -t "all/cli/$v" -l
-            heard "$o" "mosquitto_pub -V $v -q $q -l"
+            heard "$o" 5 "mosquitto_pub -V $v -q $q -l"
         done
     done
     as mosquitto_pub pub -r -q 1 -t all/cli/ret -m kept
@@ -94,17 +97,17 @@ clients() {
     for q in 0 1 2; do as mosquitto_pub pub -q $q -t all/cli/away -m "while away $q"; done
     as mosquitto_sub sub -c -q 1 -t all/cli/away -C 2 | sed 's/^/mosquitto_sub -c: /'
     as mosquitto_sub sub -V mqttv5 -x 0 -t all/cli/away -E; echo "session given up: $?"
-    listen "$o" -q 1 -t all/cli/big -C 1
+    listen "$o" -q 1 -t all/cli/big
     as mosquitto_pub pub -q 1 -t all/cli/big -f "$T/big"
-    heard "$o" x | sha256sum | sed 's|^|a file of 1 MiB: |'
-    listen "$o" -V mqttv5 -q 1 -t all/cli/prop -C 1 -F '%t %p %C %R %D %P'
+    heard "$o" 1 x | sha256sum | sed 's|^|a file of 1 MiB: |'
+    listen "$o" -V mqttv5 -q 1 -t all/cli/prop -F '%t %p %C %R %D %P'
     as mosquitto_pub pub -V mqttv5 -q 1 -t all/cli/prop -m x -D publish content-type text/plain -D publish response-topic all/r -D publish correlation-data 42 -D publish user-property k v
-    heard "$o" "properties"
-    listen "$o" -q 1 -t all/cli/will -C 1 -v
+    heard "$o" 1 "properties"
+    listen "$o" -q 1 -t all/cli/will -v
     (LIMIT="exec stdbuf -oL"; as mosquitto_sub pub -t all/cli/none --will-topic all/cli/will --will-payload gone --will-qos 1 -d >"$o.w" 2>&1) & W=$!
     wait_for 10 grep -q 'received SUBACK' "$o.w"
     kill -9 $W; { wait $W; } 2>/dev/null
-    heard "$o" "a will"
+    heard "$o" 1 "a will"
     as mosquitto_sub res -V mqttv5 -t all/cli/ask -C 1 -d >"$o.r" 2>&1 & R=$!
     wait_for 10 grep -q 'received SUBACK' "$o.r"
     as mosquitto_rr pub -V mqttv5 -t all/cli/ask -e all/cli/answer -m ask >"$o.rr" 2>&1 & RR=$!
@@ -131,11 +134,11 @@ wait $A
 # -- a reload: live sessions and waiting ones stay
 reloaded() { # NAME PORT PID
     P=$2
-    { listen "$T/hup.$1" -q 1 -t all/cli/hup -C 2
+    { listen "$T/hup.$1" -q 1 -t all/cli/hup
     as mosquitto_pub pub -q 1 -t all/cli/hup -m before
     kill -HUP "$3"; wait_for 5 grep -q 'Reloading config' "$T/$1.log"
     as mosquitto_pub pub -q 1 -t all/cli/hup -m after
-    heard "$T/hup.$1" "SIGHUP"; } >>"$T/$1.cli"
+    heard "$T/hup.$1" 2 "SIGHUP"; } >>"$T/$1.cli"
 }
 reloaded with $with $with_pid; reloaded without $without $without_pid
 # -- a restart: what persistence keeps is there
