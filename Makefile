@@ -57,7 +57,7 @@ BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 LOADS := $(addprefix $(B)/bench/,est_load mqttload revoke_load)
 FUZZERS := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/*.c))
 
-.PHONY: all lib tests fuzzers benches clean install help man netns
+.PHONY: all lib tests fuzzers benches clean install help man debian13 netns
 all: $(LIBS) $(PROGRAMS) $(PLUGIN) $(DEVLIB) $(EDGELIB)
 tests: all $(UNITS) $(TOOLS) $(LOADS) $(FUZZERS:%=$(B)/t/replay_%)
 fuzzers: $(FUZZERS:%=$(B)/t/fuzz_%)
@@ -159,6 +159,11 @@ install: all man
 netns: all $(TOOLS) $(LOADS)
 	CRADLE_BUILD=$(CURDIR)/$(B) sh t/netns.sh
 
+# the broker's tests in a chroot of another Debian: make debian13 SUITE=sid
+SUITE ?= trixie
+debian13:
+	sh t/debian13.sh $(SUITE)
+
 clean:
 	rm -rf build
 
@@ -167,6 +172,7 @@ help:
 	@echo "make VARIANT=asan tests                              tests (run them with ./check)"
 	@echo "make VARIANT=fuzz fuzzers                            libFuzzer targets (run them with t/fuzz.sh SECONDS)"
 	@echo "make benches                                         benchmarks (run them with bench/run)"
+	@echo "make debian13                                        the broker's tests with Debian 13's Mosquitto, in a chroot (as root)"
 	@echo "make netns                                           brokers cut from the server for 1 s, 10 s, 20 min (root; 22 minutes)"
 	@echo "make install DESTDIR=... PREFIX=/usr                 programs, plugin, library, units, man pages"
 

@@ -149,8 +149,8 @@ add('overlapping subscriptions', async t => {
     for (const [f, qos] of [['#', 0], ['+', 1], ['x', 2]]) await sub.subscribeAsync(`${t.topic}/${f}`, { qos })
     await pub.publishAsync(`${t.topic}/x`, 'one', { qos: 2 })
     await pub.publishAsync(`${t.topic}/x/end`, 'end', { qos: 0 })
-    await sub.inbox.until(all => all.some(m => m.payload.toString() === 'end'), 'the end')
-    await sleep(100)
+    await sub.inbox.until(all => ['one', 'end'].every(x => all.some(m => m.payload.toString() === x)), 'both')
+    await sleep(300)
     t.say(`v${version}: ${sub.inbox.all.map(m => `${m.payload}:${m.packet.qos}`).sort().join(' ')}`)
     await t.site.bye(sub, pub)
   }

@@ -160,7 +160,29 @@ for k in js cli; do
     done <"$T/cases"
     is "$(sed 's/: .*//' "$T/with.$k" | uniq)" "$(cat "$T/cases")" "$k: the same cases ran"
 done
-! grep -h ': WRONG' "$T/with.js" "$T/without.js"; ok $? "and what was seen is what MQTT says"
+# and what the command-line clients saw is what MQTT says
+{
+    for v in mqttv31 mqttv311 mqttv5; do for q in 0 1 2; do seq -f "mosquitto_pub -V $v -q $q -l: all/cli/$v %g" 5; done; done
+    cat <<END
+mosquitto_pub -r: all/cli/ret kept retain=1 qos=0
+--retained-only: all/cli/ret kept
+removed: ends with 27
+mosquitto_sub -c: while away 1
+mosquitto_sub -c: while away 2
+session given up: 0
+a file of 1 MiB: $({ printf 'x: '; cat "$T/big"; echo; } | sha256sum)
+properties: all/cli/prop x text/plain all/r 42 k:v
+a will: all/cli/will gone
+mosquitto_rr: an answer, ends with 0
+own topic: 0
+SIGHUP: before
+SIGHUP: after
+restart: all/cli/restart/queued queued
+restart: all/cli/kept retained retain=1
+END
+} | grep -vxFf "$T/without.cli" >"$T/missing"
+is "$(cat "$T/missing")" "" "cli: what was seen is what MQTT says"
+! grep -h ': WRONG' "$T/with.js" "$T/without.js"; ok $? "js: what was seen is what MQTT says"
 is "$(cat "$T/with.err" "$T/without.err")" "" "conformance.js complains of nothing"
 ! grep -E "Sanitizer|runtime error" "$T/with.log"; ok $? "no finding of a sanitizer in the broker's log"
 ! grep "ALARM: " "$T/with.log"; ok $? "and no alarm about who bypasses the plugin"
