@@ -45,6 +45,7 @@ enum err alarm_net(struct alarm_serve *s, struct fault *f)
     while (n < ARRAY_LEN(urls) && span_cut(&rest, ' ', &url))
         if (url.n)
             urls[n++] = url;
+    s->n_urls = n ? n : 1;
     if (!n || span_to_cstr(urls[s->url % n], nc.base, sizeof nc.base))
         return fault_set(f, CE_BAD_CONFIG, "urls: names no URL");
     path_join(nc.ca, "%s", s->conf->head.ca);
@@ -158,7 +159,8 @@ static void serve_loop(struct alarm_serve *s)
         step_commit(s);
         if (clock_mono_ms() - s->status_ms >= STATUS_EVERY_MS)
             alarm_status_write(s);
-        if (!more && !atomic_load(&stop))
+        bool next_url = e && s->url % s->n_urls; /* not all of them were tried */
+        if (!more && !next_url && !atomic_load(&stop))
             poll(NULL, 0, e || s->due ? RETRY_MS : POLL_MS);
     }
 }

@@ -13,11 +13,11 @@ struct alarm_serve {
     struct alarm_saved saved;    /* where we are; ahead of the journal by what did nothing */
     json_t *record, *raised;     /* the step in progress; both owned */
     bool due;                    /* the step must become durable */
-    unsigned url;                /* which of the URLs */
+    unsigned url, n_urls;        /* attempts that moved on to the next of the URLs, and how many there are */
     /* monotonic */
     int64_t good_ms;             /* when the service answered last */
     int64_t cursor_ms;           /* when the vector was noted last */
-    int64_t check_ms, status_ms;
+    int64_t check_ms, status_ms, renew_ms;
     int64_t journal_bad_ms;      /* since when the journal takes nothing; 0: well */
     bool connected, told;        /* told: in the log, that the service does not answer */
     int behind;                  /* checks in a row that saw the service behind us */

@@ -7,10 +7,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/alarm_serve.h"
+#include "cli/operator.h"
 #include "crypt/cert.h"
 
 #define CERT_SOON_S (10 * 86400)
 #define BEHIND_CHECKS 2
+#define RENEW_EVERY_MS 3600000
 
 struct trouble {
     const char *what, *key; /* see struct alarm_self */
@@ -144,6 +146,23 @@ static void watch_status(struct alarm_serve *s)
     }
 }
 
+/* Renews our certificate when it is time: true. cradled may say that it is too early, and is asked again later. */
+static bool certificate_renew(struct alarm_serve *s, const struct cert *cert)
+{
+    struct operator_renewed r;
+    struct fault f = { 0 };
+    int64_t due_s = cert->not_before + (cert->not_after - cert->not_before) / 100 * s->conf->head.renew_at_pct, now_ms = clock_mono_ms();
+    if (clock_now_s() < due_s || (s->renew_ms && now_ms - s->renew_ms < RENEW_EVERY_MS))
+        return false;
+    s->renew_ms = now_ms;
+    if (operator_renew(s->c, &r, &f)) {
+        log_warn(0, "our certificate could not be renewed: %s", f.text);
+        return false;
+    }
+    log_info(0, "our certificate is good until %s", r.until);
+    return r.renewed;
+}
+
 static void watch_certificate(struct alarm_serve *s)
 {
     CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
@@ -152,10 +171,14 @@ static void watch_certificate(struct alarm_serve *s)
     char left[32];
     if (cert_load(s->conf->head.cert, &der, &cert, NULL))
         return;
-    int64_t left_s = cert.not_after - clock_now_s();
-    snprintf(t.text, sizeof t.text, "our certificate %.150s ends in %s: renew it (cradle operator renew), or alarms end with it", s->conf->head.cert,
+    if (certificate_renew(s, &cert)) {
+        trouble_set(s, &t, false);
+        return;
+    }
+    int64_t left_s = cert.not_after - clock_now_s(), most_s = (cert.not_after - cert.not_before) / 10; /* of a short life, the last tenth */
+    snprintf(t.text, sizeof t.text, "our certificate %.150s ends in %s and could not be renewed: alarms end with it; the log says why", s->conf->head.cert,
              cli_ms_text(left_s * 1000, left, sizeof left));
-    trouble_set(s, &t, left_s < CERT_SOON_S);
+    trouble_set(s, &t, left_s < (most_s < CERT_SOON_S ? most_s : CERT_SOON_S));
 }
 
 /* -- channels -------------------------------------------------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/operator.h"
 #include "crypt/cert.h"
 #include "crypt/csr.h"
 #include "crypt/pem.h"
@@ -57,7 +58,7 @@ static enum err file_replace(const char *path, struct span der, struct fault *f)
     return e ? fault_set(f, e, "cannot write %s: %s", path, strerror(errno)) : CE_OK;
 }
 
-static enum err renew_run(struct cli *c, struct fault *f)
+enum err operator_renew(struct cli *c, struct operator_renewed *out, struct fault *f)
 {
     static const char *const headers[] = { "Content-Type: application/pkcs10", NULL };
     CLEANUP(key_free_p) struct key *key = NULL;
@@ -76,17 +77,24 @@ static enum err renew_run(struct cli *c, struct fault *f)
     if ((e = net_request(c->net, "POST", "/.well-known/est/simplereenroll", headers, buf_span(&body), &r, f)) ||
         (e = answer_certificate(buf_span(&r.body), key_spki(key), &der, f)) || (e = cert_parse(buf_span(&der), &now, f)))
         return e;
-    char until[CLOCK_TEXT_MAX];
-    clock_text_s(now.not_after, until);
-    if (span_eq(now.serial, was.serial))
-        cli_say(c, "the certificate of " SPAN_FMT " is good until %s; the service keeps it", SPAN_ARG(now.cn), until);
-    else if ((e = file_replace(c->net_cfg.cert, buf_span(&der), f)))
+    out->renewed = !span_eq(now.serial, was.serial);
+    clock_text_s(now.not_after, out->until);
+    snprintf(out->name, sizeof out->name, "%.*s", (int)now.cn.n, (const char *)now.cn.p);
+    return out->renewed ? file_replace(c->net_cfg.cert, buf_span(&der), f) : CE_OK;
+}
+
+static enum err renew_run(struct cli *c, struct fault *f)
+{
+    struct operator_renewed r;
+    enum err e = operator_renew(c, &r, f);
+    if (e)
         return e;
+    if (r.renewed)
+        cli_say(c, "renewed the certificate of %s until %s: %s", r.name, r.until, c->net_cfg.cert);
     else
-        cli_say(c, "renewed the certificate of " SPAN_FMT " until %s: %s", SPAN_ARG(now.cn), until, c->net_cfg.cert);
+        cli_say(c, "the certificate of %s is good until %s; the service keeps it", r.name, r.until);
     if (c->json) {
-        CLEANUP(json_decref_p) json_t *o = json_pack("{s:s%,s:s,s:b}", "name", (const char *)now.cn.p, now.cn.n, "not_after", until, "renewed",
-                                                     !span_eq(now.serial, was.serial));
+        CLEANUP(json_decref_p) json_t *o = json_pack("{s:s,s:s,s:b}", "name", r.name, "not_after", r.until, "renewed", r.renewed);
         cli_print_json(o);
     }
     return CE_OK;

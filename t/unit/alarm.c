@@ -27,7 +27,7 @@ static bool refuses(const char *text, const char *why)
 
 static void test_conf(void)
 {
-    ok(parses("name = plant\nqueue_max = 70000\n" CHANNELS "[rule r]\nkinds = refused stale\nwhen = reason=a*|b count>=2\nchannels = cmd\nseverity = critical\n"),
+    ok(parses("name = plant\nqueue_max = 5000000\n" CHANNELS "[rule r]\nkinds = refused stale\nwhen = reason=a*|b count>=2\nchannels = cmd\nseverity = critical\n"),
        "a configuration: %s", f.text);
     ok(conf.nchannels == 2 && conf.nrules == 1 && conf.rule[0].channels == 2 && conf.self_channels == 3 && conf.rule[0].nconds == 2, "is what it says");
     CLEANUP(buf_free) struct buf dump = BUF_INIT(0), again = BUF_INIT(0);

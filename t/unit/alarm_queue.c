@@ -64,7 +64,7 @@ static struct alarm_lane lane(int ch)
     return l;
 }
 
-#define TWO "queue_max = 65536\n[channel a]\ntype = command\ncommand = /bin/true\n[channel b]\ntype = command\ncommand = /bin/true\n"
+#define TWO "[channel a]\ntype = command\ncommand = /bin/true\n[channel b]\ntype = command\ncommand = /bin/true\n"
 
 static void test_restart(void)
 {
@@ -118,6 +118,7 @@ static void test_full(void)
     int64_t seq;
     char id[700];
     int n = 0;
+    conf.head.queue_max = 65536;
     unlink(journal);
     reopen();
     for (; n < 1000 && !lane(0).dropped; n++) {
