@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include "core/clone.h"
 #include "core/presence.h"
 #include "store/presence.h"
 #include "wire/broker_counts.h"
@@ -42,7 +43,8 @@ static enum err run_end(struct batch *b, struct broker_run_row *row, int64_t at_
     row->end_below = INT64_MAX;
     row->end_at = at_ms;
     end_due(b);
-    return store_broker_run_put(b->db, row, f);
+    enum err e = clone_broker_over(b, row->edge, row->run, INT64_MAX, at_ms, f);
+    return e ? e : store_broker_run_put(b->db, row, f);
 }
 
 /* Runs of the same edge that have been silent while this one reports. */
@@ -128,6 +130,7 @@ enum err broker_counts_take(struct batch *b, const struct caller *c, const struc
     broker_counts_put(&text, &was);
     row.counts = buf_span(&text);
     row.at = newer ? r->at : row.at;
+    clone_broker_alive(b, c, r, now.n[BROKER_unreported]);
     if (row.ended && r->at > row.ended) { /* it lives after all, and will tell its sessions again */
         row.ended = 0;
         row.end_below = 0;
@@ -149,7 +152,8 @@ enum err broker_synced_take(struct batch *b, const struct caller *c, const struc
     row.end_at = r->at;
     row.at = r->at > row.at ? r->at : row.at;
     end_due(b);
-    return store_broker_run_put(b->db, &row, f);
+    e = clone_broker_over(b, c->name, r->run, r->sync, r->at, f);
+    return e ? e : store_broker_run_put(b->db, &row, f);
 }
 
 enum err broker_ended_take(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/cert_path.h"
+#include "core/clone.h"
 #include "core/policy.h"
 #include "core/registry.h"
 #include "crypt/cert.h"
@@ -217,16 +218,10 @@ static void clone_alarm(struct batch *b, struct cert_path *p, const struct calle
     p->clones[p->clone_next].until_ms = b->mono_ms + CERT_CLONE_QUIET_MS;
     p->clone_next = (p->clone_next + 1) % CERT_CLONES;
     struct span device = plan->key_of_kind == CERT_HOLDER_DEVICE ? plan->key_of : span_of(NULL, 0);
-    struct json_out *j = event_begin(b, EVENT_CLONE_SUSPECTED, device, 0);
-    json_cstr(j, "edge", "");
-    json_hex(j, "serial", span_of(NULL, 0));
-    json_cstr(j, "reason", err_reason(CE_KEY_OF_OTHER));
-    json_str(j, "addr", c->m->addr);
-    json_time_ms(j, "seen_at", b->now_ms);
-    json_int(j, "count", 1);
-    json_cstr(j, "text", arena_printf(b->arena, "the key of " SPAN_FMT " was presented for a certificate of " SPAN_FMT, SPAN_ARG(plan->key_of),
-                                      SPAN_ARG(plan->holder)));
-    event_end(b);
+    char *text = arena_printf(b->arena, "the key of " SPAN_FMT " was presented for a certificate of " SPAN_FMT, SPAN_ARG(plan->key_of),
+                              SPAN_ARG(plan->holder));
+    clone_event_write(b, device, &(struct clone_event){ .reason = span_str(err_reason(CE_KEY_OF_OTHER)), .addr = c->m->addr, .seen_at = b->now_ms,
+                                                        .count = 1, .text = span_str(text) });
 }
 
 /* The alarm must outlive the refusal, so the refusal is an answer of its own and the operation succeeds. */

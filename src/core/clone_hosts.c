@@ -10,8 +10,8 @@ struct host {
     char place[sizeof((struct clone_session *)0)->place], run[sizeof((struct clone_session *)0)->run];
     int64_t alive_ms, came_ms;
     int64_t behind_ms; /* least time between what a report says and its coming: delay is never negative, so the rest is the clock */
-    int64_t lost;
-    bool used, doubtful;
+    int64_t lost, doubt_ms; /* doubt_ms: proves nothing until then */
+    bool used;
 };
 struct clone_hosts {
     size_t n;
@@ -56,7 +56,7 @@ void clone_hosts_alive(struct clone_hosts *h, const char *place, const char *run
     x->came_ms = now_ms;
     x->alive_ms = at_ms > x->alive_ms ? at_ms : x->alive_ms;
     x->behind_ms = now_ms - at_ms < x->behind_ms ? now_ms - at_ms : x->behind_ms;
-    x->doubtful |= lost > x->lost;
+    x->doubt_ms = lost > x->lost ? at_ms + CLONE_DOUBT_MS : x->doubt_ms;
     x->lost = lost;
 }
 
@@ -64,7 +64,7 @@ void clone_hosts_synced(struct clone_hosts *h, const char *place, const char *ru
 {
     struct host *x = host_find(h, place, run);
     if (x)
-        x->doubtful = false;
+        x->doubt_ms = 0;
 }
 
 void clone_hosts_ended(struct clone_hosts *h, const char *place, const char *run)
@@ -77,7 +77,7 @@ void clone_hosts_ended(struct clone_hosts *h, const char *place, const char *run
 int64_t clone_hosts_heard(const struct clone_hosts *h, const struct clone_session *s, int64_t overlap_ms)
 {
     const struct host *x = host_find((struct clone_hosts *)h, s->place, s->run);
-    if (!x || x->doubtful || x->behind_ms > CLONE_CLOCK_MS || x->behind_ms < -CLONE_CLOCK_MS)
+    if (!x || x->alive_ms < x->doubt_ms || x->behind_ms > CLONE_CLOCK_MS || x->behind_ms < -CLONE_CLOCK_MS)
         return 0;
     int64_t silence_ms = s->keepalive_s * 1500;
     if (!s->keepalive_s || silence_ms > overlap_ms)

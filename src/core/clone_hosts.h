@@ -10,13 +10,14 @@
 #define CLONE_HOSTS 1024        /* processes of brokers; the one that was silent longest makes room */
 #define CLONE_CLOCK_MS 20000    /* the times of a host whose clock differs by more prove nothing */
 #define CLONE_PATIENCE_MS 10000 /* a broker may take so long to notice that a keepalive has passed */
+#define CLONE_DOUBT_MS 300000
 
 struct clone_hosts; /* opaque */
 struct clone_hosts *clone_hosts_new(void);
 void clone_hosts_free(struct clone_hosts *h);
 
 /* A report of the broker says at_ms (its host's clock) and came at now_ms. lost: how many of its reports never left its host, so far;
- * what it said before is doubtful when that grows, until it has told all its sessions again (clone_hosts_synced). */
+ * when that grows, what is open is doubtful until it has told all its sessions again (clone_hosts_synced), at most for CLONE_DOUBT_MS. */
 void clone_hosts_alive(struct clone_hosts *h, const char *place, const char *run, int64_t at_ms, int64_t now_ms, int64_t lost);
 void clone_hosts_synced(struct clone_hosts *h, const char *place, const char *run);
 void clone_hosts_ended(struct clone_hosts *h, const char *place, const char *run);

@@ -37,6 +37,8 @@ static void config_copy(struct core *core, const struct core_config *c)
         .refusal_window_ms = or_default(c->refusal_window_ms, 60000),
         .check_max_mb = or_default(c->check_max_mb, 128),
         .sign_timeout_ms = or_default(c->sign_timeout_ms, 10000),
+        .clone_overlap_ms = or_default(c->clone_overlap_ms, 1800000),
+        .clone_look_ms = or_default(c->clone_look_ms, 5000),
     };
 }
 

@@ -44,6 +44,8 @@ struct core_config {
     int64_t refusal_window_ms; /* repeats of a refusal within it make one event [60 s] */
     int64_t check_max_mb;      /* the database is checked whole at the start when it is no larger; a larger one as it is read [128] */
     int64_t sign_timeout_ms;   /* a signer request unanswered for so long counts as failed [10 s] */
+    int64_t clone_overlap_ms;  /* two sessions open so long at two brokers are two holders, whatever their keepalive [30 min] */
+    int64_t clone_look_ms;     /* between two looks at what is open twice [5000] */
     int64_t drill_every_s;     /* the status asks for a drill when none has passed for so long; 0: never */
 };
 

@@ -1,6 +1,7 @@
 /* device.c: see device.h. */
 #include "core/device.h"
 
+#include "core/clone.h"
 #include "core/engine.h"
 #include "store/registry.h"
 
@@ -96,6 +97,8 @@ enum err device_move(struct batch *b, struct device *d, enum device_state to, st
     d->rev++;
     d->state = to;
     d->was = from;
+    if (to == DEVICE_ACTIVE)
+        clone_pardon(b, d->uid);
     d->changed_at = b->now_ms;
     b->work->states[from]--;
     b->work->states[to]++;

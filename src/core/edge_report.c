@@ -2,12 +2,11 @@
  * of. The edge is a caller of its own; its words are recorded as its words (field edge). What it cannot know is not taken: names that
  * are not in the register, times that have not come, vectors that were never signed. */
 #include "base/name.h"
-#include "core/cert.h"
+#include "core/clone.h"
 #include "core/decision.h"
 #include "core/engine.h"
 #include "core/presence.h"
 #include "core/registry.h"
-#include "core/revoke.h"
 #include "store/edge.h"
 #include "store/registry.h"
 #include "wire/report.h"
@@ -110,37 +109,6 @@ static enum err take_refused(struct batch *b, const struct caller *c, const stru
     return CE_OK;
 }
 
-/* A line's policy quarantine: both copies are left with the repair topics until somebody looks. */
-static enum err clone_quarantine(struct batch *b, const struct msg_report *r, struct fault *f)
-{
-    struct device d;
-    struct line_row line;
-    enum err e = device_get(b, r->uid, &d, f);
-    e = e ? e : store_line_get(b->db, b->arena, d.line, &line, f);
-    if (e == CE_UID_UNKNOWN || e == CE_NOT_FOUND)
-        return CE_OK;
-    if (e || !span_eq_str(line.clone_policy, "quarantine") || !device_state_allowed(d.state, DEVICE_QUARANTINED) ||
-        d.state == DEVICE_SUSPENDED)
-        return e;
-    struct span note = SPAN_LIT("clone suspected: quarantine by the line's policy"), by = SPAN_LIT("policy");
-    e = device_move(b, &d, DEVICE_QUARANTINED, (struct span){ 0 }, note, by, f);
-    return e ? e : cert_block_device(b, &d, REVOKE_UNSPECIFIED, note, by, f);
-}
-
-static enum err take_clone(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)
-{
-    struct json_out *j = event_begin(b, EVENT_CLONE_SUSPECTED, r->uid, 0);
-    json_str(j, "edge", c->name);
-    json_hex(j, "serial", r->serial);
-    json_str(j, "reason", r->reason);
-    json_str(j, "addr", r->addr);
-    json_time_ms(j, "seen_at", r->at);
-    json_int(j, "count", r->count);
-    json_str(j, "text", r->text);
-    event_end(b);
-    return clone_quarantine(b, r, f);
-}
-
 static enum err take_stale(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)
 {
     bool stale = span_eq_str(r->kind, "stale");
@@ -160,7 +128,7 @@ static const struct report_kind kinds[] = {
     { "cut", true, take_cut },
     { "ack", false, take_ack },
     { "refused", false, take_refused },
-    { "clone-suspected", true, take_clone },
+    { "clone-suspected", true, clone_reported },
     { "connected", true, presence_take },
     { "disconnected", true, presence_take },
     { "counts", false, broker_counts_take },

@@ -2,6 +2,7 @@
 #include "core/presence.h"
 
 #include "core/cert.h"
+#include "core/clone.h"
 #include "store/presence.h"
 #include "store/registry.h"
 
@@ -24,13 +25,16 @@ static bool ends(const struct presence_row *was, const struct msg_report *r, str
 static struct presence_row row_next(const struct presence_row *was, bool online, const struct msg_report *r, struct span host)
 {
     struct presence_row now = { .host = host, .run = r->run, .addr = r->addr, .tls = r->tls, .session = r->session, .sync = r->sync,
-                                .resumed = r->resumed, .online = online, .since = r->at, .at = r->at };
+                                .resumed = r->resumed, .online = online, .since = r->at, .at = r->at,
+                                .keepalive_s = r->keepalive_s, .serial = r->serial };
     bool same = span_eq(was->host, host) && span_eq(was->run, r->run) && was->session == r->session;
     if (!online) {
         now.since = same ? was->since : 0;
         now.sync = was->sync;
         now.tls = same ? was->tls : r->tls;
         now.resumed = same ? was->resumed : r->resumed;
+        now.keepalive_s = same ? was->keepalive_s : 0;
+        now.serial = same ? was->serial : r->serial;
     }
     return now;
 }
@@ -47,6 +51,8 @@ enum err presence_take(struct batch *b, const struct caller *c, const struct msg
         struct presence_row now = row_next(&was, online, r, c->name);
         e = store_presence_put(b->db, r->uid, &now, f);
     }
+    if (!e)
+        e = online ? clone_session_open(b, c, r, &was, take, f) : clone_session_ended(b, c, r, f);
     e = e ? e : store_device_seen(b->db, r->uid, r->at, f);
     if (!e && online && r->serial.n)
         e = cert_seen(b, r->uid, (struct span){ 0 }, r->serial, f);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "core/answers.h"
 #include "core/cert.h"
+#include "core/clone.h"
 #include "core/crl.h"
 #include "core/engine.h"
 #include "core/evlog.h"

@@ -206,6 +206,7 @@ static enum err core_role_open(struct core_role *c, const struct role_context *r
                                   .crl_refresh_s = s->crl_refresh,
                                   .ocsp_validity_s = s->ocsp_validity,
                                   .drill_every_s = s->drill_every,
+                                  .clone_overlap_ms = s->clone_overlap * 1000,
                                   .log_quiet_ms = s->checkpoint_interval * 1000 };
     struct core_ports ports = { .ctx = c, .reply = port_reply, .sign = port_sign, .push = port_push };
     return core_open(&config, &ports, &c->core, f);

@@ -8,12 +8,12 @@ enum err store_presence_get(struct db *db, struct arena *a, struct span uid, str
     struct db_rows r;
     *out = (struct presence_row){ 0 };
     *there = false;
-    db_rows(db, "SELECT host, run, addr, tls, session, sync, resumed, online, since, at FROM presence WHERE uid = $1", DB_ARGS(DB_T(uid)), &r);
+    db_rows(db, "SELECT host, run, addr, tls, session, sync, resumed, online, since, at, keepalive_s, serial FROM presence WHERE uid = $1", DB_ARGS(DB_T(uid)), &r);
     while (db_next(&r)) {
         *there = true;
         *out = (struct presence_row){ arena_copy(a, db_span(&r, 0)), arena_copy(a, db_span(&r, 1)), arena_copy(a, db_span(&r, 2)),
                                       arena_copy(a, db_span(&r, 3)), db_i64(&r, 4), db_i64(&r, 5), db_i64(&r, 6), db_i64(&r, 7),
-                                      db_i64(&r, 8), db_i64(&r, 9) };
+                                      db_i64(&r, 8), db_i64(&r, 9), db_i64(&r, 10), arena_copy(a, db_span(&r, 11)) };
     }
     return db_rows_end(&r, f);
 }
@@ -21,12 +21,13 @@ enum err store_presence_get(struct db *db, struct arena *a, struct span uid, str
 enum err store_presence_put(struct db *db, struct span uid, const struct presence_row *r, struct fault *f)
 {
     return db_run(db,
-                  "INSERT INTO presence (uid, host, run, addr, tls, session, sync, resumed, online, since, at) "
-                  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (uid) DO UPDATE SET "
+                  "INSERT INTO presence (uid, host, run, addr, tls, session, sync, resumed, online, since, at, keepalive_s, serial) "
+                  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (uid) DO UPDATE SET "
                   "host = excluded.host, run = excluded.run, addr = excluded.addr, tls = excluded.tls, session = excluded.session, "
-                  "sync = excluded.sync, resumed = excluded.resumed, online = excluded.online, since = excluded.since, at = excluded.at",
+                  "sync = excluded.sync, resumed = excluded.resumed, online = excluded.online, since = excluded.since, at = excluded.at, "
+                  "keepalive_s = excluded.keepalive_s, serial = excluded.serial",
                   DB_ARGS(DB_T(uid), DB_T(r->host), DB_T(r->run), DB_T(r->addr), DB_T(r->tls), DB_I(r->session), DB_I(r->sync),
-                          DB_I(r->resumed), DB_I(r->online), DB_I(r->since), DB_I(r->at)),
+                          DB_I(r->resumed), DB_I(r->online), DB_I(r->since), DB_I(r->at), DB_I(r->keepalive_s), DB_B(r->serial)),
                   NULL, f);
 }
 

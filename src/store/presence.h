@@ -13,6 +13,8 @@ struct presence_row {
     int64_t session, sync;            /* number of the session in the run; telling of all sessions in which it was last told */
     int64_t resumed, online;          /* 0, 1 */
     int64_t since, at;                /* ms: begin of the session (0: not known), last change */
+    int64_t keepalive_s;
+    struct span serial;               /* of its certificate */
 };
 MUST_USE enum err store_presence_get(struct db *db, struct arena *a, struct span uid, struct presence_row *out, bool *there, struct fault *f);
 MUST_USE enum err store_presence_put(struct db *db, struct span uid, const struct presence_row *r, struct fault *f);

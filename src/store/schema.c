@@ -79,8 +79,13 @@ static const char *const statements[] = {
     "CREATE INDEX report_seen_at ON report_seen (at)",
     /* store/presence.h */
     "CREATE TABLE presence (uid TEXT NOT NULL PRIMARY KEY, host TEXT NOT NULL, run TEXT NOT NULL, session BIGINT NOT NULL, sync BIGINT NOT NULL, "
-    "addr TEXT NOT NULL, tls TEXT NOT NULL, resumed BIGINT NOT NULL, online BIGINT NOT NULL, since BIGINT NOT NULL, at BIGINT NOT NULL)" CLUSTERED,
+    "addr TEXT NOT NULL, tls TEXT NOT NULL, resumed BIGINT NOT NULL, online BIGINT NOT NULL, since BIGINT NOT NULL, at BIGINT NOT NULL, "
+    "keepalive_s BIGINT NOT NULL, serial BLOB NOT NULL)" CLUSTERED,
     "CREATE INDEX presence_open ON presence (host, run, sync) WHERE online = 1",
+    /* store/beside.h */
+    "CREATE TABLE presence_beside (uid TEXT NOT NULL, host TEXT NOT NULL, run TEXT NOT NULL, session BIGINT NOT NULL, sync BIGINT NOT NULL, "
+    "addr TEXT NOT NULL, since BIGINT NOT NULL, keepalive_s BIGINT NOT NULL, serial BLOB NOT NULL, PRIMARY KEY (uid, host, run))" CLUSTERED,
+    "CREATE INDEX presence_beside_run ON presence_beside (host, run, sync)",
     "CREATE TABLE broker_run (edge TEXT NOT NULL, run TEXT NOT NULL, counts TEXT NOT NULL, at BIGINT NOT NULL, ended BIGINT NOT NULL, "
     "end_below BIGINT NOT NULL, end_at BIGINT NOT NULL, PRIMARY KEY (edge, run))" CLUSTERED,
     "CREATE TABLE broker_total (edge TEXT NOT NULL, name TEXT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (edge, name))" CLUSTERED,

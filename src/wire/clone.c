@@ -274,7 +274,10 @@ bool clone_login(struct clone_watch *w, const char *uid, const struct clone_sess
                  size_t n_live, struct clone_sign *out)
 {
     struct record *r = record_find(w, uid, n_live > 0);
-    if (!r || session_find(r, s))
+    struct clone_session *known = r ? session_find(r, s) : NULL;
+    if (known && s->sync > known->sync)
+        known->sync = s->sync;
+    if (!r || known)
         return false;
     r->touched_ms = s->began_ms > r->touched_ms ? s->began_ms : r->touched_ms;
     for (size_t i = 0; i < n_live; i++)
@@ -287,6 +290,9 @@ bool clone_login(struct clone_watch *w, const char *uid, const struct clone_sess
     for (int i = 0; i < at; i++) /* on one broker the newest has the place */
         if (!r->s[i].ended_ms && same_broker(&r->s[i], s))
             r->s[i].ended_ms = s->began_ms;
+    for (int i = at + 1; i < r->n; i++)
+        if (!r->s[at].ended_ms && same_broker(&r->s[i], s))
+            r->s[at].ended_ms = r->s[i].began_ms;
     return verdict(r, s->began_ms, out);
 }
 
@@ -308,7 +314,9 @@ bool clone_end(struct clone_watch *w, const char *uid, const struct clone_sessio
 
 void clone_told(struct clone_watch *w, const char *uid, int64_t at_ms)
 {
-    struct record *r = record_find(w, uid, true);
+    struct record *r = record_find(w, uid, at_ms != 0);
+    if (!r)
+        return;
     r->told_ms = at_ms;
     r->touched_ms = at_ms > r->touched_ms ? at_ms : r->touched_ms;
 }
@@ -317,6 +325,34 @@ bool clone_quiet(struct clone_watch *w, const char *uid, int64_t at_ms)
 {
     const struct record *r = record_find(w, uid, false);
     return r && r->told_ms && at_ms - r->told_ms < CLONE_AGAIN_MS;
+}
+
+static void record_over(struct record *r, const struct clone_session *run, int64_t at_ms)
+{
+    for (int i = 0; i < r->n; i++)
+        if (!r->s[i].ended_ms && same_broker(&r->s[i], run) && r->s[i].sync < run->sync)
+            r->s[i].ended_ms = at_ms > r->s[i].began_ms ? at_ms : r->s[i].began_ms;
+}
+
+void clone_over(struct clone_watch *w, const char *place, const char *run, int64_t sync, int64_t at_ms)
+{
+    struct clone_session all = { .sync = sync };
+    snprintf(all.place, sizeof all.place, "%s", place);
+    snprintf(all.run, sizeof all.run, "%s", run);
+    for (size_t k = 0; k < w->n_sets; k++)
+        for (int x = 0; x < WAYS; x++)
+            if (w->sets[k][x].used)
+                record_over(&w->sets[k][x], &all, at_ms);
+}
+
+void clone_forgive(struct clone_watch *w, const char *uid)
+{
+    struct record *r = record_find(w, uid, false);
+    if (!r)
+        return;
+    r->told_ms = 0;
+    r->swaps = 0;
+    r->n_evidence = 0;
 }
 
 void clone_sweep(struct clone_watch *w, int64_t now_ms, clone_heard_fn *heard, clone_tell_fn *tell, void *ctx)

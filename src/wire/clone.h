@@ -28,6 +28,7 @@ struct clone_session {
     char addr[CLONE_ADDR];
     char run[17];         /* process of the broker */
     int64_t number;       /* of the session in that process */
+    int64_t sync;         /* telling of all open sessions in which it was last told (wire/report.h) */
     int64_t began_ms;     /* any one clock a place; all times of one watch are comparable within CLONE_SKEW_MS */
     int64_t ended_ms;     /* 0: not known to have ended */
     int64_t heard_ms;     /* last proof that its holder is there; 0: began_ms */
@@ -55,9 +56,13 @@ bool clone_login(struct clone_watch *w, const char *uid, const struct clone_sess
                  size_t n_live, struct clone_sign *out);
 /* A session has ended: place, run, number say which, heard_ms when it was heard from last (0: not known), ended_ms when. */
 bool clone_end(struct clone_watch *w, const char *uid, const struct clone_session *s, struct clone_sign *out);
-/* Somebody else has told about this identity: no suspicion of our own for CLONE_AGAIN_MS. */
+/* Sessions of that process which were told last before sync have ended (INT64_MAX: all, the process has). */
+void clone_over(struct clone_watch *w, const char *place, const char *run, int64_t sync, int64_t at_ms);
+/* Somebody else has told about this identity: no suspicion of our own for CLONE_AGAIN_MS. at_ms 0: take that back. */
 void clone_told(struct clone_watch *w, const char *uid, int64_t at_ms);
 bool clone_quiet(struct clone_watch *w, const char *uid, int64_t at_ms); /* is it within that time? */
+/* Somebody has decided that it may go on: what it did before counts no more; what is still open does. */
+void clone_forgive(struct clone_watch *w, const char *uid);
 
 /* Looks at every identity with two open sessions. heard(): when was the holder of s certainly there (0: cannot be said)?
  * tell() is called for each suspicion. */

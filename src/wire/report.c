@@ -61,6 +61,11 @@ void report_json(struct json_out *j, const struct msg_report *r)
         json_bool(j, "resumed", true);
     put_str(j, "counts", r->counts);
     put_int(j, "sources", r->sources);
+    put_int(j, "keepalive_s", r->keepalive_s);
+    if (r->heard)
+        json_time_ms(j, "heard", r->heard);
+    put_str(j, "other", r->other);
+    put_int(j, "score", r->score);
     json_obj_end(j);
 }
 
@@ -69,7 +74,7 @@ enum err report_unpack(struct span in, struct msg_report *r)
     enum err e = msg_unpack_all(&msg_desc_report, in, r);
     if (e)
         return e;
-    const int64_t numbers[] = { r->at, r->count, r->latency_us, r->session, r->sync, r->sources, r->frame_at };
+    const int64_t numbers[] = { r->at, r->count, r->latency_us, r->session, r->sync, r->sources, r->frame_at, r->keepalive_s, r->heard, r->score };
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         if (numbers[i] < 0)
             return CE_BAD_FIELD;

@@ -20,7 +20,7 @@
 #include "wire/note.h"
 
 struct site_operator { char name[49]; const char *role, *lines; uint8_t serial[16], spki[32]; };
-#define SITE_OPERATORS 7
+#define SITE_OPERATORS 8
 #define SITE_REPLIES 4096
 
 struct site_reply { uint64_t rid; int peer; struct msg_reply r; char text[256], body[600]; };
@@ -98,7 +98,7 @@ static inline void site_birth(struct site *s)
 {
     static const char *const roles[SITE_OPERATORS][3] = { { "admin", "admin", "" }, { "root2", "admin", "" }, { "olga", "operator", "" },
                                                           { "line-1", "station", "pump" }, { "aud", "auditor", "" }, { "edge-1", "edge", "" },
-                                                          { "back", "backend", "" } };
+                                                          { "back", "backend", "" }, { "edge-2", "edge", "" } };
     struct fault f = { 0 };
     struct buf root_der = BUF_INIT(0), ca_der[2] = { BUF_INIT(0), BUF_INIT(0) }, out = BUF_INIT(0), text = BUF_INIT(0);
     struct key *rk = NULL, *ck = NULL;

@@ -131,6 +131,17 @@ static void test_overlap(void)
     }
 }
 
+static void test_over(void)
+{
+    struct clone_session a = at("e1", "10.0.0.1", 1000), b = at("e2", "10.0.0.2", 2000);
+    ok(!clone_login(w, "over", &b, &a, 1, &sign), "two open sessions,");
+    clone_over(w, "e1", "r", INT64_MAX, 2010000);
+    told = 0;
+    heard_at = 2900000;
+    clone_sweep(w, heard_at, heard, tell, NULL);
+    ok(!told, "one of a broker that is over: none");
+}
+
 static void test_old_cert(void)
 {
     struct clone_session a = at("", "10.0.0.1", 1000), b = at("", "10.0.0.2", 1100), a2 = at("", "10.0.0.1", 1130);
@@ -185,6 +196,7 @@ int main(void)
     test_again();
     test_order();
     test_overlap();
+    test_over();
     test_old_cert();
     test_hosts();
     test_bounds();
