@@ -134,6 +134,20 @@ static void print_devices(const struct status *s)
     putchar('\n');
 }
 
+/* What the brokers of an edge have counted. */
+static void print_broker(const json_t *edge)
+{
+    const json_t *b = json_object_get(edge, "broker");
+    const char *name;
+    json_t *v;
+    int64_t refused = 0;
+    json_object_foreach((json_t *)b, name, v)
+        refused += strncmp(name, "refused.", 8) == 0 ? (int64_t)json_integer_value(v) : 0;
+    if (json_path_int(b, "connects", 0) || refused)
+        printf("%-10s %lld connected; since the beginning %lld logins, %lld refused, %lld cut\n", "", (long long)json_path_int(b, "online", 0),
+               (long long)json_path_int(b, "connects", 0), (long long)refused, (long long)json_path_int(b, "cuts", 0));
+}
+
 static void print_edges(const struct status *s)
 {
     size_t i;
@@ -145,6 +159,7 @@ static void print_edges(const struct status *s)
         printf("%-10s %s: %s%s%s, heard of %s ago, last acknowledged a change %s ago\n", i ? "" : "Edges", json_path_str(e, "name", "?"),
                cli_tint(s->c, stale ? TINT_BAD : TINT_GOOD), stale ? "stale" : "fresh", cli_tint(s->c, TINT_NONE),
                seen < 0 ? "never" : cli_ms_text(seen, a, sizeof a), acked < 0 ? "never" : cli_ms_text(acked, b, sizeof b));
+        print_broker(e);
     }
     if (!json_array_size(json_object_get(s->o, "edges")))
         puts("Edges      none has reported yet");
