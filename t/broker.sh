@@ -1,6 +1,21 @@
 # broker.sh: a real Mosquitto with the plugin, certificates from openssl alone, snapshots from t/tool/snapmake.c. Source after lib.sh.
 PKI=$T/pki
 STATE=$T/state
+POLICY=$T/policy
+cat >"$POLICY" <<END
+cradle-policy 1
+line lineA alarm
+ w d/%u/up/#
+ r d/%u/down/#
+ q d/%u/repair/#
+line lineB alarm
+ w d/%u/up/#
+ r d/%u/down/#
+ q d/%u/repair/#
+backend backend
+ w d/+/down/#
+ r d/+/up/#
+END
 need mosquitto mosquitto; need mosquitto_sub mosquitto-clients; need openssl openssl
 case $B in */asan) # the plugin is instrumented, the broker is not
     PRELOAD="$(gcc -print-file-name=libasan.so):$(gcc -print-file-name=libubsan.so)" ;;
@@ -72,7 +87,6 @@ plugin_opt_snapshot_dir $STATE
 plugin_opt_stream_pub $T/stream.pub
 plugin_opt_device_ca $PKI/device.pem
 plugin_opt_backend_ca $PKI/infra.pem
-plugin_opt_backend_names backend
 $(cat)
 listener $PORT 127.0.0.1
 cafile $PKI/bundle.pem
@@ -97,5 +111,9 @@ mq() { # name [client id] [options…]
     n=$1; id=${2:-$1}; shift; [ $# -gt 0 ] && shift
     mqttcli "$PORT" "$PKI/bundle.pem" "$PKI/$n.pem" "$PKI/$n.key" "$id" "$@"
 }
-snap_new() { snapmake snapshot "$T/stream.key" "$STATE" "$@"; }
+snap_new() { snapmake snapshot "$T/stream.key" "$STATE" "$@" "policy:$POLICY"; } # VECTOR ENTRY…
 frame() { snapmake frame "$T/stream.key" "$STATE" "$@"; }
+policy_now() { # PREV VECTOR: the document on standard input is in force from now on
+    cat >"$POLICY.new"
+    frame "$1" "$2" "-policy:$POLICY" "policy:$POLICY.new" && mv "$POLICY.new" "$POLICY"
+}

@@ -13,6 +13,8 @@ enum err guard_open(struct guard *g, struct fault *f)
     enum err e = opts_load(&g->opts, f);
     if (!e)
         e = snap_open(g->opts.cfg.snapshot_dir, g->opts.pub, &g->snap, f);
+    if (!e && !(g->policy = snap_policy_take(g->snap, f)))
+        e = f->code;
     if (e)
         return e;
     g->sessions = session_table_new();
@@ -36,6 +38,7 @@ void guard_close(struct guard *g)
     outbox_free(g->outbox);
     clone_free(g->clones);
     session_table_free(g->sessions);
+    policyfile_drop(g->policy);
     snap_close(g->snap);
 }
 
@@ -48,8 +51,23 @@ enum err guard_watch(struct guard *g, struct fault *f)
     return watch_start(&cfg, &g->watch, f);
 }
 
-static void facts_of(struct guard *g, const struct peer *p, bool live, struct judge_facts *out)
+/* The policy in force. What was looked up in another turn may be gone. */
+static const struct policy *guard_policy(struct guard *g)
 {
+    uint64_t turn = snap_policy_turn(g->snap);
+    if (turn != g->policy_turn) {
+        struct policyfile *now = snap_policy_take(g->snap, NULL);
+        policyfile_drop(g->policy);
+        g->policy = now;
+        g->policy_turn = turn;
+    }
+    return g->policy->policy;
+}
+
+/* s: a live session of it; NULL: it logs in. */
+static void facts_of(struct guard *g, const struct peer *p, const struct session *s, struct judge_facts *out)
+{
+    const struct policy *policy = guard_policy(g);
     *out = (struct judge_facts){
         .now_s = clock_now_s(),
         .age_ms = snap_age_ms(g->snap),
@@ -57,7 +75,11 @@ static void facts_of(struct guard *g, const struct peer *p, bool live, struct ju
         .cert_revoked = snap_has(g->snap, SNAPSHOT_SET_CERT, p->cert_key),
         .ident_blocked = snap_has(g->snap, SNAPSHOT_SET_IDENT, p->ident_key),
         .line_suspended = p->line[0] && snap_has(g->snap, SNAPSHOT_SET_LINE, p->line_key),
-        .live = live,
+        .quarantined = p->kind == PEER_DEVICE && snap_has(g->snap, SNAPSHOT_SET_REPAIR, p->ident_key),
+        .line_known = policy_line(policy, span_str(p->line)) != NULL,
+        .backend_listed = policy_backend(policy, span_str(p->cn)) != NULL,
+        .live = s != NULL,
+        .repair = s && s->repair,
     };
 }
 
@@ -126,11 +148,11 @@ static void clone_gone(struct guard *g, const struct session *s)
 }
 
 /* The certificate's own faults come first, then what the broker's set-up makes impossible to keep. */
-static enum err login_judge(struct guard *g, const struct guard_client *c, struct peer *p, bool live, struct fault *f)
+static enum err login_judge(struct guard *g, const struct guard_client *c, const struct session *s, struct peer *p, struct judge_facts *facts,
+                            struct fault *f)
 {
-    struct judge_facts facts;
     *p = (struct peer){ 0 };
-    if (!live && !limit_take_addr(g->by_address, c->addr, clock_mono_us()))
+    if (!s && !limit_take_addr(g->by_address, c->addr, clock_mono_us()))
         return fault_set(f, CE_RATE, "too many logins from this address (plugin_opt_login_rate_address: %lld a minute)",
                          (long long)g->opts.cfg.login_rate_address);
     if (!c->der.n)
@@ -138,11 +160,11 @@ static enum err login_judge(struct guard *g, const struct guard_client *c, struc
     enum err e = peer_read(c->der, &g->opts.trust, p, f);
     if (e)
         return e;
-    if (!live && p->kind != PEER_FOREIGN && !limit_take(g->by_identity, span_of(p->cert_key, SNAPSHOT_KEY), clock_mono_us()))
+    if (!s && p->kind != PEER_FOREIGN && !limit_take(g->by_identity, span_of(p->cert_key, SNAPSHOT_KEY), clock_mono_us()))
         return fault_set(f, CE_RATE, "too many logins of %s (plugin_opt_login_rate_identity: %lld a minute)", p->cn,
                          (long long)g->opts.cfg.login_rate_identity);
-    facts_of(g, p, live, &facts);
-    e = judge_peer(p, &g->opts.trust, c->id, &facts, f);
+    facts_of(g, p, s, facts);
+    e = judge_peer(p, c->id, facts, f);
     if (!e && !g->ticked)
         e = fault_set(f, CE_UNSUPPORTED, "the broker has sent the plugin no tick yet (Mosquitto 2.0.11 with per_listener_settings true never "
                                          "does): a revocation could not be cut");
@@ -160,8 +182,9 @@ static void limits_count(struct guard *g)
 enum err guard_login(struct guard *g, const struct guard_client *c, const char **cn, struct fault *f)
 {
     struct peer p;
+    struct judge_facts facts;
     struct session *s = g->reloading ? session_find(g->sessions, c->client) : NULL;
-    enum err e = login_judge(g, c, &p, s != NULL, f);
+    enum err e = login_judge(g, c, s, &p, &facts, f);
     limits_count(g);
     if (e) {
         if (s)
@@ -175,6 +198,7 @@ enum err guard_login(struct guard *g, const struct guard_client *c, const char *
     }
     guard_gone(g, c->client); /* an entry that the broker has not ended */
     s = session_add(g->sessions, c->client, &p, c->addr);
+    s->repair = facts.quarantined;
     *cn = s->peer.cn;
     if (g->watch)
         watch_next_end(g->watch, session_first_end(g->sessions)->peer.not_after);
@@ -184,9 +208,44 @@ enum err guard_login(struct guard *g, const struct guard_client *c, const char *
     return CE_OK;
 }
 
-static const struct acl_rules *rules_of(const struct guard *g, enum peer_kind kind)
+/* Looked up once in each turn of the policy. */
+static const struct topic_rights *session_rights(struct guard *g, struct session *s)
 {
-    return kind == PEER_BACKEND ? &g->opts.backend : &g->opts.device;
+    const struct policy *policy = guard_policy(g);
+    if (!s->rights || s->rights_turn != g->policy_turn) {
+        s->rights = s->peer.kind == PEER_BACKEND ? policy_backend_rights(policy, span_str(s->peer.cn))
+                                                 : policy_device_rights(policy, span_str(s->peer.line), s->repair);
+        s->rights_turn = g->policy_turn;
+    }
+    return s->rights;
+}
+
+static struct topic_self self_of(const char *uid, const char *line) { return (struct topic_self){ .uid = span_str(uid), .line = span_str(line) }; }
+
+/* May a message be kept for a device that is away and whose line is not known (its session is older than this run of the broker)? When any
+ * line may receive it; it is judged again when the device takes it, then by its certificate. */
+static bool any_line_reads(const struct policy *policy, const char *uid, bool quarantined, const char *topic)
+{
+    for (size_t i = 0; i < policy_lines(policy); i++) {
+        const struct policy_line *l = policy_line_at(policy, i);
+        struct topic_self who = { .uid = span_str(uid), .line = l->name };
+        if (topic_allows(quarantined ? &l->repair : &l->rights, &who, span_str(topic), TOPIC_READ, NULL))
+            return true;
+    }
+    return false;
+}
+
+static bool device_by_name(struct guard *g, const char *uid, const uint8_t *key, const char *line, const char *topic, unsigned access)
+{
+    const struct policy *policy = guard_policy(g);
+    bool quarantined = snap_has(g->snap, SNAPSHOT_SET_REPAIR, key);
+    uint8_t line_key[SNAPSHOT_KEY];
+    if (!line[0])
+        return access == TOPIC_READ && any_line_reads(policy, uid, quarantined, topic);
+    snapshot_key_line(span_str(line), line_key);
+    struct topic_self who = self_of(uid, line);
+    return !snap_has(g->snap, SNAPSHOT_SET_LINE, line_key) &&
+           topic_allows(policy_device_rights(policy, span_str(line), quarantined), &who, span_str(topic), access, NULL);
 }
 
 /* Offline sessions and the wills of ended ones come without certificate: judged by the user name that was set at login. */
@@ -195,21 +254,20 @@ static bool acl_by_name(struct guard *g, const struct guard_client *c, const cha
     uint8_t key[SNAPSHOT_KEY];
     if (!c->username || !c->id || strcmp(c->username, c->id) != 0 || name_check_uid(span_str(c->id), NULL))
         return false;
-    if (access != ACL_READ && access != ACL_WRITE)
+    if (access != TOPIC_READ && access != TOPIC_WRITE)
         return false;
     snapshot_key_ident(span_str(c->id), key);
     if (snap_has(g->snap, SNAPSHOT_SET_IDENT, key))
         return false;
-    enum peer_kind kind = session_gone_kind(g->sessions, key);
-    if (kind == PEER_FOREIGN) {
-        if (access == ACL_WRITE)
-            return false; /* a will of somebody who was never let in here, or was put out */
-        kind = PEER_DEVICE;
-        for (int i = 0; i < g->opts.trust.n_backends; i++)
-            if (!strcmp(g->opts.trust.backends[i], c->id))
-                kind = PEER_BACKEND;
-    }
-    return acl_allows(rules_of(g, kind), c->id, topic, access);
+    struct session_memory was = { .kind = PEER_FOREIGN };
+    bool known = session_gone(g->sessions, key, &was);
+    if (!known && access == TOPIC_WRITE)
+        return false; /* a will of somebody who was never let in here, or was put out */
+    const struct topic_rights *backend = policy_backend_rights(guard_policy(g), span_str(c->id));
+    struct topic_self who = self_of(c->id, "");
+    if (was.kind == PEER_BACKEND || (!known && policy_backend(guard_policy(g), span_str(c->id))))
+        return topic_allows(backend, &who, span_str(topic), access, NULL);
+    return device_by_name(g, c->id, key, was.line, topic, access);
 }
 
 /* Mosquitto 2.0.21 checks the will of a session that has just ended while its TLS object still exists. */
@@ -219,20 +277,24 @@ static bool acl_last_will(struct guard *g, const struct guard_client *c, const c
     struct judge_facts facts;
     struct fault f;
     *bypass = peer_read(c->der, &g->opts.trust, &p, &f) != CE_OK || !session_gone_was(g->sessions, &p, c->client);
-    if (*bypass || access != ACL_WRITE)
+    if (*bypass || access != TOPIC_WRITE)
         return false;
-    facts_of(g, &p, true, &facts);
-    return judge_peer(&p, &g->opts.trust, c->id, &facts, &f) == CE_OK && acl_allows(rules_of(g, p.kind), p.cn, topic, access);
+    struct session was = { .peer = p, .repair = snap_has(g->snap, SNAPSHOT_SET_REPAIR, p.ident_key) };
+    facts_of(g, &p, &was, &facts);
+    struct topic_self who = self_of(p.cn, p.line);
+    return judge_peer(&p, c->id, &facts, &f) == CE_OK && topic_allows(session_rights(g, &was), &who, span_str(topic), access, NULL);
 }
 
 bool guard_knows(const struct guard *g, const struct mosquitto *client) { return session_find(g->sessions, client) != NULL; }
 
 bool guard_acl(struct guard *g, const struct guard_client *c, const char *topic, unsigned access, bool *bypass)
 {
-    const struct session *s = session_find(g->sessions, c->client);
+    struct session *s = session_find(g->sessions, c->client);
     *bypass = false;
-    if (s)
-        return !s->kicked && acl_allows(rules_of(g, s->peer.kind), s->peer.cn, topic, access);
+    if (s) {
+        struct topic_self who = self_of(s->peer.cn, s->peer.line);
+        return !s->kicked && topic_allows(session_rights(g, s), &who, span_str(topic), access, NULL);
+    }
     return c->der.n ? acl_last_will(g, c, topic, access, bypass) : acl_by_name(g, c, topic, access);
 }
 
@@ -254,8 +316,8 @@ void guard_gone(struct guard *g, const struct mosquitto *client)
 enum err guard_judge_live(struct guard *g, const struct session *s, struct fault *f)
 {
     struct judge_facts facts;
-    facts_of(g, &s->peer, true, &facts);
-    return judge_peer(&s->peer, &g->opts.trust, s->peer.cn, &facts, f);
+    facts_of(g, &s->peer, s, &facts);
+    return judge_peer(&s->peer, s->peer.cn, &facts, f);
 }
 
 void guard_report_cut(struct guard *g, const struct session *s, enum err why, int64_t at_ms, int64_t seen_us)

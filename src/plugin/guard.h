@@ -16,6 +16,8 @@ struct mosquitto; /* the broker's client */
 struct guard {
     struct opts opts;
     struct snap *snap;
+    struct policyfile *policy; /* in force, as last looked at; guard_policy looks again */
+    uint64_t policy_turn;
     struct session_table *sessions;
     struct clone_watch *clones;
     struct outbox *outbox;
@@ -32,7 +34,7 @@ struct guard {
     int64_t sweep_at_ms, sweep_seen_us;
 };
 
-/* Everything that needs no broker: options, trust, snapshot. f says what is wrong: the broker must not start. */
+/* Everything that needs no broker: options, trust, snapshot, policy. f says what is wrong: the broker must not start. */
 MUST_USE enum err guard_open(struct guard *g, struct fault *f);
 void guard_close(struct guard *g);
 MUST_USE enum err guard_watch(struct guard *g, struct fault *f); /* starts the thread once */

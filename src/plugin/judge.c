@@ -59,14 +59,6 @@ enum err peer_read(struct span der, const struct judge_trust *trust, struct peer
     return CE_OK;
 }
 
-static bool backend_listed(const struct judge_trust *trust, const char *cn)
-{
-    for (int i = 0; i < trust->n_backends; i++)
-        if (!strcmp(trust->backends[i], cn))
-            return true;
-    return false;
-}
-
 static enum err judge_dates(const struct peer *p, int64_t now_s, struct fault *f)
 {
     char text[CLOCK_TEXT_MAX];
@@ -90,24 +82,30 @@ static enum err judge_state(const struct peer *p, const struct judge_facts *fact
     if (facts->cert_revoked)
         return fault_set(f, CE_CERT_REVOKED, "the certificate of %s is revoked", p->cn);
     if (facts->line_suspended)
-        return fault_set(f, CE_LINE_FORBIDDEN, "the product line %s of %s is suspended", p->line, p->cn);
+        return fault_set(f, CE_LINE_SUSPENDED, "the product line %s of %s is suspended", p->line, p->cn);
+    if (facts->live && facts->quarantined && !facts->repair)
+        return fault_set(f, CE_DEVICE_QUARANTINED, "%s is in quarantine from now on; it may log in again to its repair topics", p->cn);
+    if (facts->live && facts->repair && !facts->quarantined)
+        return fault_set(f, CE_QUARANTINE_OVER, "the quarantine of %s is over; it gets its topics when it logs in again", p->cn);
+    if (p->kind == PEER_DEVICE && !facts->live && !facts->line_known)
+        return p->line[0] ? fault_set(f, CE_LINE_UNKNOWN, "the product line %s of %s is not in the policy that is in force here", p->line, p->cn)
+                          : fault_set(f, CE_LINE_UNKNOWN, "the certificate of %s names no product line (SAN URI urn:cradle:LINE:UID)", p->cn);
     if (!facts->live && facts->age_ms > facts->refuse_ms)
         return fault_set(f, CE_STALE, "the revocation snapshot is %lld s old, more than %lld s: new logins are refused (cradle-edge -s)",
                          (long long)facts->age_ms / 1000, (long long)facts->refuse_ms / 1000);
     return CE_OK;
 }
 
-enum err judge_peer(const struct peer *p, const struct judge_trust *trust, const char *client_id, const struct judge_facts *facts,
-                    struct fault *f)
+enum err judge_peer(const struct peer *p, const char *client_id, const struct judge_facts *facts, struct fault *f)
 {
     if (p->kind == PEER_FOREIGN)
         return fault_set(f, CE_CERT_FOREIGN, "the certificate of %s was issued by none of this site's issuing CAs", p->cn);
     if (!p->client_auth)
         return fault_set(f, CE_CERT_FOREIGN, "the certificate of %s is not for clients (RFC 5280 4.2.1.12: no clientAuth)", p->cn);
-    if (p->kind == PEER_BACKEND && !backend_listed(trust, p->cn))
-        return fault_set(f, CE_ROLE_FORBIDDEN, "%s is no backend client of this broker (plugin_opt_backend_names)", p->cn);
-    if (p->kind == PEER_DEVICE && backend_listed(trust, p->cn)) /* it would take over the session of the one it is called like */
-        return fault_set(f, CE_NAME_MISMATCH, "%s is a device that is called like a backend client of this broker", p->cn);
+    if (p->kind == PEER_BACKEND && !facts->backend_listed)
+        return fault_set(f, CE_ROLE_FORBIDDEN, "%s is no backend in the policy that is in force here: cradle backend list", p->cn);
+    if (p->kind == PEER_DEVICE && facts->backend_listed) /* it would take over the session of the one it is called like */
+        return fault_set(f, CE_NAME_MISMATCH, "%s is a device that is called like a backend of this site", p->cn);
     enum err e = judge_dates(p, facts->now_s, f);
     if (!e)
         e = judge_state(p, facts, f);

@@ -13,15 +13,12 @@
 #define JUDGE_KID 20
 #define JUDGE_SERIAL 20
 #define JUDGE_CAS 4       /* issuing CAs of one kind */
-#define JUDGE_BACKENDS 16
 
 enum peer_kind { PEER_FOREIGN, PEER_DEVICE, PEER_BACKEND };
 
-struct judge_trust { /* who may issue what, and which infrastructure names are backend clients of this broker */
+struct judge_trust { /* who may issue what */
     uint8_t device_ca[JUDGE_CAS][JUDGE_KID], backend_ca[JUDGE_CAS][JUDGE_KID]; /* subject key ids */
     int n_device_ca, n_backend_ca;
-    char backends[JUDGE_BACKENDS][UID_MAX + 1];
-    int n_backends;
 };
 
 struct peer { /* what a certificate says, copied */
@@ -38,16 +35,18 @@ struct peer { /* what a certificate says, copied */
 struct judge_facts {
     int64_t now_s;
     int64_t age_ms, refuse_ms;          /* snapshot's age, and from which age new logins are refused */
-    bool cert_revoked, ident_blocked, line_suspended;
-    bool live;                          /* already in: staleness does not put it out */
+    bool cert_revoked, ident_blocked, line_suspended, quarantined;
+    bool line_known, backend_listed;    /* its line is in the policy; its name is there as a backend's */
+    bool live;                          /* already in: neither staleness nor a line that has left the policy puts it out */
+    bool repair;                        /* live, and let in as a quarantined one */
 };
 
 /* Loads one CA certificate (PEM) and appends its subject key id to the list. CE_BAD_CONFIG, or as cert_load. */
 MUST_USE enum err judge_trust_ca(const char *path, uint8_t (*list)[JUDGE_KID], int *n, struct fault *f);
 /* CE_BAD_CERT, CE_BAD_UID when the CN is none of ours. A foreign issuer is no error here, but kind PEER_FOREIGN. */
 MUST_USE enum err peer_read(struct span der, const struct judge_trust *trust, struct peer *out, struct fault *f);
-/* May this peer be in under client_id? CE_OK or the reason; f is one sentence that names the rule. */
-MUST_USE enum err judge_peer(const struct peer *p, const struct judge_trust *trust, const char *client_id, const struct judge_facts *facts,
-                             struct fault *f);
+/* May this peer be in under client_id? CE_OK or the reason; f is one sentence that names the rule. A quarantined device may log in (to its
+ * repair topics), but a session that began before must end, and so must one that began in quarantine when that is over. */
+MUST_USE enum err judge_peer(const struct peer *p, const char *client_id, const struct judge_facts *facts, struct fault *f);
 
 #endif

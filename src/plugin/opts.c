@@ -42,26 +42,6 @@ static enum err load_cas(const char *list, uint8_t (*kids)[JUDGE_KID], int *n, s
     return e;
 }
 
-static enum err load_backends(struct opts *o, struct fault *f)
-{
-    struct span rest = span_str(o->cfg.backend_names), one;
-    while (span_cut(&rest, ',', &one)) {
-        one = span_trim(one);
-        if (!one.n)
-            continue;
-        if (o->trust.n_backends == JUDGE_BACKENDS)
-            return fault_set(f, CE_BAD_CONFIG, "plugin_opt_backend_names: more than %d names", JUDGE_BACKENDS);
-        enum err e = name_check_uid(one, f);
-        if (!e)
-            e = span_to_cstr(one, o->trust.backends[o->trust.n_backends++], UID_MAX + 1);
-        if (e)
-            return e;
-    }
-    if (o->trust.n_backends && !o->trust.n_backend_ca)
-        return fault_set(f, CE_BAD_CONFIG, "plugin_opt_backend_names needs plugin_opt_backend_ca (ca/infra.pem of the site)");
-    return CE_OK;
-}
-
 enum err opts_load(struct opts *o, struct fault *f)
 {
     struct plugin_config *c = &o->cfg;
@@ -70,18 +50,8 @@ enum err opts_load(struct opts *o, struct fault *f)
         e = load_cas(c->device_ca, o->trust.device_ca, &o->trust.n_device_ca, f);
     if (!e)
         e = load_cas(c->backend_ca, o->trust.backend_ca, &o->trust.n_backend_ca, f);
-    if (!e)
-        e = load_backends(o, f);
     if (!e && c->refuse_after < c->alarm_after)
         e = fault_set(f, CE_BAD_CONFIG, "plugin_opt_refuse_after is shorter than plugin_opt_alarm_after");
-    if (!e)
-        e = acl_set_parse(&o->device.write, span_str(c->device_write), f);
-    if (!e)
-        e = acl_set_parse(&o->device.read, span_str(c->device_read), f);
-    if (!e)
-        e = acl_set_parse(&o->backend.write, span_str(c->backend_write), f);
-    if (!e)
-        e = acl_set_parse(&o->backend.read, span_str(c->backend_read), f);
     if (!e && !c->report_socket[0])
         snprintf(c->report_socket, sizeof c->report_socket, "%.200s/report.sock", c->snapshot_dir);
     return e;

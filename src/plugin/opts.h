@@ -3,7 +3,6 @@
 #define CRADLE_PLUGIN_OPTS_H
 
 #include "base/config.h"
-#include "plugin/acl.h"
 #include "plugin/judge.h"
 #include "snap/snapfile.h"
 
@@ -16,14 +15,13 @@ struct plugin_config {
 struct opts {
     struct plugin_config cfg;
     struct judge_trust trust;
-    struct acl_rules device, backend;
     uint8_t pub[SNAP_PUB];
 };
 
 void opts_defaults(struct opts *o);
 /* One `plugin_opt_KEY value`. Unknown key or bad value: CE_BAD_CONFIG and f says which. */
 MUST_USE enum err opts_set(struct opts *o, const char *key, const char *value, struct fault *f);
-/* Reads the files, compiles the topic templates. CE_BAD_CONFIG and file errors. */
+/* Reads the files. CE_BAD_CONFIG and file errors. */
 MUST_USE enum err opts_load(struct opts *o, struct fault *f);
 
 #endif

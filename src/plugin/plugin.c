@@ -288,8 +288,8 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata, st
     *userdata = g;
     char vector[SNAPSHOT_VECTOR_MAX + 1];
     snap_vector(g->snap, vector);
-    mosquitto_log_printf(MOSQ_LOG_NOTICE, "cradle: plugin " CRADLE_VERSION " owns every identity; snapshot at %s, %lld ms old", vector,
-                         (long long)snap_age_ms(g->snap));
+    mosquitto_log_printf(MOSQ_LOG_NOTICE, "cradle: plugin " CRADLE_VERSION " owns every identity; snapshot at %s, %lld ms old, policy of %zu lines and "
+                                          "%zu backends", vector, (long long)snap_age_ms(g->snap), policy_lines(g->policy->policy), policy_backends(g->policy->policy));
     return MOSQ_ERR_SUCCESS;
 }
 

@@ -12,7 +12,7 @@
 struct gone {
     uint8_t key[SNAPSHOT_KEY], cert_key[SNAPSHOT_KEY];
     const void *client;
-    uint8_t kind; /* enum peer_kind; 0: empty */
+    struct session_memory peer; /* kind PEER_FOREIGN: empty */
     uint64_t turn;
 };
 
@@ -208,7 +208,8 @@ static void gone_note(struct session_table *t, const struct session *s)
     memcpy(at->key, s->peer.ident_key, SNAPSHOT_KEY);
     memcpy(at->cert_key, s->peer.cert_key, SNAPSHOT_KEY);
     at->client = s->client;
-    at->kind = (uint8_t)s->peer.kind;
+    at->peer.kind = s->peer.kind;
+    memcpy(at->peer.line, s->peer.line, sizeof at->peer.line);
     at->turn = ++t->turn;
 }
 
@@ -216,15 +217,17 @@ static const struct gone *gone_find(struct session_table *t, const uint8_t *key)
 {
     const struct gone *set = t->gone[key_hash(key) % GONE_SETS];
     for (int i = 0; i < GONE_WAYS; i++)
-        if (set[i].kind && !memcmp(set[i].key, key, SNAPSHOT_KEY))
+        if (set[i].peer.kind && !memcmp(set[i].key, key, SNAPSHOT_KEY))
             return &set[i];
     return NULL;
 }
 
-enum peer_kind session_gone_kind(struct session_table *t, const uint8_t key[SNAPSHOT_KEY])
+bool session_gone(struct session_table *t, const uint8_t key[SNAPSHOT_KEY], struct session_memory *out)
 {
     const struct gone *x = gone_find(t, key);
-    return x ? (enum peer_kind)x->kind : PEER_FOREIGN;
+    if (x)
+        *out = x->peer;
+    return x != NULL;
 }
 
 bool session_gone_was(struct session_table *t, const struct peer *p, const void *client)

@@ -8,6 +8,7 @@
 #define CRADLE_PLUGIN_SESSION_H
 
 #include "plugin/judge.h"
+#include "wire/topic.h"
 
 enum session_sweep { SWEEP_JUDGE, SWEEP_TELL, SESSION_SWEEPS }; /* walks over all sessions, each in pieces and for a purpose of its own */
 
@@ -21,6 +22,9 @@ struct session {
     char tls[64];             /* version and cipher, "" when not known */
     bool resumed;             /* its TLS session was */
     uint32_t sweep[SESSION_SWEEPS]; /* numbers of the last sweeps that met it */
+    bool repair;              /* let in as a quarantined device, to its repair topics */
+    const struct topic_rights *rights; /* of the policy that guard held at rights_turn */
+    uint64_t rights_turn;
     size_t heap_at;           /* place in the heap of ends */
     struct session *by_client, *by_ident, *by_cert; /* chains */
 };
@@ -48,8 +52,12 @@ struct session *session_first_end(struct session_table *t);
 void session_sweep_begin(struct session_table *t, enum session_sweep w);
 struct session *session_sweep_next(struct session_table *t, enum session_sweep w);
 
-/* Memory of ended, honest sessions (not of kicked ones): kind of the identity that ended last, PEER_FOREIGN: not known. */
-enum peer_kind session_gone_kind(struct session_table *t, const uint8_t ident_key[SNAPSHOT_KEY]);
+struct session_memory {
+    enum peer_kind kind;
+    char line[LABEL_MAX + 1];
+};
+/* Memory of ended, honest sessions (not of kicked ones): of the identity that ended last. false: not known. */
+bool session_gone(struct session_table *t, const uint8_t ident_key[SNAPSHOT_KEY], struct session_memory *out);
 /* Did the session that p's identity ended last have this pointer and this certificate? */
 bool session_gone_was(struct session_table *t, const struct peer *p, const void *client);
 

@@ -71,8 +71,9 @@ static void queue_all(struct watch *w, int64_t at_ms) /* locked */
 static void on_entry(void *arg, unsigned set, unsigned op, const uint8_t *key, int64_t at_ms)
 {
     struct watch *w = arg;
-    if (op != SNAPSHOT_OP_ADD)
-        return;
+    bool ends = op == SNAPSHOT_OP_ADD || set == SNAPSHOT_SET_REPAIR; /* the end of a quarantine ends the session that it limited */
+    if (!ends || set == SNAPSHOT_SET_POLICY)
+        return; /* a policy counts when it is loaded */
     pthread_mutex_lock(&w->lock);
     if (set == SNAPSHOT_SET_LINE || w->work.n_jobs == WATCH_JOBS) {
         queue_all(w, at_ms);
@@ -116,12 +117,22 @@ static void tell_age(struct watch *w)
     report(w, stale ? "stale" : "fresh", err_reason(stale ? CE_STALE : CE_OK), text);
 }
 
+static void tell_policy(struct watch *w)
+{
+    struct policyfile *p = snap_policy_take(w->cfg.snap, NULL);
+    if (p)
+        note(w, WATCH_INFO, "another policy is in force: %zu lines, %zu backends", policy_lines(p->policy), policy_backends(p->policy));
+    policyfile_drop(p);
+}
+
 static void look(struct watch *w)
 {
     struct snap_news news;
     struct fault f = { 0 };
     enum err e = snap_poll(w->cfg.snap, on_entry, w, &news, &f);
-    if (news.replaced) {
+    if (news.policy)
+        tell_policy(w);
+    if (news.replaced || news.policy) { /* backends may have left */
         pthread_mutex_lock(&w->lock);
         queue_all(w, news.frame_at_ms);
         pthread_mutex_unlock(&w->lock);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/name.h"
 
@@ -213,3 +214,23 @@ const struct policy_backend *policy_backend(const struct policy *p, struct span 
 
 size_t policy_lines(const struct policy *p) { return p->n_lines; }
 size_t policy_backends(const struct policy *p) { return p->n_backends; }
+
+const struct policy_line *policy_line_at(const struct policy *p, size_t i)
+{
+    INVARIANT(i < p->n_lines);
+    return &p->lines[i];
+}
+
+static const struct topic_rights none;
+
+const struct topic_rights *policy_device_rights(const struct policy *p, struct span line, bool quarantined)
+{
+    const struct policy_line *l = policy_line(p, line);
+    return !l ? &none : quarantined ? &l->repair : &l->rights;
+}
+
+const struct topic_rights *policy_backend_rights(const struct policy *p, struct span name)
+{
+    const struct policy_backend *b = policy_backend(p, name);
+    return b ? &b->rights : &none;
+}

@@ -43,6 +43,11 @@ void policy_free(struct policy *p); /* NULL is legal */
 /* NULL: not in the document. Valid until policy_free. */
 const struct policy_line *policy_line(const struct policy *p, struct span name);
 const struct policy_backend *policy_backend(const struct policy *p, struct span name);
+const struct policy_line *policy_line_at(const struct policy *p, size_t i); /* i < policy_lines */
+/* What a device of the line may do (quarantined: its repair topics alone), and a backend. Never NULL: whoever is not in the document may do
+ * nothing. */
+const struct topic_rights *policy_device_rights(const struct policy *p, struct span line, bool quarantined);
+const struct topic_rights *policy_backend_rights(const struct policy *p, struct span name);
 size_t policy_lines(const struct policy *p);
 size_t policy_backends(const struct policy *p);
 

@@ -3,7 +3,6 @@
 
 #include "base/log.h"
 #include "edge/feed.h"
-#include "plugin/acl.h"
 #include "wire/report.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -58,11 +57,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     feed_free(&fd);
     if (!report_unpack(span_of(data, size), &r))
         INVARIANT(r.kind.n && r.at >= 0);
-    struct acl_set set;
-    struct fault f;
-    if (!acl_set_parse(&set, span_of(data, size), &f))
-        for (int i = 0; i < set.n; i++)
-            (void)acl_covers(set.templates[i], "dev1", span_str(set.templates[0]));
     return 0;
 }
 

@@ -14,8 +14,8 @@ pki_make
 for n in $(seq $LANES); do for x in a b c; do device "lane$n-$x"; done; done
 for d in pub sub res; do device $d; done
 snapmake key "$T/stream.key" >"$T/stream.pub"
-printf 'cradle-policy 1\nline lineA alarm\n w d/%%u/#\n w all/#\n r $SYS/broker/version\n r all/#\n r d/%%u/#\n q d/%%u/repair/#\n' >"$T/policy"
-snap_new 1:1 "policy:$T/policy"
+printf 'cradle-policy 1\nline lineA alarm\n w d/%%u/#\n w all/#\n r $SYS/broker/version\n r all/#\n r d/%%u/#\n q d/%%u/repair/#\n' >"$POLICY"
+snap_new 1:1
 with=$PORT without=$((PORT + 2))
 
 # -- two brokers, the same options: everybody has all/#, d/NAME/# and may read $SYS/broker/version
@@ -44,8 +44,6 @@ plugin $B/cradle_mosquitto.so
 plugin_opt_snapshot_dir $STATE
 plugin_opt_stream_pub $T/stream.pub
 plugin_opt_device_ca $PKI/device.pem
-plugin_opt_device_write d/%u/#,all/#
-plugin_opt_device_read d/%u/#,all/#,\$SYS/broker/version
 plugin_opt_refuse_after 1h
 END
     listeners $with ""

@@ -18,7 +18,7 @@ status() { cradle-edge -s -c "$T/edge/edge.conf"; }
 cradle line add pump >/dev/null && cradle model add p1 --line pump >/dev/null; ok $? "a line and a model"
 for d in d1 d2 d3 d4 d5 d6; do cradle device add $d --model p1 >/dev/null || echo "# $d"; done
 cradle station add st --out "$T/st" >/dev/null; ok $? "a station"
-cradle operator add telemetry --role auditor --out "$T/backend" >/dev/null; ok $? "a backend client"
+cradle backend add telemetry --read 'd/+/up/#' --write 'd/+/down/#' --out "$T/backend" >/dev/null; ok $? "a backend client"
 cradle edge add edge-1 --out "$T/edge" >/dev/null; ok $? "an edge"
 for d in d1 d2 d3 d4 d5 d6; do is "$(enroll $d)" 200 "$d enrolls"; done
 cradle-edge -t -c "$T/edge/edge.conf" >/dev/null; ok $? "cradle-edge -t takes the edge.conf that cradle edge add wrote"
@@ -28,7 +28,7 @@ edge_start
 wait_for 10 test -s "$T/edge/state/revocation.snap"; ok $? "cradle-edge gets a snapshot"
 wait_for 5 status; ok $? "cradle-edge -s is content"
 has "$(status)" "connected to $HTTPS" "and says to whom it is connected"
-cradle broker config --out "$T/broker" --edge-dir "$T/edge/state" --port $PORT --backend telemetry --user "$(id -un)" --plugin "$B/cradle_mosquitto.so" >/dev/null
+cradle broker config --out "$T/broker" --edge-dir "$T/edge/state" --port $PORT --user "$(id -un)" --plugin "$B/cradle_mosquitto.so" >/dev/null
 ok $? "cradle broker config"
 cradle broker lint "$T/broker/mosquitto.conf" >"$T/lint"; is $? 0 "its output lints clean"
 cp "$T/broker/mosquitto.conf" "$T/mosquitto.conf"

@@ -41,7 +41,7 @@ has "$(mq dev1 dev1 user=dev2,x)" "connack 0" "a user name in the CONNECT does n
 logged "refused dev2 from .*: name-mismatch"; ok $? "the log says why: name-mismatch"
 logged "refused dev2 from .*: device-revoked"; ok $? "device-revoked"
 logged "refused dev3 from .*: certificate-revoked"; ok $? "certificate-revoked"
-logged "refused devB from .*: line-forbidden"; ok $? "line-forbidden"
+logged "refused devB from .*: line-suspended"; ok $? "line-suspended"
 logged "refused alien from .*: certificate-foreign"; ok $? "certificate-foreign"
 logged "refused stranger from .*: role-forbidden"; ok $? "role-forbidden"
 

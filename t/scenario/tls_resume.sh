@@ -18,12 +18,12 @@ enroll() { key "$1"; csr "$1" "/CN=$1"; est st /simpleenroll "$1.csr"; unpack "$
 for d in a1 a2 r12 r13 keep; do enroll $d; done
 
 # -- the broker
-cradle operator add telemetry --role auditor --out "$T/backend" >/dev/null; ok $? "a backend client"
+cradle backend add telemetry --read 'd/+/up/#' --write 'd/+/down/#' --out "$T/backend" >/dev/null; ok $? "a backend client"
 cradle edge add edge-1 --out "$T/edge" >/dev/null; ok $? "an edge"
 echo "report_group = $(id -gn)" >>"$T/edge/edge.conf"
 cradle-edge -c "$T/edge/edge.conf" 2>>"$T/edge.log" & own $!
 wait_for 20 test -s "$T/edge/state/revocation.snap"; ok $? "it has a snapshot"
-cradle broker config --out "$T/broker" --edge-dir "$T/edge/state" --port $PORT --backend telemetry --user "$(id -un)" --plugin "$B/cradle_mosquitto.so" >/dev/null
+cradle broker config --out "$T/broker" --edge-dir "$T/edge/state" --port $PORT --user "$(id -un)" --plugin "$B/cradle_mosquitto.so" >/dev/null
 cp "$T/broker/mosquitto.conf" "$T/mosquitto.conf"
 LD_PRELOAD=$PRELOAD ASAN_OPTIONS=detect_leaks=0:exitcode=99 mosquitto -c "$T/mosquitto.conf" >>"$T/broker.log" 2>&1 & own $!
 wait_for 20 sh -c "ss -Hltn 'sport = :$PORT' | grep -q ."; ok $? "mosquitto runs with the plugin"
