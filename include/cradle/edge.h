@@ -3,8 +3,8 @@
  *
  * What it is not: a TLS library and no chain builder. The server's TLS library has made sure that the peer holds the certificate's
  * key; this library judges everything that may change later, and everything that a resumed TLS session skips: issuer and its
- * signature, dates, usage, revocation of the certificate, block of the identity, suspension of the line. Ask at every login, and
- * on long connections before every request: the answer for a certificate that was seen before takes about a microsecond.
+ * signature, dates, usage, revocation of the certificate, block or quarantine of the identity, suspension of the line. Ask at every login, and on
+ * long connections before every request: the answer for a certificate that was seen before takes about a microsecond.
  *
  * Threads: cradle_edge_check may be called in any number of threads at a time. No thread is started, no network is used; the snapshot's
  * folder is looked at again when the last look is more than 10 ms old, so that is how late a revocation is noticed. A whole new snapshot
@@ -43,6 +43,7 @@ struct cradle_edge_verdict { /* strings are NUL-terminated; "" when not known */
     char line[49];            /* product line, from the SAN URI urn:cradle:LINE:UID */
     char serial[41];          /* of the certificate, lower case hex */
     char reason[32];          /* stable code, "ok" or as in docs/reasons.md: certificate-revoked, device-revoked, stale, … */
+    char state[16];           /* "active"; "quarantined": let in nowhere but to what repairs it; "" when the snapshot does not tell it */
     char text[CRADLE_EDGE_TEXT]; /* one sentence for the log */
 };
 

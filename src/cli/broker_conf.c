@@ -48,9 +48,9 @@ static const struct rule {
       "a CRL past its nextUpdate locks the whole fleet out, a reload breaks logins, and a live session is never cut by it",
       "remove the line; the plugin's signed snapshot revokes within a second" },
     { "acl_file", ALWAYS, BROKER_HARM, "what the ACL file grants is granted without asking the plugin",
-      "remove the line; topics are plugin_opt_device_write, _device_read, _backend_write, _backend_read" },
+      "remove the line; topics are those of the product line: cradle line set" },
     { "mount_point", ALWAYS, BROKER_HARM, "topics get a prefix before the plugin sees them: its topic templates would not match",
-      "remove the line, or write the prefix into the plugin's topic templates" },
+      "remove the line, or write the prefix into the topics of the lines and backends" },
     { "tls_version", IF_OLD_TLS, BROKER_HARM, "TLS 1.0 and 1.1 are broken (RFC 8996)", "remove the line: TLS 1.2 and 1.3 are the default" },
     { "user", IF_ROOT, BROKER_HARM, "a broker that stays root needs only one flaw to read every key of the host", "user mosquitto" },
 };

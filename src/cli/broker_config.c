@@ -9,7 +9,6 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/name.h"
 #include "cli/broker_conf.h"
 #include "cli/cli.h"
 
@@ -17,7 +16,7 @@ struct broker_plan {
     char out[PATH_MAX_LEN];     /* "": text on stdout */
     char bundle[PATH_MAX_LEN], device[PATH_MAX_LEN], infra[PATH_MAX_LEN], pub[PATH_MAX_LEN];
     char cert[PATH_MAX_LEN], key[PATH_MAX_LEN], plugin[PATH_MAX_LEN], edge_dir[PATH_MAX_LEN];
-    char backends[256], user[64];
+    char user[64];
     int64_t port;
 };
 
@@ -59,21 +58,6 @@ static void plugin_default(char *out)
         path_join(out, "%s", beside);
 }
 
-static enum err backends_read(const struct cli *c, struct broker_plan *p, struct fault *f)
-{
-    const char *name;
-    size_t n = 0;
-    for (int i = 0; (name = cli_opt_n(c, "--backend", i)); i++) {
-        enum err e = name_check_uid(span_str(name), f);
-        if (e)
-            return e;
-        if (n + strlen(name) + 2 > sizeof p->backends)
-            return fault_set(f, CE_USAGE, "too many --backend names");
-        n += (size_t)snprintf(p->backends + n, sizeof p->backends - n, "%s%s", n ? "," : "", name);
-    }
-    return CE_OK;
-}
-
 static enum err plan_read(struct cli *c, struct broker_plan *p, struct fault *f)
 {
     char text[64] = "";
@@ -88,8 +72,6 @@ static enum err plan_read(struct cli *c, struct broker_plan *p, struct fault *f)
     if (text[0])
         (void)span_to_i64(span_str(text), &https);
     e = cli_opt_int(c, "--port", https + 2 <= 65535 ? https + 2 : 8883, 1, 65535, &p->port, f);
-    if (!e)
-        e = backends_read(c, p, f);
     if (e)
         return e;
     char site[PATH_MAX_LEN];
@@ -121,7 +103,8 @@ static void config_text(const struct broker_plan *p, struct buf *b)
 {
     buf_printf(b, "# mosquitto.conf, written by `cradle broker config`. Check changes with: cradle broker lint FILE\n"
                   "# The plugin owns every identity: common name = user name = client id. Leave out use_identity_as_username,\n"
-                  "# password_file, crlfile, other plugins: each of them lets somebody in or out past it.\n\n"
+                  "# password_file, crlfile, other plugins: each of them lets somebody in or out past it.\n"
+                  "# Who may use which topic is not said here: cradle line set, cradle backend add. Is it allowed? cradle broker can\n\n"
                   "per_listener_settings false\n"
                   "allow_anonymous false\n\n"
                   "plugin %s\n"
@@ -129,10 +112,6 @@ static void config_text(const struct broker_plan *p, struct buf *b)
                   "plugin_opt_stream_pub %s\n"
                   "plugin_opt_device_ca %s\n"
                   "plugin_opt_backend_ca %s\n", p->plugin, p->edge_dir, p->pub, p->device, p->infra);
-    if (p->backends[0])
-        buf_printf(b, "plugin_opt_backend_names %s\n", p->backends);
-    else
-        buf_printf(b, "# plugin_opt_backend_names NAME,NAME   infrastructure names that may read d/+/up/# and write d/+/down/#\n");
     buf_printf(b, "\n# TLS 1.2 and 1.3; every client shows a certificate of this site\n"
                   "listener %lld\n"
                   "cafile %s\n"
@@ -203,7 +182,6 @@ static enum err config_run(struct cli *c, struct fault *f)
 static const struct verb_opt config_opts[] = {
     { "--port", "N", "port of the TLS listener (default: the site's https port + 2)", false },
     { "--edge-dir", "DIR", "folder in which cradle-edge keeps the snapshot (default: SITE/edge)", false },
-    { "--backend", "NAME", "infrastructure name that may read d/+/up/# and write d/+/down/#", true },
     { "--out", "DIR", "make DIR with mosquitto.conf and copies of all that the broker reads", false },
     { "--user", "NAME", "the broker's user (default: mosquitto when you are root)", false },
     { "--plugin", "FILE", "where cradle_mosquitto.so is", false },
@@ -214,7 +192,7 @@ const struct verb verb_broker_config = {
     .args = "",
     .help = "write a mosquitto.conf that lets nobody past the plugin",
     .text = "Prints the configuration, or with --out makes a folder for the broker. The broker uses the site's TLS server certificate.",
-    .example = "cradle broker config --out /etc/cradle/broker --edge-dir /var/lib/cradle-edge --backend telemetry",
+    .example = "cradle broker config --out /etc/cradle/broker --edge-dir /var/lib/cradle-edge",
     VERB_OPTS(config_opts),
     .run = config_run,
 };

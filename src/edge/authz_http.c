@@ -47,11 +47,13 @@ static void answer_send(struct evhttp_request *req, const struct authz_answer *a
     evhttp_add_header(h, "Cache-Control", "no-store");
     if (a->err) {
         evhttp_add_header(h, "X-Cradle-Reason", err_reason(a->err));
+        if (admit_state(a->err)[0])
+            evhttp_add_header(h, "X-Cradle-State", admit_state(a->err));
     } else {
         evhttp_add_header(h, "X-Cradle-Uid", a->peer.uid);
         evhttp_add_header(h, "X-Cradle-Serial", serial);
         evhttp_add_header(h, "X-Cradle-Line", a->peer.line); /* empty too: it overwrites what the client said */
-        evhttp_add_header(h, "X-Cradle-State", "active");
+        evhttp_add_header(h, "X-Cradle-State", admit_state(a->err));
     }
     evhttp_send_reply(req, status, status == 200 ? "OK" : status == 403 ? "Forbidden" : "Service Unavailable", NULL);
 }

@@ -85,7 +85,7 @@ static void notify_answer(struct spop_conn *c, const struct spop_frame *fr)
     spop_ack_str(&out, "uid", a.err ? SPAN_LIT("") : span_str(a.peer.uid));
     spop_ack_str(&out, "serial", a.err ? SPAN_LIT("") : buf_span(&serial));
     spop_ack_str(&out, "line", a.err ? SPAN_LIT("") : span_str(a.peer.line));
-    spop_ack_str(&out, "state", a.err ? SPAN_LIT("") : SPAN_LIT("active"));
+    spop_ack_str(&out, "state", span_str(admit_state(a.err)));
     spop_ack_end(&out, at);
     conn_write(c, &out);
 }

@@ -141,10 +141,14 @@ enum err admit_judge(const struct admit_peer *p, struct snap *snap, int64_t now_
     if (snap_has(snap, SNAPSHOT_SET_CERT, p->cert_key))
         return fault_set(f, CE_CERT_REVOKED, "the certificate of %s is revoked", p->uid);
     if (p->line[0] && snap_has(snap, SNAPSHOT_SET_LINE, p->line_key))
-        return fault_set(f, CE_LINE_FORBIDDEN, "the product line %s of %s is suspended", p->line, p->uid);
+        return fault_set(f, CE_LINE_SUSPENDED, "the product line %s of %s is suspended", p->line, p->uid);
+    if (snap_has(snap, SNAPSHOT_SET_REPAIR, p->ident_key))
+        return fault_set(f, CE_DEVICE_QUARANTINED, "%s is in quarantine: it may talk to its repair topics only: cradle device show %s", p->uid, p->uid);
     int64_t age_ms = snap_age_ms(snap);
     if (age_ms > refuse_ms)
         return fault_set(f, CE_STALE, "the revocation snapshot is %lld s old, more than %lld s: nobody is let in (cradle-edge -s)",
                          (long long)age_ms / 1000, (long long)refuse_ms / 1000);
     return CE_OK;
 }
+
+const char *admit_state(enum err verdict) { return !verdict ? "active" : verdict == CE_DEVICE_QUARANTINED ? "quarantined" : ""; }

@@ -39,7 +39,9 @@ MUST_USE enum err admit_name(struct span issuer_kid, struct span serial, struct 
                              struct fault *f);
 
 /* May the peer be let in at now_s? snap NULL: there is no snapshot. CE_OK; CE_CERT_NOT_YET, CE_CERT_EXPIRED, CE_DEVICE_REVOKED,
- * CE_CERT_REVOKED, CE_LINE_FORBIDDEN; CE_STALE when the snapshot is older than refuse_ms (a refusal for cause goes first). */
+ * CE_CERT_REVOKED, CE_LINE_SUSPENDED, CE_DEVICE_QUARANTINED; CE_STALE when the snapshot is older than refuse_ms (a refusal for cause goes first). */
 MUST_USE enum err admit_judge(const struct admit_peer *p, struct snap *snap, int64_t now_s, int64_t refuse_ms, struct fault *f);
+/* The state of the holder that the verdict shows: "active", "quarantined", "" when the snapshot does not tell it. */
+const char *admit_state(enum err verdict);
 
 #endif

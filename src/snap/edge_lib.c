@@ -118,6 +118,7 @@ static void verdict_write(const struct admit_known *k, enum err err, const struc
     for (size_t i = 0; i < k->peer.serial_n; i++)
         snprintf(out->serial + 2 * i, 3, "%02x", k->peer.serial[i]);
     snprintf(out->reason, sizeof out->reason, "%s", err_reason(err));
+    snprintf(out->state, sizeof out->state, "%s", admit_state(err));
     snprintf(out->text, sizeof out->text, "%s", f->text);
 }
 

@@ -54,12 +54,13 @@ END
 edge_start
 wait_for 5 asked dev1 "503 stale"; ok $? "without a snapshot: 503"
 is "$(stat -c %a "$SOCK")" 660 "the socket is its user's and group's alone"
-snap_new 1:5 ident:dev2 "cert:$(aki_of dev3):$(serial_of dev3)" line:lineB
+snap_new 1:5 ident:dev2 "cert:$(aki_of dev3):$(serial_of dev3)" line:lineB repair:dev4
 serial=$(serial_of dev1 | tr A-F a-f)
 wait_for 5 asked dev1 "200 dev1 $serial lineA active"; ok $? "with one: 200, UID, serial, line, state"
 is "$(ask dev2)" "403 device-revoked" "a blocked identity"
 is "$(ask dev3)" "403 certificate-revoked" "a revoked certificate"
-is "$(ask devB)" "403 line-forbidden" "a suspended line"
+is "$(ask devB)" "403 line-suspended" "a suspended line"
+is "$(ask dev4)" "403 device-quarantined quarantined" "a quarantined device, with its state"
 is "$(ask old)" "403 certificate-expired" "an expired certificate"
 is "$(ask operator)" "403 certificate-foreign" "one of a CA that is not let in"
 is "$(ask server)" "403 certificate-foreign" "one that is not for clients"
@@ -124,13 +125,14 @@ is "$(at --unix-socket "$SOCK" -H "X-Forwarded-Client-Cert: By=spiffe://a/b;Hash
 is "$(at --unix-socket "$SOCK" -H "X-Forwarded-Client-Cert: Cert=\"$(escaped dev4)\",Cert=\"$(escaped dev1)\"" http://edge/authz)" "403 bad-certificate" "with two elements: refused"
 edge_stop
 printf 'authz_socket = %s\nauthz_by_name = yes\n' "$SOCK" | conf; edge_start
-snap_new 1:12 ident:dev2 "cert:$(aki_of dev3):$(serial_of dev3)" line:lineB
+snap_new 1:12 ident:dev2 "cert:$(aki_of dev3):$(serial_of dev3)" line:lineB repair:dev4
 named() { at --unix-socket "$SOCK" "http://edge/authz?issuer=$(aki_of "$1")&serial=$(serial_of "$1")&uid=$1&line=$2"; }
 i=0; while [ $i -lt 50 ] && [ "$(named dev2 lineA)" != "403 device-revoked" ]; do i=$((i + 1)); sleep 0.1; done
 is "$(named dev1 lineA)" "200 dev1 $serial lineA active" "by name: a good one"
 is "$(named dev2 lineA)" "403 device-revoked" "a blocked one"
 is "$(named dev3 lineA)" "403 certificate-revoked" "a revoked certificate"
-is "$(named devB lineB)" "403 line-forbidden" "a suspended line"
+is "$(named devB lineB)" "403 line-suspended" "a suspended line"
+is "$(named dev4 lineA)" "403 device-quarantined quarantined" "a quarantined one"
 is "$(at --unix-socket "$SOCK" "http://edge/authz?issuer=$(aki_of dev1)&serial=$(serial_of dev1)&uid=dev1")" "403 bad-field" "without the line nobody is let in"
 is "$(ask dev1)" "403 bad-field" "nor with a certificate"
 edge_stop
