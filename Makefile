@@ -81,7 +81,7 @@ A = $(foreach f,$(1),$(B)/lib$(f).a)
 
 $(B)/cradled: $(B)/role/cradled.o $(call A,role core store wire crypt base)
 	$(link) $(LIB_event) $(LIB_json) $(LIB_sqlite) $(LIB_seccomp) $(LIB_crypto)
-$(B)/cradle: $(B)/cli/cradle.o $(call A,cli net wire crypt base)
+$(B)/cradle: $(B)/cli/cradle.o $(call A,cli snap net wire crypt base)
 	$(link) $(LIB_curl) $(LIB_json) $(LIB_ssl)
 $(B)/cradle-agent: $(B)/agent/cradle_agent.o $(call A,agent dev net wire crypt base)
 	$(link) $(LIB_curl) $(LIB_json) $(LIB_mosquitto) $(LIB_ssl)

@@ -19,7 +19,7 @@ layers=$(
     allow net "base crypt wire"
     allow core "base crypt wire store"
     allow role "base crypt wire store core"
-    allow cli "base crypt wire net"
+    allow cli "base crypt wire net snap"
     allow dev "cradle"
     allow agent "base wire net dev cradle"
     allow snap "base crypt wire cradle"
