@@ -9,7 +9,7 @@ export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1"
 export TSAN_OPTIONS="halt_on_error=1:exitcode=98${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
 tsan_dir=${CRADLE_TSAN_BUILD:-$PWD/build/tsan}
 # unit tests with threads, run with ThreadSanitizer too
-TSAN_TESTS="evlog evlog_core alarm_queue"
+TSAN_TESTS="evlog evlog_core alarm_queue plugin_watch"
 limit_s=${CRADLE_TEST_LIMIT_S:-420}
 
 all_tests() {
