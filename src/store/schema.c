@@ -13,12 +13,8 @@
 
 #define CLUSTERED " CLUSTERED"
 
-/* holder: 1 line, 2 backend; lists of topics, each ended by a line break; empty: the default, a line break alone: none */
-#define TOPICS_TABLE \
-    "CREATE TABLE topics (holder BIGINT NOT NULL, name TEXT NOT NULL, may_write TEXT NOT NULL, may_read TEXT NOT NULL, " \
-    "repair TEXT NOT NULL, PRIMARY KEY (holder, name))" CLUSTERED
-
-static const char *const statements[] = {
+/* What version 1 had, and still is as it was. What came later stands in an array of its own. */
+static const char *const since_1[] = {
     /* -- the node and its stream ------------------------------------------------------------------------------------ */
     "CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)" CLUSTERED,
     "CREATE TABLE node (slot BIGINT NOT NULL PRIMARY KEY, nseq BIGINT NOT NULL, epoch BIGINT NOT NULL, beat BIGINT NOT NULL, "
@@ -27,15 +23,10 @@ static const char *const statements[] = {
     "CREATE TABLE event (slot BIGINT NOT NULL, nseq BIGINT NOT NULL, at BIGINT NOT NULL, kind TEXT NOT NULL, device TEXT NOT NULL, "
     "rev BIGINT NOT NULL, salt BLOB NOT NULL, payload TEXT NOT NULL, leaf BLOB, PRIMARY KEY (slot, nseq))" CLUSTERED,
     "CREATE INDEX event_device ON event (device, slot, nseq) WHERE device <> ''",
-    /* what reports of incidents read by time */
-    "CREATE INDEX event_cut ON event (at, slot, nseq) WHERE kind = 'cut'",
-    "CREATE INDEX event_drill ON event (at, slot, nseq) WHERE kind = 'drill'",
-    "CREATE INDEX event_line_state ON event (at, slot, nseq) WHERE kind = 'line-state'",
     /* -- registry ------------------------------------------------------------------------------------------------------ */
     "CREATE TABLE ca (name TEXT NOT NULL PRIMARY KEY, kid BLOB NOT NULL, der BLOB NOT NULL, added_at BIGINT NOT NULL)" CLUSTERED,
     "CREATE TABLE line (name TEXT NOT NULL PRIMARY KEY, title TEXT NOT NULL, validity_s BIGINT NOT NULL, clone_policy TEXT NOT NULL, "
     "suspended BIGINT NOT NULL, added_at BIGINT NOT NULL)" CLUSTERED,
-    TOPICS_TABLE,
     "CREATE TABLE model (name TEXT NOT NULL PRIMARY KEY, line TEXT NOT NULL, title TEXT NOT NULL, hw_rev TEXT NOT NULL, "
     "added_at BIGINT NOT NULL)" CLUSTERED,
     "CREATE TABLE device (uid TEXT NOT NULL PRIMARY KEY, serial TEXT NOT NULL, model TEXT NOT NULL, line TEXT NOT NULL, "
@@ -77,6 +68,23 @@ static const char *const statements[] = {
     "CREATE INDEX idem_at ON idem (at)",
     "CREATE TABLE report_seen (edge TEXT NOT NULL, id TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (edge, id))" CLUSTERED,
     "CREATE INDEX report_seen_at ON report_seen (at)",
+    "CREATE TABLE edge (name TEXT NOT NULL PRIMARY KEY, vector TEXT NOT NULL, acked_at BIGINT NOT NULL, stale BIGINT NOT NULL, "
+    "seen_at BIGINT NOT NULL)" CLUSTERED,
+    /* -- evidence log: one row of state (id 1), and which events stand at which leaf indexes -------------------------------- */
+    "CREATE TABLE tree (id BIGINT NOT NULL PRIMARY KEY, size BIGINT NOT NULL, root BLOB NOT NULL, epoch BIGINT NOT NULL, "
+    "signed_size BIGINT NOT NULL, signed_root BLOB NOT NULL, signed_at BIGINT NOT NULL)" CLUSTERED,
+    "CREATE TABLE run (idx BIGINT NOT NULL PRIMARY KEY, slot BIGINT NOT NULL, nseq BIGINT NOT NULL, n BIGINT NOT NULL)" CLUSTERED,
+    "CREATE INDEX run_slot ON run (slot, nseq)",
+};
+
+static const char *const since_2[] = {
+    /* what reports of incidents read by time */
+    "CREATE INDEX event_cut ON event (at, slot, nseq) WHERE kind = 'cut'",
+    "CREATE INDEX event_drill ON event (at, slot, nseq) WHERE kind = 'drill'",
+    "CREATE INDEX event_line_state ON event (at, slot, nseq) WHERE kind = 'line-state'",
+    /* holder: 1 line, 2 backend; lists of topics, each ended by a line break; empty: the default, a line break alone: none */
+    "CREATE TABLE topics (holder BIGINT NOT NULL, name TEXT NOT NULL, may_write TEXT NOT NULL, may_read TEXT NOT NULL, "
+    "repair TEXT NOT NULL, PRIMARY KEY (holder, name))" CLUSTERED,
     /* store/presence.h */
     "CREATE TABLE presence (uid TEXT NOT NULL PRIMARY KEY, host TEXT NOT NULL, run TEXT NOT NULL, session BIGINT NOT NULL, sync BIGINT NOT NULL, "
     "addr TEXT NOT NULL, tls TEXT NOT NULL, resumed BIGINT NOT NULL, online BIGINT NOT NULL, since BIGINT NOT NULL, at BIGINT NOT NULL, "
@@ -89,24 +97,29 @@ static const char *const statements[] = {
     "CREATE TABLE broker_run (edge TEXT NOT NULL, run TEXT NOT NULL, counts TEXT NOT NULL, at BIGINT NOT NULL, ended BIGINT NOT NULL, "
     "end_below BIGINT NOT NULL, end_at BIGINT NOT NULL, PRIMARY KEY (edge, run))" CLUSTERED,
     "CREATE TABLE broker_total (edge TEXT NOT NULL, name TEXT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (edge, name))" CLUSTERED,
-    "CREATE TABLE edge (name TEXT NOT NULL PRIMARY KEY, vector TEXT NOT NULL, acked_at BIGINT NOT NULL, stale BIGINT NOT NULL, "
-    "seen_at BIGINT NOT NULL)" CLUSTERED,
-    /* -- evidence log: one row of state (id 1), and which events stand at which leaf indexes -------------------------------- */
-    "CREATE TABLE tree (id BIGINT NOT NULL PRIMARY KEY, size BIGINT NOT NULL, root BLOB NOT NULL, epoch BIGINT NOT NULL, "
-    "signed_size BIGINT NOT NULL, signed_root BLOB NOT NULL, signed_at BIGINT NOT NULL)" CLUSTERED,
-    "CREATE TABLE run (idx BIGINT NOT NULL PRIMARY KEY, slot BIGINT NOT NULL, nseq BIGINT NOT NULL, n BIGINT NOT NULL)" CLUSTERED,
-    "CREATE INDEX run_slot ON run (slot, nseq)",
 };
 
-/* One row a version: how the database gets there from the version before. contract may be NULL. Version 1 is the first. */
+/* One row a version: how the database gets there from the version before: first expand, then what is new in it. expand and contract may be
+ * NULL. Version 1 is the first. */
 struct migration {
     int64_t version;
     const char *expand, *contract;
+    const char *const *added;
+    size_t n_added;
 };
 static const struct migration migrations[] = {
-    { 1, NULL, NULL },
-    { 2, TOPICS_TABLE, NULL },
+    { 1, NULL, NULL, since_1, ARRAY_LEN(since_1) },
+    /* who was connected where are observations: the brokers tell them again */
+    { 2, "DROP TABLE presence", NULL, since_2, ARRAY_LEN(since_2) },
 };
+
+static enum err added_make(struct db *db, const struct migration *m, struct fault *f)
+{
+    enum err e = CE_OK;
+    for (size_t i = 0; !e && i < m->n_added; i++)
+        e = db_ddl(db, m->added[i], f);
+    return e;
+}
 
 static enum err version_write(struct db *db, int64_t version, struct fault *f)
 {
@@ -120,8 +133,8 @@ static enum err version_write(struct db *db, int64_t version, struct fault *f)
 enum err schema_create(struct db *db, struct fault *f)
 {
     enum err e = db_begin(db, f);
-    for (size_t i = 0; !e && i < ARRAY_LEN(statements); i++)
-        e = db_ddl(db, statements[i], f);
+    for (size_t i = 0; !e && i < ARRAY_LEN(migrations); i++)
+        e = added_make(db, &migrations[i], f);
     e = e ? e : version_write(db, SCHEMA_VERSION, f);
     e = e ? e : db_commit(db, f);
     if (e)
@@ -159,6 +172,8 @@ static enum err migrate_one(struct db *db, const struct migration *m, bool contr
     enum err e = db_begin(db, f);
     if (!e && sql)
         e = db_ddl(db, sql, f);
+    if (!e && !contract)
+        e = added_make(db, m, f);
     if (!e && !contract)
         e = version_write(db, m->version, f);
     e = e ? e : db_commit(db, f);

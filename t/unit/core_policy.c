@@ -6,6 +6,7 @@
 #include "store/schema.h"
 #include "t/tap.h"
 #include "t/unit/cert_site.h"
+#include "t/unit/schema_v1.h"
 #include "t/unit/cert_subscriber.h"
 #include "wire/policy.h"
 
@@ -236,8 +237,7 @@ static void migration(void)
     struct fault f = { 0 };
     struct db *db = core_db(s.core);
     int64_t from = 0, to = 0;
-    site_must(db_ddl(db, "DROP TABLE topics", &f), &f, "drop");
-    site_must(db_run(db, "UPDATE meta SET value = '1' WHERE name = 'schema'", DB_NOARGS, NULL, &f), &f, "version");
+    site_must(schema_to_v1(db, &f), &f, "version 1");
     core_close(s.core);
     s.core = NULL;
     site_forget_asks(&s);

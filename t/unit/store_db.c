@@ -10,6 +10,7 @@
 #include "store/node.h"
 #include "store/schema.h"
 #include "t/tap.h"
+#include "t/unit/schema_v1.h"
 
 static char dir[] = "/tmp/cradle-store-XXXXXX", path[PATH_MAX_LEN];
 
@@ -56,13 +57,47 @@ static void test_schema(void)
     ok(schema_check(db, &f) == CE_NOT_FOUND && !schema_create(db, &f) && !schema_check(db, &f), "schema made and recognised");
     struct node n;
     ok(!node_take(db, 1, &n, &f) && n.epoch == 1 && n.nseq == 0, "slot taken");
-    ok(!db_run(db, "UPDATE meta SET value = '1' WHERE name = 'schema'", DB_NOARGS, NULL, &f) && schema_check(db, &f) == CE_SCHEMA && strstr(f.text, "cradled -m"),
+    ok(!schema_to_v1(db, &f) && schema_check(db, &f) == CE_SCHEMA && strstr(f.text, "cradled -m"),
        "an older schema is refused, the text names the command");
-    ok(!db_ddl(db, "DROP TABLE topics", &f) && !schema_migrate(db, false, &from, &to, &f) && from == 1 && to == SCHEMA_VERSION && !schema_check(db, &f), "migrated by command");
+    ok(!schema_migrate(db, false, &from, &to, &f) && from == 1 && to == SCHEMA_VERSION && !schema_check(db, &f), "migrated by command");
     ok(!db_run(db, "UPDATE meta SET value = '99' WHERE name = 'schema'", DB_NOARGS, NULL, &f) && schema_check(db, &f) == CE_SCHEMA &&
            schema_migrate(db, false, NULL, NULL, &f) == CE_SCHEMA,
        "a newer schema is refused");
     db_close(db);
+}
+
+/* All objects of the database as text, one a line. */
+static void objects(struct db *db, struct buf *out)
+{
+    struct db_rows r;
+    struct fault f = { 0 };
+    db_rows(db, "SELECT type, name, COALESCE(sql, '') FROM sqlite_schema ORDER BY type, name", DB_NOARGS, &r);
+    while (db_next(&r))
+        buf_printf(out, SPAN_FMT " " SPAN_FMT ": " SPAN_FMT "\n", SPAN_ARG(db_span(&r, 0)), SPAN_ARG(db_span(&r, 1)), SPAN_ARG(db_span(&r, 2)));
+    if (db_rows_end(&r, &f))
+        printf("# %s\n", f.text);
+}
+
+/* A database that version 1 made has, once migrated, what a new one has. */
+static void test_migrated(void)
+{
+    struct db *old = NULL, *new = NULL;
+    struct fault f = { 0 };
+    struct buf a = BUF_INIT(0), b = BUF_INIT(0);
+    bool made = !db_open("", DB_MEMORY, &old, &f) && !db_open("", DB_MEMORY, &new, &f) && !schema_create(new, &f);
+    for (size_t i = 0; made && i < ARRAY_LEN(schema_v1); i++)
+        made = !db_ddl(old, schema_v1[i], &f);
+    made = made && !db_ddl(old, "INSERT INTO meta (name, value) VALUES ('schema', '1')", &f);
+    ok(made && !schema_migrate(old, false, NULL, NULL, &f) && !schema_migrate(old, true, NULL, NULL, &f), "version 1, made by hand, is migrated %s", f.text);
+    objects(old, &a);
+    objects(new, &b);
+    ok(a.len > 1000 && strcmp(buf_cstr(&a), buf_cstr(&b)) == 0, "and has what a new database has");
+    if (strcmp(buf_cstr(&a), buf_cstr(&b)) != 0)
+        printf("# migrated:\n%s# new:\n%s", buf_cstr(&a), buf_cstr(&b));
+    buf_free(&a);
+    buf_free(&b);
+    db_close(old);
+    db_close(new);
 }
 
 static void test_fence(void)
@@ -134,6 +169,7 @@ int main(void)
     path_join(path, "%s/cradle.db", dir);
     test_params();
     test_schema();
+    test_migrated();
     test_fence();
     test_faults();
     char cmd[PATH_MAX_LEN];
