@@ -5,42 +5,8 @@ cd "$(dirname "$0")/../.." || exit 1
 . bench/lib.sh
 PART=cut
 
-stock() { # is the session of a revoked client still open 5 s after SIGHUP? says how long it was seen alive, ms
-    port=$(free_ports)
-    for n in server client; do
-        key_make "$P/$n.key"; openssl req -new -key "$P/$n.key" -subj "/CN=$n" -out "$P/$n.csr"
-        openssl ca -batch -notext -config "$P/ca.cnf" -in "$P/$n.csr" -out "$P/$n.pem" 2>"$T/ca.log" || die "openssl ca"
-    done
-    openssl req -x509 -new -key "$P/server.key" -config "$P/ca.cnf" -extensions server -CA "$P/ca.pem" -CAkey "$P/ca.key" -out "$P/server.pem" 2>"$T/ca.log" ||
-        openssl x509 -req -in "$P/server.csr" -CA "$P/ca.pem" -CAkey "$P/ca.key" -CAcreateserial -extfile "$P/ca.cnf" -extensions server -out "$P/server.pem" 2>"$T/ca.log"
-    openssl ca -gencrl -config "$P/ca.cnf" -out "$P/crl.pem" 2>"$T/ca.log"
-    cat >"$P/mosquitto.conf" <<END
-listener $port 127.0.0.1
-cafile $P/ca.pem
-certfile $P/server.pem
-keyfile $P/server.key
-crlfile $P/crl.pem
-require_certificate true
-use_identity_as_username true
-log_type error
-END
-    [ "$(id -u)" != 0 ] || echo "user root" >>"$P/mosquitto.conf"
-    mosquitto -c "$P/mosquitto.conf" 2>"$T/stock.log" & stock=$!; own $stock
-    wait_for 10 sh -c "ss -Hltn 'sport = :$port' | grep -q ." || die "stock mosquitto does not start"
-    as="-h localhost -p $port --cafile $P/ca.pem --cert $P/client.pem --key $P/client.key"
-    mosquitto_sub $as -i client -t news >"$T/news" & sub=$!; own $sub
-    wait_for 10 sh -c "mosquitto_pub $as -i other -t news -m before && grep -q before '$T/news'" || die "stock mosquitto lets nobody in"
-    a=$(ns)
-    openssl ca -revoke "$P/client.pem" -config "$P/ca.cnf" 2>"$T/ca.log" && openssl ca -gencrl -config "$P/ca.cnf" -out "$P/crl.pem" 2>"$T/ca.log"
-    kill -HUP $stock
-    wait_for 6 sh -c "! kill -0 $sub"
-    if mosquitto_pub $as -i other -t news -m after 2>/dev/null; then say "note: stock mosquitto still lets the revoked client in anew"; fi
-    sample stock "$(awk -v a="$a" -v b="$(ns)" 'BEGIN { printf "%.0f", (b - a) / 1e6 }')"
-    kill -0 $sub 2>/dev/null && STOCK="stock mosquitto, crlfile and SIGHUP (still open after)" || STOCK="stock mosquitto, crlfile and SIGHUP"
-    kill $sub $stock
-}
 peer_ca
-stock
+stock_cut
 for i in $(rounds 3); do
     sh bench/cut_latency.sh $(few "1 1000 5000" "1 200") >"$T/cut" || die "cut_latency"
     while read -r j; do
