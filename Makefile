@@ -57,7 +57,7 @@ BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 LOADS := $(addprefix $(B)/bench/,est_load mqttload revoke_load)
 FUZZERS := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/*.c))
 
-.PHONY: all lib tests fuzzers benches clean install help man debian13 netns
+.PHONY: all lib tests fuzzers benches clean install help man debian13 netns soak
 all: $(LIBS) $(PROGRAMS) $(PLUGIN) $(DEVLIB) $(EDGELIB)
 tests: all $(UNITS) $(TOOLS) $(LOADS) $(FUZZERS:%=$(B)/t/replay_%)
 fuzzers: $(FUZZERS:%=$(B)/t/fuzz_%)
@@ -155,9 +155,10 @@ install: all man
 	install -d $(DESTDIR)$(PREFIX)/share/doc/cradle/recipes
 	install -m 0644 docs/recipes/* $(DESTDIR)$(PREFIX)/share/doc/cradle/recipes
 
-# the long version of a test in ./check
-netns: all $(TOOLS) $(LOADS)
-	CRADLE_BUILD=$(CURDIR)/$(B) sh t/netns.sh
+# long versions of tests in ./check; `make soak MINUTES=10`
+MINUTES ?= 10
+netns soak: all $(TOOLS) $(LOADS)
+	CRADLE_BUILD=$(CURDIR)/$(B) sh t/$@.sh $(MINUTES)
 
 # the broker's tests in a chroot of another Debian: make debian13 SUITE=sid
 SUITE ?= trixie
@@ -174,6 +175,7 @@ help:
 	@echo "make benches                                         benchmarks (run them with bench/run)"
 	@echo "make debian13                                        the broker's tests with Debian 13's Mosquitto, in a chroot (as root)"
 	@echo "make netns                                           brokers cut from the server for 1 s, 10 s, 20 min (root; 22 minutes)"
+	@echo "make soak MINUTES=10                                 kill -9 of every part at random under load, with a revocation a second"
 	@echo "make install DESTDIR=... PREFIX=/usr                 programs, plugin, library, units, man pages"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -56,14 +56,16 @@ static bool uid_take(char *uid, size_t size)
 
 static void uid_revoke(struct net *net, const char *uid)
 {
-    char path[160];
+    char path[160], key[96];
+    const char *const headers[] = { "Content-Type: application/json", key, NULL }; /* what was done though the answer was lost is answered again */
     struct net_reply reply = { 0 };
     struct fault f = { 0 };
     enum err e;
     snprintf(path, sizeof path, "/api/v1/devices/%s", uid);
+    snprintf(key, sizeof key, "Idempotency-Key: revoke-%.64s", uid);
     int64_t sent = wall_us();
     for (;;) {
-        e = net_json(net, "PATCH", path, SPAN_LIT("{\"state\":\"revoked\",\"reason\":\"keyCompromise\"}"), &reply, &f);
+        e = net_request(net, "PATCH", path, headers, SPAN_LIT("{\"state\":\"revoked\",\"reason\":\"keyCompromise\"}"), &reply, &f);
         bool answered = reply.status && reply.status < 500;
         net_reply_free(&reply);
         if (answered || !r.again)
