@@ -9,7 +9,7 @@ N=$(few 10000 300) BATCH=$(few 500 30) MEANWHILE=$(few 100 10)
 [ "$(ulimit -n)" -ge $((N + 200)) ] || { N=$(($(ulimit -n) - 200)); say "only $N sessions: the hard limit of open files is $(ulimit -n)"; }
 load_rss() { rss_kib "$LOAD"; }
 wait_live() { wait_for "$1" load_live l1 "$2" || die "$(load_get l1 live) of $2 sessions after $1 s"; }
-settled() { wait_for 60 presence_is e1 "$1" || die "$(presence e1) identities are online in the register, $1 have a session"; }
+settled() { wait_for 120 presence_is e1 "$1" || die "$(presence e1) identities are online in the register, $1 have a session"; }
 revoke_some() { # FROM COUNT CONNECTIONS NAME
     seq "$1" $(($1 + $2 - 1)) | sed 's/^/d-/' | revoke_all "" "$3" >"$T/$4" || die "revocations failed"
 }
