@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . bench/lib.sh
 . t/links.sh
 links_enter bench/part/hosts.sh
-. t/fleet.sh
+. t/load.sh
 PART=hosts
 N=$(few 1000 100) VICTIMS=$(few 100 10) DELAY=50
 links_site || die "no site"

@@ -3,7 +3,7 @@
 # revocations meanwhile; 500 revocations at once. Client, broker and cradled share the processors.
 cd "$(dirname "$0")/../.." || exit 1
 . bench/lib.sh
-. t/fleet.sh
+. t/load.sh
 PART=storm
 N=$(few 10000 300) BATCH=$(few 500 30) MEANWHILE=$(few 100 10)
 [ "$(ulimit -n)" -ge $((N + 200)) ] || { N=$(($(ulimit -n) - 200)); say "only $N sessions: the hard limit of open files is $(ulimit -n)"; }

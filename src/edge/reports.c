@@ -30,7 +30,9 @@ static enum err socket_bind(struct reports *r, struct fault *f)
         return fault_set(f, CE_IO, "%s: cannot be opened to group %s: %s", c->state_dir, c->report_group, strerror(errno));
     unlink(a.sun_path);
     r->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    bool bad = r->fd < 0 || fchmod(r->fd, 0600) || bind(r->fd, (struct sockaddr *)&a, sizeof a); /* Linux: bind takes the mode over */
+    int one = 1; /* datagrams name their process: senders.h */
+    bool bad = r->fd < 0 || setsockopt(r->fd, SOL_SOCKET, SO_PASSCRED, &one, sizeof one) || fchmod(r->fd, 0600) ||
+               bind(r->fd, (struct sockaddr *)&a, sizeof a); /* Linux: bind takes the mode over */
     if (!bad && g)
         bad = chown(a.sun_path, (uid_t)-1, g->gr_gid) || chmod(a.sun_path, 0660);
     return bad ? fault_set(f, CE_IO, "%s: %s", a.sun_path, strerror(errno)) : CE_OK;
@@ -44,6 +46,7 @@ enum err reports_open(struct reports *r, struct edge *e, struct fault *f)
 
 void reports_close(struct reports *r)
 {
+    senders_close(&r->senders);
     fd_close_p(&r->fd);
     unlink(r->edge->cfg.report_socket);
 }
@@ -87,12 +90,28 @@ static bool run_heard(struct reports *r, const struct msg_report *m)
     return true;
 }
 
+/* One datagram; *pid of its sender, 0: it cannot be seen from here. Returns what recvmsg(2) does. */
+static ssize_t datagram_take(int fd, uint8_t *bytes, size_t size, pid_t *pid)
+{
+    union { struct cmsghdr head; char room[CMSG_SPACE(sizeof(struct ucred))]; } control;
+    struct iovec v = { bytes, size };
+    struct msghdr h = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room };
+    ssize_t n = recvmsg(fd, &h, MSG_DONTWAIT | MSG_TRUNC);
+    struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&h);
+    struct ucred who = { 0 };
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS && c->cmsg_len == CMSG_LEN(sizeof who))
+        memcpy(&who, CMSG_DATA(c), sizeof who);
+    *pid = who.pid;
+    return n;
+}
+
 void reports_take(struct reports *r)
 {
     uint8_t bytes[REPORT_DATAGRAM_MAX + 1];
     for (int i = 0; i < DATAGRAMS_AT_ONCE; i++) {
         struct msg_report m;
-        ssize_t n = recv(r->fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_TRUNC);
+        pid_t pid;
+        ssize_t n = datagram_take(r->fd, bytes, sizeof bytes, &pid);
         if (n < 0)
             return;
         if ((size_t)n >= sizeof bytes || report_unpack(span_of(bytes, (size_t)n), &m)) {
@@ -100,29 +119,45 @@ void reports_take(struct reports *r)
                 log_warn(0, "a malformed report came on %s; such are dropped", r->edge->cfg.report_socket);
             continue;
         }
+        if (span_eq_str(m.kind, "ended"))
+            senders_forget(&r->senders, m.run);
+        else
+            senders_note(&r->senders, m.run, pid);
         if (run_heard(r, &m) && edge_report(r->edge, &m) != CE_OK)
             r->lost |= m.session != 0;
     }
+}
+
+static void run_over(struct reports *r, struct report_run *x, int64_t at_ms, const char *why)
+{
+    const struct msg_report m = { .kind = SPAN_LIT("ended"), .run = span_str(x->name), .at = at_ms, .text = span_str(why) };
+    x->silent = true;
+    edge_report(r->edge, &m);
+    log_warn(0, "%s (run %s): its sessions count as ended", why, x->name);
 }
 
 static void silent_look(struct reports *r, int64_t mono_ms)
 {
     for (size_t i = 0; i < ARRAY_LEN(r->runs); i++) {
         struct report_run *x = &r->runs[i];
-        if (!x->name[0] || x->silent || mono_ms - x->heard_ms < REPORTS_SILENT_MS)
-            continue;
-        const struct msg_report m = { .kind = SPAN_LIT("ended"), .run = span_str(x->name), .at = x->heard_at_ms,
-                                      .text = SPAN_LIT("nothing was heard of the broker for a minute") };
-        x->silent = true;
-        edge_report(r->edge, &m);
-        log_warn(0, "nothing was heard of the broker of run %s for %d s: its sessions count as ended", x->name, REPORTS_SILENT_MS / 1000);
+        if (x->name[0] && !x->silent && mono_ms - x->heard_ms >= REPORTS_SILENT_MS)
+            run_over(r, x, x->heard_at_ms, "nothing was heard of the broker for a minute");
     }
+}
+
+static void on_dead(void *arg, const char *run)
+{
+    struct reports *r = arg;
+    for (size_t i = 0; i < ARRAY_LEN(r->runs); i++)
+        if (!strcmp(r->runs[i].name, run) && !r->runs[i].silent)
+            run_over(r, &r->runs[i], clock_now_ms(), "the broker has died without a word");
 }
 
 void reports_look(struct reports *r, int64_t mono_ms)
 {
     struct spool_info spool;
     struct fault f = { 0 };
+    senders_look(&r->senders, on_dead, r);
     silent_look(r, mono_ms);
     if (!r->lost)
         return;

@@ -7,6 +7,7 @@
 #define CRADLE_EDGE_REPORTS_H
 
 #include "edge/edge.h"
+#include "edge/senders.h"
 
 #define REPORTS_RUNS 16             /* brokers on one host, the dead of the last hour included */
 #define REPORTS_SILENT_MS 60000     /* a broker says something every 15 s; one that is silent for so long has ended */
@@ -19,10 +20,11 @@ struct reports {
     uint64_t malformed;             /* datagrams */
     struct report_run {
         char name[17];              /* "": free */
-        bool silent;                /* it was said to have ended */
+        bool silent;                /* we have said that it has ended */
         int64_t heard_ms, counts_ms; /* monotonic: last report of any kind; last counters that were kept */
         int64_t heard_at_ms;        /* wall clock */
     } runs[REPORTS_RUNS];
+    struct senders senders;         /* processes of those that can be seen from here */
     bool deaf;                      /* the socket could not be made anew; that is tried again */
     bool lost;                      /* something about sessions was not kept: brokers must tell again, when there is room */
 };
@@ -31,6 +33,6 @@ struct reports {
 MUST_USE enum err reports_open(struct reports *r, struct edge *e, struct fault *f);
 void reports_close(struct reports *r);
 void reports_take(struct reports *r);                    /* what has come */
-void reports_look(struct reports *r, int64_t mono_ms);   /* now and then: silent brokers, and sessions to be told again */
+void reports_look(struct reports *r, int64_t mono_ms);   /* now and then: brokers that died or are silent, and sessions to be told again */
 
 #endif

@@ -7,7 +7,7 @@
  *   disconnected  session N has ended; older sessions of the identity say nothing about newer ones
  *   counts        its counters, cumulative (broker_counts.h): every second while they change, else every 15 s
  *   synced        every live session has been told with this sync, or a later one: others of the run have ended
- *   ended         the run is over, so all its sessions have ended; the broker says so, or its edge, when it is silent
+ *   ended         the run is over, so all its sessions have ended; the broker says so, or its edge, when it has died or is silent
  * It is not the evidence: core makes events of what it accepts.
  */
 #ifndef CRADLE_WIRE_REPORT_H

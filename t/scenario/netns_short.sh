@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . t/links.sh
 links_enter t/scenario/netns_short.sh "$@"
 ALARM=${1:-3} REFUSE=${2:-8} CUT=${3:-10} MIDDLE=${4:-5}
-. t/fleet.sh
+. t/load.sh
 need sqlite3 sqlite3
 n=20
 links_site; ok $? "a site, and links to two broker hosts" 

@@ -4,9 +4,9 @@
 # else is connected and the register knows it. t/soak_check.sh judges. usage: t/scenario/soak_short.sh [SECONDS SESSIONS BOUND_MS]
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
-. t/fleet.sh
+. t/load.sh
 need sqlite3 sqlite3
-seconds=${1:-20} n=${2:-60} bound=${3:-5000}
+seconds=${1:-20} n=${2:-60} bound=${3:-2000}
 rate=2; [ "$seconds" -lt 60 ] || rate=1
 victims=$((seconds * rate))
 ms() { date +%s%3N; }
@@ -21,7 +21,7 @@ edge_make e1
 fleet_broker b1 e1 $PORT; ok $? "an edge and a broker"
 keep() { # NAME COMMAND …: starts it again whenever it ends, as a service manager does; its pid in NAME.pid
     name=$1; shift
-    trap "kill \$kept; exit" TERM
+    trap "kill \$kept 2>/dev/null; exit" TERM
     while [ ! -e "$T/stop" ]; do
         "$@" >>"$T/$name.log" 2>&1 & kept=$!
         echo $kept >"$T/$name.pid"
@@ -68,7 +68,7 @@ wait $revoker; ok $? "every revocation was acknowledged"
 is "$(wc -l <"$T/revoked")" "$victims" "all $victims of them"
 wait_for 60 healthy; ok $? "the service is well in the end"
 wait_for 60 load_live l1 "$n"; ok $? "all others are connected, $n"
-sleep 3
+sleep $((bound / 1000 + 3)) # whole for longer than the bound: every deadline has passed
 wait_for 60 presence_is e1 "$n"; ok $? "the register shows $n devices online"
 spooled() { jq -e '.connected and .reports_waiting == 0' "$T/e1/state/edge.status"; }
 wait_for 30 spooled; ok $? "no report waits"
