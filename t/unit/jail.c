@@ -67,6 +67,16 @@ static int call_work(void)
     return bad;
 }
 
+static int key_order(const void *a, const void *b) { return memcmp(a, b, 20); }
+static int call_sort(void) /* what a hundred revocations at once make core do */
+{
+    uint8_t keys[100][20];
+    memset(keys, 7, sizeof keys);
+    keys[99][0] = 1;
+    qsort(keys, 100, 20, key_order);
+    return keys[0][0] != 1;
+}
+
 /* The signal that ended the child, or minus its exit code. */
 static int in_jail(enum jail j, int (*call)(void))
 {
@@ -179,6 +189,7 @@ int main(void)
         { JAIL_QUERY, "query: socket kills it", call_socket, SIGSYS },
         { JAIL_QUERY, "query: fork kills it", call_fork, SIGSYS },
         { JAIL_CORE, "core: allowed work goes on", call_work, 0 },
+        { JAIL_CORE, "core: and so does sorting a large array", call_sort, 0 },
         { JAIL_CORE, "core: may write the database", call_write_db, 0 },
         { JAIL_CORE, "core: socket kills it", call_socket, SIGSYS },
         { JAIL_CORE, "core: exec kills it", call_exec, SIGSYS },
