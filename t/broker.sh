@@ -103,7 +103,7 @@ broker_start() {
     LD_PRELOAD=$PRELOAD ASAN_OPTIONS=detect_leaks=0:exitcode=99 mosquitto -c "$T/mosquitto.conf" >>"$T/broker.log" 2>&1 &
     BROKER=$!
     own $BROKER
-    wait_for 10 sh -c "ss -Hltn | grep -q '127.0.0.1:$PORT '"
+    wait_for 10 sh -c "ss -Hltn | grep -q ':$PORT '"
 }
 broker_stop() { kill "$BROKER" 2>/dev/null; wait "$BROKER" 2>/dev/null; }
 logged() { wait_for "${2:-5}" grep -qE -- "$1" "$T/broker.log"; }
