@@ -19,7 +19,7 @@ struct table {
     int der_column;         /* compared by SHA-256 (the fold knows no more); -1: none */
 };
 
-/* last_seen and presence are observations, idem and report_seen memory of answers, intents and CRL numbers work in progress: no state. */
+/* last_seen, presence and what brokers count are observations, idem and report_seen memory of answers, intents and CRL numbers work in progress: no state. */
 static const struct table tables[] = {
     { "ca", "SELECT name, kid, der, added_at FROM ca ORDER BY name", -1 },
     { "line", "SELECT name, title, validity_s, clone_policy, suspended, added_at FROM line ORDER BY name", -1 },
