@@ -175,7 +175,7 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "--help") == 0)
         return usage(stdout, 0);
     if (argc == 3 && strcmp(argv[1], "--man") == 0)
-        return manual_print(argv[2], verbs, ARRAY_LEN(verbs));
+        return agent_manual(argv[2], verbs, ARRAY_LEN(verbs));
     while ((opt = getopt(argc, argv, "c:hV")) != -1) {
         if (opt == 'c')
             path = optarg;

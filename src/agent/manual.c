@@ -2,10 +2,9 @@
 #include "agent/manual.h"
 
 #include <ctype.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "agent/agent.h"
+#include "base/manual.h"
 #include "base/mem.h"
 
 static const char page8_head[] =
@@ -40,17 +39,13 @@ static const char page5_head[] =
 
 static const char page5_tail[] = ".El\n.Sh SEE ALSO\n.Xr cradle-agent 8\n";
 
-int manual_print(const char *section, const struct agent_verb *verbs, size_t nverbs)
+int agent_manual(const char *section, const struct agent_verb *verbs, size_t n_verbs)
 {
-    CLEANUP(buf_free) struct buf keys = BUF_INIT(1 << 20);
-    if (strcmp(section, "8") == 0) {
-        fputs(page8_head, stdout);
-        for (size_t i = 0; i < nverbs; i++)
-            printf(".It Ic %s\n%c%s.\n", verbs[i].name, toupper((unsigned char)verbs[i].help[0]), verbs[i].help + 1);
-        return fputs(page8_tail, stdout) < 0;
-    }
-    if (strcmp(section, "5") != 0)
-        return err_exit(CE_USAGE);
-    config_mdoc(agent_keys, agent_nkeys, &keys);
-    return fputs(page5_head, stdout) < 0 || fputs(buf_cstr(&keys), stdout) < 0 || fputs(page5_tail, stdout) < 0;
+    CLEANUP(buf_free) struct buf page8 = BUF_INIT(1 << 20);
+    buf_put_str(&page8, page8_head);
+    for (size_t i = 0; i < n_verbs; i++)
+        buf_printf(&page8, ".It Ic %s\n%c%s.\n", verbs[i].name, toupper((unsigned char)verbs[i].help[0]), verbs[i].help + 1);
+    buf_put_str(&page8, page8_tail);
+    const struct manual m = { buf_cstr(&page8), page5_head, page5_tail, agent_keys, agent_nkeys };
+    return manual_print(&m, section);
 }

@@ -11,6 +11,6 @@ struct agent_verb {
 };
 
 /* section "5" or "8": mdoc on stdout; returns the exit code. */
-int manual_print(const char *section, const struct agent_verb *verbs, size_t nverbs);
+int agent_manual(const char *section, const struct agent_verb *verbs, size_t n_verbs);
 
 #endif

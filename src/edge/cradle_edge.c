@@ -198,7 +198,7 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         return usage(stdout, 0);
     if (argc == 3 && strcmp(argv[1], "--man") == 0)
-        return manual_print(argv[2]);
+        return edge_manual(argv[2]);
     while ((opt = getopt(argc, argv, "c:tTsVh")) != -1) {
         if (opt == '?' || opt == 'h')
             return opt == 'h' ? usage(stdout, 0) : usage(stderr, err_exit(CE_USAGE));

@@ -1,9 +1,7 @@
 /* manual.c: see manual.h. */
 #include "edge/manual.h"
 
-#include <stdio.h>
-
-#include "base/mem.h"
+#include "base/manual.h"
 #include "edge/edge.h"
 
 static const char page8[] =
@@ -44,13 +42,8 @@ static const char page5_head[] =
 
 static const char page5_tail[] = ".El\n.Sh SEE ALSO\n.Xr cradle 1 ,\n.Xr cradle-edge 8\n";
 
-int manual_print(const char *section)
+int edge_manual(const char *section)
 {
-    CLEANUP(buf_free) struct buf keys = BUF_INIT(1 << 20);
-    if (strcmp(section, "8") == 0)
-        return fputs(page8, stdout) < 0;
-    if (strcmp(section, "5") != 0)
-        return err_exit(CE_USAGE);
-    config_mdoc(edge_keys, edge_nkeys, &keys);
-    return fputs(page5_head, stdout) < 0 || fputs(buf_cstr(&keys), stdout) < 0 || fputs(page5_tail, stdout) < 0;
+    const struct manual m = { page8, page5_head, page5_tail, edge_keys, edge_nkeys };
+    return manual_print(&m, section);
 }

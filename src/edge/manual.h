@@ -2,6 +2,6 @@
 #ifndef CRADLE_EDGE_MANUAL_H
 #define CRADLE_EDGE_MANUAL_H
 
-int manual_print(const char *section); /* "5" or "8": mdoc on stdout; returns the exit code */
+int edge_manual(const char *section); /* "5" or "8": mdoc on stdout; returns the exit code */
 
 #endif

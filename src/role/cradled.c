@@ -135,7 +135,7 @@ int main(int argc, char **argv)
     if (argc == 2 && (strcmp(argv[1], "-V") == 0 || strcmp(argv[1], "--version") == 0))
         return printf("cradled %s\n", CRADLE_VERSION) < 0;
     if (argc == 3 && strcmp(argv[1], "--man") == 0)
-        return manual_print(argv[2]);
+        return cradled_manual(argv[2]);
     if (!parse(argc, argv, &cmd)) {
         fputs(usage, stderr);
         return err_exit(CE_USAGE);

@@ -1,10 +1,7 @@
 /* manual.c: see manual.h. mdoc(7) out of cradled.def, err.def's exit codes and the route table's sources. */
 #include "role/manual.h"
 
-#include <stdio.h>
-#include <string.h>
-
-#include "base/mem.h"
+#include "base/manual.h"
 #include "role/settings.h"
 
 static const char page8[] =
@@ -57,15 +54,8 @@ static const char page5_tail[] =
     "The configuration made for nginx,\n.Pa SITE/run/nginx/nginx.conf ,\nis a complete example.\n"
     ".Sh SEE ALSO\n.Xr cradle 1 ,\n.Xr cradled 8\n";
 
-int manual_print(const char *section)
+int cradled_manual(const char *section)
 {
-    CLEANUP(buf_free) struct buf keys = BUF_INIT(1 << 20);
-    if (strcmp(section, "8") == 0)
-        return fputs(page8, stdout) < 0;
-    if (strcmp(section, "5") != 0)
-        return err_exit(CE_USAGE);
-    fputs(page5_head, stdout);
-    config_mdoc(settings_keys, settings_nkeys, &keys);
-    fputs(buf_cstr(&keys), stdout);
-    return fputs(page5_tail, stdout) < 0;
+    const struct manual m = { page8, page5_head, page5_tail, settings_keys, settings_nkeys };
+    return manual_print(&m, section);
 }

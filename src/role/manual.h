@@ -3,6 +3,6 @@
 #define CRADLE_ROLE_MANUAL_H
 
 /* section "5" or "8": mdoc on stdout; returns the exit code. */
-int manual_print(const char *section);
+int cradled_manual(const char *section);
 
 #endif
