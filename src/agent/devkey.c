@@ -5,7 +5,6 @@
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/pem.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -71,16 +70,12 @@ enum err devkey_make(const char *path, struct devkey *k, struct fault *f)
 
 enum err devkey_load(const char *path, struct devkey *k, struct fault *f)
 {
-    struct stat st;
     *k = (struct devkey){ 0 };
-    if (stat(path, &st))
-        return fault_set(f, CE_NOT_FOUND, "there is no key at %s", path);
-    if (st.st_mode & 077)
-        return fault_set(f, CE_BAD_CONFIG, "%s can be read by others (mode %03o); make it 0600", path, (unsigned)st.st_mode & 0777);
     CLEANUP(buf_free) struct buf pem = BUF_INIT(16384);
-    enum err e = file_read(path, &pem);
+    struct fault why;
+    enum err e = file_read_private(path, &pem, &why);
     if (e)
-        return fault_set(f, e, "cannot read %s", path);
+        return fault_set(f, e, "the device's key: %s", why.text);
     CLEANUP(BIO_free_all_p) BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.len);
     k->pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
     if (!k->pkey)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,11 +22,8 @@ void path_join(char *out, const char *fmt, ...)
     INVARIANT(n >= 0 && n < PATH_MAX_LEN);
 }
 
-enum err file_read(const char *path, struct buf *out)
+static enum err read_all(int fd, struct buf *out)
 {
-    CLEANUP(fd_close_p) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? CE_NOT_FOUND : CE_IO;
     while (!buf_err(out)) {
         uint8_t chunk[16384];
         ssize_t n = read(fd, chunk, sizeof chunk);
@@ -41,6 +39,26 @@ enum err file_read(const char *path, struct buf *out)
     if (buf_err(out))
         errno = EFBIG;
     return buf_err(out);
+}
+
+enum err file_read(const char *path, struct buf *out)
+{
+    CLEANUP(fd_close_p) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? CE_NOT_FOUND : CE_IO;
+    return read_all(fd, out);
+}
+
+enum err file_read_private(const char *path, struct buf *out, struct fault *f)
+{
+    struct stat st;
+    CLEANUP(fd_close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    enum err e = fd < 0 && errno == ENOENT ? CE_NOT_FOUND : fd < 0 || fstat(fd, &st) ? CE_IO : CE_OK;
+    if (!e && S_ISREG(st.st_mode) && (st.st_mode & 077))
+        return fault_set(f, CE_BAD_CONFIG, "others may read %s (mode %03o); run: chmod 600 %s", path, (unsigned)st.st_mode & 0777, path);
+    if (!e)
+        e = read_all(fd, out);
+    return e ? fault_set(f, e, "cannot read %s: %s", path, strerror(errno)) : CE_OK;
 }
 
 enum err file_write_all(int fd, struct span bytes)

@@ -8,6 +8,9 @@
 
 /* Appends the whole file to out (at most out->max). CE_NOT_FOUND, CE_TOO_LARGE or CE_IO, and errno says why. */
 MUST_USE enum err file_read(const char *path, struct buf *out);
+/* The same for a secret: the file that is read, not only its name, must be closed to group and others (a pipe is not looked at). CE_BAD_CONFIG when
+ * it is not; the fault says what to do. */
+MUST_USE enum err file_read_private(const char *path, struct buf *out, struct fault *f);
 /* Writes path.tmp-PID with mode, fsyncs it, renames over path, fsyncs the folder: after CE_OK the new content
  * survives power loss; before, the old one does. CE_DISK_FULL, CE_STORE_READONLY or CE_IO. */
 MUST_USE enum err file_write_atomic(const char *path, struct span bytes, mode_t mode);

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -47,14 +46,10 @@ enum err alarm_url_cut(const char *url, char *base, size_t cap, const char **pat
 /* A file that nobody else may read: its first line. */
 static enum err private_line(const char *path, const char *what, struct buf *out, struct fault *f)
 {
-    struct stat st;
     CLEANUP(buf_free) struct buf text = BUF_INIT(FILE_MAX);
-    if (stat(path, &st))
-        return fault_set(f, CE_BAD_CONFIG, "%s: cannot read %s: %s", what, path, strerror(errno));
-    if (st.st_mode & 077)
-        return fault_set(f, CE_BAD_CONFIG, "%s: others may read %s; run: chmod 600 %s", what, path, path);
-    if (file_read(path, &text))
-        return fault_set(f, CE_BAD_CONFIG, "%s: cannot read %s: %s", what, path, strerror(errno));
+    struct fault why;
+    if (file_read_private(path, &text, &why))
+        return fault_set(f, CE_BAD_CONFIG, "%s: %s", what, why.text);
     struct span rest = buf_span(&text), line = { 0 };
     span_cut(&rest, '\n', &line);
     buf_put_span(out, span_trim(line));

@@ -146,8 +146,9 @@ static enum err token_login(struct token *t, const struct pkcs11_uri *u, struct 
         return ck_fail(f, "open a session", rv);
     t->session_open = true;
     CLEANUP(buf_free) struct buf pin = BUF_INIT(4096);
-    if ((e = file_read(u->pin_source, &pin)))
-        return fault_set(f, e, "cannot read the PIN file %s", u->pin_source);
+    struct fault why;
+    if ((e = file_read_private(u->pin_source, &pin, &why)))
+        return fault_set(f, e, "the PIN file: %s", why.text);
     struct span rest = buf_span(&pin), line = { 0 };
     span_cut(&rest, '\n', &line);
     line = span_trim(line);

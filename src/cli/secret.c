@@ -1,10 +1,8 @@
 /* secret.c: see secret.h. */
 #include "cli/secret.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <termios.h>
 
 #include "base/file.h"
@@ -19,14 +17,11 @@ static enum err secret_check(const char *s, struct fault *f)
 
 static enum err secret_file(const char *path, char *out, struct fault *f)
 {
-    struct stat st;
-    if (stat(path, &st))
-        return fault_set(f, CE_NOT_FOUND, "cannot read the passphrase file %s: %s", path, strerror(errno));
-    if (S_ISREG(st.st_mode) && (st.st_mode & 077))
-        return fault_set(f, CE_USAGE, "others may read the passphrase file %s; run: chmod 600 %s", path, path);
     CLEANUP(buf_free) struct buf text = BUF_INIT(4096);
-    if (file_read(path, &text))
-        return fault_set(f, CE_IO, "cannot read the passphrase file %s: %s", path, strerror(errno));
+    struct fault why;
+    enum err e = file_read_private(path, &text, &why);
+    if (e)
+        return fault_set(f, e == CE_BAD_CONFIG ? CE_USAGE : e, "the passphrase file: %s", why.text);
     struct span rest = buf_span(&text), line = { 0 };
     span_cut(&rest, '\n', &line);
     while (line.n && line.p[line.n - 1] == '\r')
