@@ -302,7 +302,7 @@ void front_requests_lost(struct front *fr, const struct channel *ch)
 /* A search that nobody awaits any more need not go on. */
 static void queries_cancel(struct front *fr, int64_t now_ms)
 {
-    const struct msg_query_cancel m = {.reason = CE_TIMEOUT};
+    const struct msg_query_cancel m = {};
     struct span key;
     struct front_req **at;
     for (size_t i = 0; (at = front_map_next(&fr->requests, &i, &key));)
