@@ -2,13 +2,6 @@
 need curl curl; need openssl openssl; need jq jq
 PATH="$B/t:$PATH"
 
-api() { curl -s -m 30 $ADMIN -H 'Content-Type: application/json' "$@"; }
-key() { # NAME [openssl genpkey options]: NAME.key
-    name=$1; shift
-    [ $# -gt 0 ] || set -- -algorithm EC -pkeyopt ec_paramgen_curve:P-256
-    openssl genpkey "$@" -out "$name.key" 2>/dev/null
-}
-csr() { openssl req -new -key "$1.key" -subj "$2" -outform DER 2>/dev/null | openssl base64 >"$1.csr"; } # NAME SUBJECT: NAME.csr
 # est WHO PATH CSRFILE [curl options]: sets code and reason, the answer in out; WHO is NAME of NAME.pem and NAME.key, or "-"
 est() {
     who=$1; path=$2; file=$3; shift 3

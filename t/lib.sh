@@ -71,3 +71,13 @@ site_start() { # starts cradled for $SITE and waits until it answers
     wait_for 60 site_ready || { tail -n 20 "$T/cradled.log" | sed 's/^/# /'; return 1; }
 }
 site_stop() { kill "$CRADLED" && wait_for 20 sh -c "! kill -0 $CRADLED"; wait "$CRADLED" 2>/dev/null; }
+api() { curl -s -m 30 $ADMIN -H 'Content-Type: application/json' "$@"; } # [curl options] URL: as the admin
+key() { # NAME [openssl genpkey options]: NAME.key
+    name=$1; shift
+    [ $# -gt 0 ] || set -- -algorithm EC -pkeyopt ec_paramgen_curve:P-256
+    openssl genpkey "$@" -out "$name.key" 2>/dev/null
+}
+csr() { # NAME SUBJECT [openssl req options]: NAME.csr of NAME.key, as EST takes it
+    name=$1 subject=$2; shift 2
+    openssl req -new -key "$name.key" -subj "$subject" -outform DER "$@" 2>/dev/null | openssl base64 >"$name.csr"
+}

@@ -8,8 +8,6 @@ site_init || { ok 1 "cradle init"; finish; }
 site_start || { ok 1 "cradled starts"; finish; }
 CA=$SITE/ca/bundle.pem
 cd "$T" || exit 1
-key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1.key" 2>/dev/null; }
-api() { curl -s $ADMIN -H 'Content-Type: application/json' "$@"; }
 as() { w=$1; shift; curl -s --cacert "$CA" --cert "$w.pem" --key "$w.key" -H 'Content-Type: application/json' "$@"; }
 reason() { jq -r .reason 2>/dev/null; }
 infra() { # name role lines

@@ -9,9 +9,6 @@ CA=$SITE/ca/bundle.pem
 EST=$HTTPS/.well-known/est
 cd "$T" || exit 1
 
-api() { curl -s $ADMIN -H 'Content-Type: application/json' "$@"; }
-key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1.key" 2>/dev/null; }
-csr() { openssl req -new -key "$1.key" -subj "$2" -outform DER $3 2>/dev/null | openssl base64 >"$1.csr"; }
 # est WHO PATH CSRFILE: sets code, reason, out; who is NAME of NAME.pem/NAME.key, or "-"
 est() {
     id="--cert $1.pem --key $1.key"; [ "$1" = - ] && id=
@@ -102,7 +99,7 @@ est station1 /serverkeygen X.csr; refused "403 serverkeygen-refused" "a key made
 openssl req -new -newkey rsa:2048 -nodes -keyout r.key -subj /CN=P-3 -outform DER 2>/dev/null | openssl base64 >bad.csr
 est station1 /simpleenroll bad.csr; refused "400 key-weak" "a 2048-bit RSA key"
 csr X '/CN=a#b'; est station1 /simpleenroll X.csr; refused "400 bad-uid" "a topic character in the CN"
-csr X /CN=P-3 "-addext subjectAltName=DNS:example.org"; est station1 /simpleenroll X.csr; refused "400 bad-name" "a DNS name in the SAN"
+csr X /CN=P-3 -addext subjectAltName=DNS:example.org; est station1 /simpleenroll X.csr; refused "400 bad-name" "a DNS name in the SAN"
 csr X /CN=P-3; openssl base64 -d -in X.csr | LC_ALL=C sed 's/P-3/P-4/' | openssl base64 >bad.csr
 est station1 /simpleenroll bad.csr; refused "400 csr-bad-signature" "a CSR that its key did not sign"
 head -c 100 X.csr >bad.csr; est station1 /simpleenroll bad.csr; is "$code" 400 "a truncated CSR ($reason)"

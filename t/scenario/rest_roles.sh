@@ -10,7 +10,6 @@ CA=$SITE/ca/bundle.pem
 cd "$T" || exit 1
 cp "$SITE/operators/admin.pem" "$SITE/operators/admin.key" .
 
-key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1.key" 2>/dev/null; }
 api() { curl -s --cacert "$CA" --cert admin.pem --key admin.key -H 'Content-Type: application/json' "$@"; }
 infra() {
     key "$1"
