@@ -138,3 +138,15 @@ END
     kill -0 $sub 2>/dev/null && STOCK="stock mosquitto, crlfile and SIGHUP (still open after)" || STOCK="stock mosquitto, crlfile and SIGHUP"
     kill $sub $stock
 }
+stock_conf() { # PORT: of a Mosquitto without the plugin, for the site's devices
+    cat <<END
+user $(id -un)
+log_type error
+listener $1 127.0.0.1
+cafile $SITE/ca/bundle.pem
+certfile $SITE/tls/server.pem
+keyfile $SITE/tls/server.key
+require_certificate true
+use_identity_as_username true
+END
+}

@@ -16,17 +16,12 @@
  * SIGTERM: each live session says DISCONNECT, then the end.
  */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -34,30 +29,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
-#include "base/mem.h"
-#include "cradle/dev.h"
+#include "bench/load_fleet.h"
 
 #define TRY_MS 20000    /* from connect() to CONNACK */
 #define LOOK_MS 20      /* how often every device is looked at */
 #define STATUS_MS 250
-
-enum phase { WAITING, CONNECTING, TLS, CONNACK, LIVE };
-
-struct device {
-    char *uid;
-    unsigned char *cert, *key; /* DER */
-    int cert_n, key_n, fd;
-    SSL *ssl;
-    enum phase phase;
-    unsigned attempt;
-    int64_t next_ms;   /* WAITING: when to try; LIVE: when to ping; else when to give up. Monotonic, like the others */
-    int64_t first_ms;  /* of the tries since the last session */
-    int64_t heard_ms;
-    uint32_t left;     /* bytes of the packet that is being read */
-    uint8_t head[8];   /* its first ones */
-    uint8_t n_head;
-};
 
 static struct {
     const char *host, *status_path;
@@ -73,12 +49,6 @@ static struct {
 static volatile sig_atomic_t stop;
 
 static void on_stop(int sig) { (void)sig; stop = 1; }
-
-static _Noreturn void die(const char *what, const char *why)
-{
-    fprintf(stderr, "mqttload: %s: %s\n", what, why);
-    exit(1);
-}
 
 static void note(const struct device *d, const char *what, const char *detail)
 {
@@ -222,15 +192,6 @@ static void device_read(struct device *d)
                    SSL_R_UNEXPECTED_EOF_WHILE_READING ? "tls" : "eof");
 }
 
-static bool own_identity(struct device *d)
-{
-    const unsigned char *p = d->key;
-    EVP_PKEY *key = d2i_AutoPrivateKey(NULL, &p, d->key_n);
-    bool good = key && SSL_use_certificate_ASN1(d->ssl, d->cert, d->cert_n) == 1 && SSL_use_PrivateKey(d->ssl, key) == 1;
-    EVP_PKEY_free(key);
-    return good;
-}
-
 static void device_open(struct device *d)
 {
     int one = 1;
@@ -246,10 +207,13 @@ static void device_open(struct device *d)
     setsockopt(d->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     struct epoll_event ev = { .events = EPOLLOUT, .data.ptr = d };
     epoll_ctl(l.ep, EPOLL_CTL_ADD, d->fd, &ev);
-    if (connect(d->fd, (struct sockaddr *)&l.to, sizeof l.to) && errno != EINPROGRESS) {
+    if (connect(d->fd, (struct sockaddr *)&l.to, sizeof l.to) && errno != EINPROGRESS)
         device_drop(d, "tcp");
-        return;
-    }
+}
+
+static void tls_begin(struct device *d)
+{
+    d->phase = TLS;
     d->ssl = SSL_new(l.tls);
     if (!d->ssl || !own_identity(d) || SSL_set1_host(d->ssl, l.host) != 1 || SSL_set_fd(d->ssl, d->fd) != 1)
         die(d->uid, "its key and certificate cannot be used");
@@ -265,7 +229,7 @@ static void device_event(struct device *d)
             device_drop(d, "tcp");
             return;
         }
-        d->phase = TLS;
+        tls_begin(d);
     }
     if (d->phase == TLS) {
         int rc = SSL_connect(d->ssl), e = SSL_get_error(d->ssl, rc);
@@ -385,46 +349,6 @@ static void run(void)
 }
 
 /* -- start ------------------------------------------------------------------------------------------------------------------- */
-static int pem_name(const struct dirent *e)
-{
-    size_t n = strlen(e->d_name);
-    return n > 4 && n <= 4 + CRADLE_UID_MAX && !strcmp(e->d_name + n - 4, ".pem");
-}
-
-static void device_load(struct device *d, const char *dir, const char *name)
-{
-    char path[PATH_MAX_LEN];
-    path_join(path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "r");
-    X509 *x = f ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
-    EVP_PKEY *key = x ? PEM_read_PrivateKey(f, NULL, NULL, NULL) : NULL;
-    if (!key)
-        die(path, "holds no certificate followed by its key");
-    fclose(f);
-    *d = (struct device){ .uid = mem_strdup(name), .fd = -1 };
-    d->uid[strlen(name) - 4] = 0;
-    d->cert_n = i2d_X509(x, &d->cert);
-    d->key_n = i2d_PrivateKey(key, &d->key);
-    X509_free(x);
-    EVP_PKEY_free(key);
-}
-
-static void fleet_load(const char *dir, int skip, int count)
-{
-    struct dirent **names;
-    int n = scandir(dir, &names, pem_name, alphasort);
-    if (n - skip < count || n <= skip)
-        die(dir, "holds too few files UID.pem");
-    l.n = count ? count : n - skip;
-    l.devices = mem_calloc((size_t)l.n, sizeof *l.devices);
-    for (int i = 0; i < n; i++) {
-        if (i >= skip && i < skip + l.n)
-            device_load(&l.devices[i - skip], dir, names[i]->d_name);
-        free(names[i]);
-    }
-    free(names);
-}
-
 static void setup(char **arg)
 {
     struct rlimit lim;
@@ -442,13 +366,7 @@ static void setup(char **arg)
     signal(SIGTERM, on_stop);
     signal(SIGINT, on_stop);
     l.host = arg[0];
-    l.tls = SSL_CTX_new(TLS_client_method());
-    if (!l.tls || SSL_CTX_load_verify_locations(l.tls, arg[2], NULL) != 1)
-        die(arg[2], "is no CA file");
-    SSL_CTX_set_verify(l.tls, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_options(l.tls, SSL_OP_NO_TICKET);
-    SSL_CTX_set_session_cache_mode(l.tls, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_mode(l.tls, SSL_MODE_RELEASE_BUFFERS);
+    l.tls = fleet_tls(arg[2]);
     l.ep = epoll_create1(EPOLL_CLOEXEC);
     l.log = fopen(arg[4], "ae");
     if (!l.log)
@@ -479,7 +397,7 @@ int main(int argc, char **argv)
     }
     l.back_min = min;
     l.back_max = max;
-    fleet_load(argv[optind + 3], skip, count);
+    l.devices = fleet_load(argv[optind + 3], skip, count, &l.n);
     setup(argv + optind);
     run();
     fclose(l.log);

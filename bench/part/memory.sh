@@ -12,16 +12,7 @@ wait_for 10 test -s "$T/edge/state/revocation.snap" || die "the edge gets no sna
 cradle broker config --out "$T/broker" --edge-dir "$T/edge/state" --port $((BASE + 5)) --user "$(id -un)" --plugin "$B/cradle_mosquitto.so" >/dev/null
 sed -i '/^log_type/d; s/^connection_messages.*/connection_messages false/' "$T/broker/mosquitto.conf"
 echo "log_type error" >>"$T/broker/mosquitto.conf"
-cat >"$T/stock.conf" <<END
-user $(id -un)
-log_type error
-listener $((BASE + 6)) 127.0.0.1
-cafile $SITE/ca/bundle.pem
-certfile $SITE/tls/server.pem
-keyfile $SITE/tls/server.key
-require_certificate true
-use_identity_as_username true
-END
+stock_conf $((BASE + 6)) >"$T/stock.conf"
 mkdir -p "$T/ng/www"; echo ok >"$T/ng/www/healthz"
 temps=; for t in client_body proxy fastcgi uwsgi scgi; do temps="$temps ${t}_temp_path $T/ng/$t;"; done
 cat >"$T/ng/nginx.conf" <<END
