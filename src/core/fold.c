@@ -1,5 +1,5 @@
 /* fold.c: fold(events) = tables. Reads every event of a database in order, applies its payload, and nothing else, to empty tables in
- * memory, and compares: lines and their topics, backends, models, devices and their states, certificates (by SHA-256), their states, keys, operators, CAs.
+ * memory, and compares: lines and their topics, backends, models, devices and their states, certificates (by SHA-256), their states, keys, operators, CAs, update metadata and releases.
  * It is what restore stands on: a state that no event explains would be lost with the tables. Applying: fold_apply.c.
  */
 #include "core/fold.h"
@@ -31,8 +31,11 @@ static const struct table tables[] = {
     { "cert", "SELECT kid, serial, holder_kind, holder, profile, spki, not_before, not_after, issued_at, der FROM cert ORDER BY kid, serial", 9 },
     { "cert_state", "SELECT kid, serial, status, revoked_at, reason, shard, not_after, first_used_at FROM cert_state ORDER BY kid, serial", -1 },
     { "key", "SELECT spki, holder, holder_kind, added_at, revoked_at FROM key ORDER BY spki", -1 },
+    { "tuf", "SELECT role, version, sha256, length, expires_at, added_at, envelope FROM tuf ORDER BY role, version", 6 },
+    { "release", "SELECT line, name, version, path, sha256, sbom_sha256, support_end, counter, length, security_only, withdrawn, added_at FROM release "
+                 "ORDER BY line, name", -1 },
 };
-static const int columns[ARRAY_LEN(tables)] = { 4, 6, 5, 5, 8, 4, 7, 10, 8, 5 };
+static const int columns[ARRAY_LEN(tables)] = { 4, 6, 5, 5, 8, 4, 7, 10, 8, 5, 7, 12 };
 
 static enum err event_fold(struct db *to, const struct event_row *ev, struct fault *f)
 {

@@ -1,11 +1,13 @@
 /* fold_apply.c: what each kind of event does to the tables, written a second time on purpose: from the event's fields alone, without
  * the code that decided it. See fold.h. */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "core/batch.h"
 #include "core/fold.h"
 #include "store/cert.h"
 #include "store/registry.h"
 #include "store/topics.h"
+#include "store/update.h"
 
 struct fold {
     struct db *to;
@@ -209,6 +211,36 @@ static enum err fold_operator_removed(struct fold *x)
     return e ? e : store_operator_set(x->to, name, o.rev, "removed", x->ev->at, x->f);
 }
 
+static int64_t time_s(struct fold *x, const char *key)
+{
+    int64_t ms = 0;
+    if (clock_parse_ms(text(x, key), &ms))
+        x->err = fault_set(x->f, CE_LOG_INCONSISTENT, "field '%s' is no time", key);
+    return ms / 1000;
+}
+
+static enum err fold_tuf(struct fold *x)
+{
+    const struct tuf_row r = { .role = text(x, "role"), .version = number(x, "version"), .envelope = hexed(x, "sha256"), .sha256 = hexed(x, "sha256"),
+                               .length = number(x, "length"), .expires_at = time_s(x, "expires_at"), .added_at = x->ev->at };
+    return x->err ? x->err : store_tuf_add(x->to, &r, x->f);
+}
+
+static enum err fold_release(struct fold *x)
+{
+    const struct release_row r = { .line = text(x, "line"), .name = text(x, "name"), .version = text(x, "version"), .path = text(x, "path"),
+                                   .sha256 = hexed(x, "sha256"), .sbom_sha256 = hexed(x, "sbom_sha256"), .support_end = text(x, "support_end"),
+                                   .counter = number(x, "counter"), .length = number(x, "length"),
+                                   .security_only = json_is_true(json_object_get(x->payload, "security_only")), .added_at = x->ev->at };
+    return x->err ? x->err : store_release_add(x->to, &r, x->f);
+}
+
+static enum err fold_release_withdrawn(struct fold *x)
+{
+    struct span line = text(x, "line"), name = text(x, "name");
+    return x->err ? x->err : store_release_withdraw(x->to, line, name, x->f);
+}
+
 static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_SITE_CREATED] = fold_rev,         [EVENT_CA_ADDED] = fold_ca,
     [EVENT_LINE_ADDED] = fold_line,          [EVENT_MODEL_ADDED] = fold_model,
@@ -218,6 +250,8 @@ static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_CERT_INTENT] = fold_intent,       [EVENT_CERT_ISSUED] = fold_issued,
     [EVENT_CERT_ORPHAN] = fold_orphan,       [EVENT_CERT_REVOKED] = fold_revoked,
     [EVENT_CERT_FIRST_USE] = fold_first_use, [EVENT_CERT_SUPERSEDED] = fold_superseded,
+    [EVENT_TUF_ACCEPTED] = fold_tuf,         [EVENT_TUF_SIGNED] = fold_tuf,
+    [EVENT_RELEASE_ADDED] = fold_release,    [EVENT_RELEASE_WITHDRAWN] = fold_release_withdrawn,
     [EVENT_OPERATOR_ADDED] = fold_operator,  [EVENT_OPERATOR_REMOVED] = fold_operator_removed,
 };
 

@@ -5,6 +5,7 @@
 #include "core/registry.h"
 #include "core/revoke.h"
 #include "core/stream.h"
+#include "core/update.h"
 #include "wire/route.h"
 
 static const struct op rows[] = {

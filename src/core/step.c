@@ -11,6 +11,7 @@
 #include "core/engine.h"
 #include "core/evlog.h"
 #include "core/presence.h"
+#include "core/update.h"
 #include "core/stream.h"
 
 #define RETRY_MS 1000          /* pause of our own work after the database failed */

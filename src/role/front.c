@@ -41,6 +41,10 @@ static void on_push_frame(struct front *fr, const void *m)
 {
     front_stream_frame(fr, ((const struct msg_push_frame *)m)->frame);
 }
+static void on_push_meta(struct front *fr, const void *m)
+{
+    front_push_meta(fr, m);
+}
 static void on_push_ready(struct front *fr, const void *m)
 {
     fr->ready = true;
@@ -55,6 +59,7 @@ static const struct push {
     {MSG_PUSH_IDENT, &msg_desc_push_ident, on_push_ident},
     {MSG_PUSH_CERT, &msg_desc_push_cert, on_push_cert},
     {MSG_PUSH_FRAME, &msg_desc_push_frame, on_push_frame},
+    {MSG_PUSH_META, &msg_desc_push_meta, on_push_meta},
     {MSG_PUSH_READY, &msg_desc_push_ready, on_push_ready},
 };
 
@@ -62,6 +67,7 @@ union push_any {
     struct msg_push_ident ident;
     struct msg_push_cert cert;
     struct msg_push_frame frame;
+    struct msg_push_meta meta;
     struct msg_push_ready ready;
 };
 
@@ -96,6 +102,7 @@ static void core_lost(struct front *fr)
     front_requests_lost(fr, ch);
     front_map_free(&fr->idents);
     front_map_free(&fr->blocked);
+    front_meta_clear(fr->meta);
     front_ocsp_cache_clear(fr->ocsp);
     channel_free(ch);
 }
@@ -200,6 +207,7 @@ enum err front_new(const struct front_config *config, struct front **out, struct
     fr->idents = FRONT_MAP(struct front_ident);
     fr->blocked = FRONT_MAP(struct front_blocked);
     fr->certs = front_cert_cache_new();
+    fr->meta = front_meta_new();
     fr->ocsp = front_ocsp_cache_new();
     fr->next_rid = 0;
     enum err e = files_open(fr, f);
@@ -237,6 +245,7 @@ void front_free(struct front *fr)
     front_map_free(&fr->blocked);
     front_ocsp_cache_free(fr->ocsp);
     free(fr->certs);
+    front_meta_free(fr->meta);
     free(fr);
 }
 

@@ -38,6 +38,10 @@ HANDLER(event_list, QUERY(front_query, "events", PAGE "device kind line"))
 HANDLER(evidence_export, QUERY(front_query, "export", PAGE))
 HANDLER(evidence_proof, QUERY(front_query, "proof", "index"))
 
+HANDLER(tuf_list, QUERY(front_query, "tuf", ""))
+HANDLER(release_list, QUERY(front_query, "releases", PAGE "line"))
+HANDLER(metadata_get, QUERY(front_metadata, "metadata", ""))
+
 /* changes: a JSON body becomes the message of the same name */
 #define CHANGE(proto_, decode_, ...) FRONT_CORE, .proto = proto_, .media = "application/json", .decode = decode_, __VA_ARGS__
 #define JSON(message, ...) CHANGE("rest", front_json, .desc = &msg_desc_##message, __VA_ARGS__)
@@ -52,6 +56,7 @@ HANDLER(drill_add, JSON(drill_add, .reply = front_reply_created))
 HANDLER(cert_revoke, JSON(cert_revoke, .param = "serial"))
 HANDLER(operator_remove, JSON(operator_remove, .param = "name"))
 HANDLER(operator_add, CHANGE("rest", front_operator_add, .desc = &msg_desc_operator_add, .reply = front_reply_operator))
+HANDLER(tuf_put, CHANGE("rest", front_tuf_put))
 HANDLER(edge_report, CHANGE("edge", front_report, .reply = front_reply_report))
 
 HANDLER(edge_stream, FRONT_CORE, .proto = "edge", .decode = front_stream_open, .reply = front_stream_begin)

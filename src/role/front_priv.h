@@ -126,6 +126,7 @@ struct front {
     struct front_map blocked;  /* kid || serial -> struct front_blocked */
     uint64_t blocked_changes;  /* PUSH_CERTs seen: an OCSP answer asked for before one is not cached */
     struct front_cert_cache *certs;
+    struct front_meta *meta;      /* root and targets of updates */
     struct front_ocsp_cache *ocsp;
     struct front_stream *streams;
     size_t nstreams;
@@ -163,6 +164,12 @@ void front_conns_sweep(struct front *fr, int64_t now_ms);
 MUST_USE enum err front_param(struct front_req *r, struct span *out, struct fault *f);
 front_decode_fn front_json, front_operator_add, front_query, front_cert_query, front_report;
 front_reply_fn front_reply_created, front_reply_operator, front_reply_report;
+/* front_tuf.c */
+struct front_meta *front_meta_new(void);
+void front_meta_clear(struct front_meta *t);
+void front_meta_free(struct front_meta *t); /* NULL is fine */
+void front_push_meta(struct front *fr, const struct msg_push_meta *m);
+front_decode_fn front_tuf_put, front_metadata;
 /* front_est.c */
 front_decode_fn front_cacerts, front_csrattrs, front_enroll, front_reenroll, front_serverkeygen;
 front_reply_fn front_reply_enrolled;

@@ -159,6 +159,9 @@ static void put_tls_server(struct buf *b, const struct settings *s, const char *
                    "    location @front { client_max_body_size 16k; proxy_request_buffering off; proxy_pass http://front; }\n"
                    "    location /.well-known/est/ { client_max_body_size 16k; proxy_request_buffering off; proxy_pass http://front; }\n"
                    "    location /api/v1/ { client_max_body_size 16k; proxy_request_buffering off; proxy_pass http://front; }\n"
+                   "    location /api/v1/tuf { client_max_body_size 1m; client_body_buffer_size 64k; proxy_pass http://front; }\n"
+                   "    location /tuf/ { client_max_body_size 1k; proxy_pass http://front; }\n"
+                   "    location /update/v1/ { client_max_body_size 16k; proxy_pass http://front; }\n"
                    "    location = /edge/v1/report { client_max_body_size 1m; client_body_buffer_size 64k; proxy_pass http://front; }\n"
                    "    location = /edge/v1/stream {\n      client_max_body_size 1k; proxy_buffering off; proxy_read_timeout 1h;\n"
                    "      send_timeout 60s; proxy_pass http://front;\n    }\n"
@@ -181,6 +184,7 @@ static void put_plain_server(struct buf *b, const struct settings *s, const char
     buf_printf(b,
                "    location /crl/ { alias %s/pub/crl/; types { application/pkix-crl crl; } }\n"
                "    location /ca/ { alias %s/pub/ca/; types { application/pkix-cert cer; } }\n"
+               "    location /tuf/ { client_max_body_size 1k; proxy_pass http://front; }\n"
                "    location = /ocsp { client_max_body_size 8k; proxy_request_buffering off; proxy_pass http://front; }\n"
                "    location /ocsp/ { client_max_body_size 1k; proxy_pass http://front; }\n",
                site, site);

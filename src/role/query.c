@@ -21,6 +21,7 @@ static const struct {
     {"backends", query_do_backends},   {"policy", query_do_policy},
     {"timeline", query_do_timeline},   {"export", query_do_export}, {"proof", query_do_proof},  {"cuts", query_do_cuts},
     {"uncut", query_do_uncut},         {"drills", query_do_drills},
+    {"metadata", query_do_metadata},   {"tuf", query_do_tuf},       {"releases", query_do_releases},
 };
 
 void query_budget(struct query *q)

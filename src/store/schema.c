@@ -97,6 +97,12 @@ static const char *const since_2[] = {
     "CREATE TABLE broker_run (edge TEXT NOT NULL, run TEXT NOT NULL, counts TEXT NOT NULL, at BIGINT NOT NULL, ended BIGINT NOT NULL, "
     "end_below BIGINT NOT NULL, end_at BIGINT NOT NULL, PRIMARY KEY (edge, run))" CLUSTERED,
     "CREATE TABLE broker_total (edge TEXT NOT NULL, name TEXT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (edge, name))" CLUSTERED,
+    /* every accepted file of the update metadata, as signed; role: root, targets, snapshot, timestamp or a product line */
+    "CREATE TABLE tuf (role TEXT NOT NULL, version BIGINT NOT NULL, envelope BLOB NOT NULL, sha256 BLOB NOT NULL, length BIGINT NOT NULL, "
+    "expires_at BIGINT NOT NULL, added_at BIGINT NOT NULL, PRIMARY KEY (role, version))" CLUSTERED,
+    "CREATE TABLE release (line TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, path TEXT NOT NULL, sha256 BLOB NOT NULL, "
+    "sbom_sha256 BLOB NOT NULL, support_end TEXT NOT NULL, counter BIGINT NOT NULL, length BIGINT NOT NULL, security_only BIGINT NOT NULL, "
+    "withdrawn BIGINT NOT NULL, added_at BIGINT NOT NULL, PRIMARY KEY (line, name))" CLUSTERED,
 };
 
 /* One row a version: how the database gets there from the version before: first expand, then what is new in it. expand and contract may be
