@@ -103,8 +103,11 @@ broker_start() {
     LD_PRELOAD=$PRELOAD ASAN_OPTIONS=detect_leaks=0:exitcode=99 mosquitto -c "$T/mosquitto.conf" >>"$T/broker.log" 2>&1 &
     BROKER=$!
     own $BROKER
-    wait_for 10 sh -c "ss -Hltn | grep -q ':$PORT '"
+    wait_for 10 broker_decided
+    broker_listens
 }
+broker_listens() { ss -Hltn | grep -q ":$PORT "; }
+broker_decided() { broker_listens || case "$(sed 's/.*) //' "/proc/$BROKER/stat" 2>/dev/null)" in '' | Z*) true ;; *) false ;; esac; } # it listens, or it has ended
 broker_stop() { kill "$BROKER" 2>/dev/null; wait "$BROKER" 2>/dev/null; }
 logged() { wait_for "${2:-5}" grep -qE -- "$1" "$T/broker.log"; }
 mq() { # name [client id] [options…]

@@ -231,7 +231,7 @@ static enum err can_run(struct cli *c, struct fault *f)
         cli_say(c, "%syes%s: %s may %s %s: %s topic " SPAN_FMT " of %s %s (%s)", cli_tint(c, TINT_GOOD), cli_tint(c, TINT_NONE), q.name, q.doing, q.topic,
                 topic_kind(&q), SPAN_ARG(by), q.backend ? "backend" : "line", q.backend ? q.name : q.line, q.source);
     else
-        cli_say(c, "%sno%s: %s may not %s %s (%s)", cli_tint(c, TINT_BAD), cli_tint(c, TINT_NONE), q.name, q.doing, q.topic, q.source);
+        cli_say(c, "%sno%s: %s may not %s %s: %s (%s)", cli_tint(c, TINT_BAD), cli_tint(c, TINT_NONE), q.name, q.doing, q.topic, err_reason(e), q.source);
     return e;
 }
 

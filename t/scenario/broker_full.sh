@@ -43,6 +43,15 @@ mq d2 d2 pub=d/d2/up/t >/dev/null
 wait_for 5 grep -q "msg d/d2/up/t" "$T/tele.out"; ok $? "and hears d2"
 wait_for 10 has_event cert-first-use d1; ok $? "the broker's report of the login is the certificate's first use"
 
+# -- what brokers allow
+out=$(cradle broker can d2 write d/d2/up/t); is $? 0 "cradle broker can, asked of the site: yes"
+has "$out" "write topic d/%u/up/# of line pump" "by the line of the register"
+out=$(cradle broker can d2 write d/d3/up/t 2>&1); is $? 3 "no"
+has "$out" "topic-forbidden" "for want of a topic"
+out=$(cradle broker can telemetry subscribe "d/+/up/#"); is $? 0 "a backend: yes"
+out=$(cradle broker can nobody write x 2>&1); is $? 4 "a name that nobody has"
+has "$out" "neither a backend nor a registered device" "is said to be that"
+
 # -- revocation
 cradle device revoke d1 --reason keyCompromise >"$T/revoke.out" 2>&1; rc=$?
 at=$(date +%s%3N)

@@ -18,7 +18,7 @@ autosave_interval 1
 max_queued_messages 100" broker_conf </dev/null
 mkdir -p "$T/data"
 
-lines() { # TEMPLATES-OF-LINEA: a document; what backends there are is in $BACKENDS
+lines() { # -OF-LINEA: a document; what backends there are is in $BACKENDS
     printf 'cradle-policy 1\nline bare alarm\nline lineA alarm\n%s\nline pump alarm\n w %%l/%%u/+\n r %%l/all/#\n q %%l/%%u/fix\n%s\n' "$1" "$BACKENDS"
 }
 USUAL=" w d/%u/up/#
@@ -133,12 +133,15 @@ logged "verifies again"; ok $? "the next good one ends it"
 mq dev1 dev1 will=d/dev1/up/will drop >/dev/null; heard d/dev1/up/will; ok $? "a will by the line's template is delivered"
 mq dev1 dev1 will=x/dev1/will drop >/dev/null; mq dev1 dev1 will=d/dev1/up/will2 drop >/dev/null; heard d/dev1/up/will2
 grep -q "msg x/dev1/will" "$T/monitor.out"; ok $((! $?)) "one beyond it dies"
+live dev3 will=d/dev3/up/late; WILLED=$LIVE
 has "$(mq pump2 pump2 persist sub=pump/all/#)" "suback 1" "pump2 keeps an offline session"
 has "$(mq dev4 dev4 persist sub=d/dev4/down/#)" "suback 1" "dev4 too"
 keeps pump/all/1; keeps d/dev4/down/1; heard d/dev4/down/1
-change " w d/%u/up/#
+change " w d/%u/up/now
  q d/%u/repair/#"
 wait_for 5 sh -c "[ \$(grep -c 'another policy is in force' $T/broker.log) -ge 4 ]"
+kill -9 $WILLED; wait $WILLED 2>/dev/null; mq dev1 dev1 will=d/dev1/up/now drop >/dev/null; heard d/dev1/up/now
+grep -q "msg d/dev3/up/late" "$T/monitor.out"; ok $((! $?)) "a will whose topic was taken away since the login dies too"
 keeps d/dev4/down/2; keeps pump/all/2; heard pump/all/2
 mq dev4 dev4 persist hold=1 >"$T/dev4.out"
 grep -q "^msg" "$T/dev4.out"; ok $((! $?)) "whose topics were taken away gets nothing of what came before or after"
@@ -181,6 +184,27 @@ blocks repair:dev1; wait_for 5 sh -c "! mqttcli $PORT $PKI/bundle.pem $PKI/dev1.
 blocks -repair:dev1 ident:dev1; wait_for 5 sh -c "mqttcli $PORT $PKI/bundle.pem $PKI/dev1.pem $PKI/dev1.key dev1 | grep -q 'connack 5'"
 ok $? "from quarantine it can be blocked altogether"
 
+# -- would it be allowed?
+can() { cradle broker can "$@" --edge-dir "$STATE" 2>&1; }
+out=$(can dev2 write d/dev2/up/t --line lineA); is $? 0 "cradle broker can: yes"
+has "$out" "^yes: dev2 may publish to d/dev2/up/t: write topic d/%u/up/# of line lineA" "and which template decides"
+out=$(can dev2 subscribe d/+/down/# --line lineA); is $? 3 "no, with exit code 3"
+has "$out" "none of the read topics of line lineA covers d/\+/down/# for dev2" "and why"
+out=$(can dev1 read d/dev1/down/t --line lineA); is $? 3 "a blocked device: no"
+has "$out" "device-revoked" "for that reason"
+blocks repair:dev3
+out=$(can dev3 write d/dev3/repair/log --line lineA); is $? 0 "a quarantined one: yes, to its repair topics"
+has "$out" "repair topic d/%u/repair/#" "which are named"
+out=$(can dev3 write d/dev3/up/t --line lineA); is $? 3 "no to others"
+has "$out" "device-quarantined" "for that reason"
+is "$(can backend write d/x/down/c --json | jq -c '[.allowed, .template, .backend, .reason]')" '[true,"d/+/down/#",true,"ok"]' "a backend, as JSON"
+out=$(can monitor write a); is $? 3 "one that may not"
+has "$out" "none of the write topics of backend monitor covers a" "and why"
+has "$(can dev2 write d/dev2/up/t)" "with --line$" "a host knows no device's line"
+has "$(can dev2 write d/+/t --line lineA)" "no topic name" "a name with a wildcard is none"
+has "$(can dev2 smell d/t --line lineA)" "smell: it is write, read or subscribe" "what it is asked must be one of three"
+has "$(can lost1 write d/lost1/up/t --line lineX)" "the product line lineX of lost1 is not in the policy" "a line that is not there"
+
 # -- a line is suspended
 live pump1; live pump2
 blocks line:pump
@@ -189,6 +213,7 @@ logged "cut pump1: line-suspended"; ok $? "for that reason"
 stays dev2; ok $? "those of other lines stay"
 has "$(mq pump1)" "connack 5" "its devices are refused"
 logged "refused pump1 from .*: line-suspended"; ok $? "as line-suspended"
+has "$(can pump1 write pump/pump1/t --line pump)" "line-suspended" "cradle broker can says so too"
 blocks -line:pump
 wait_for 5 sh -c "mqttcli $PORT $PKI/bundle.pem $PKI/pump1.pem $PKI/pump1.key pump1 | grep -q 'connack 0'"; ok $? "resumed, they are let in"
 
