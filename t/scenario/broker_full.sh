@@ -28,6 +28,7 @@ edge_start
 wait_for 10 test -s "$T/edge/state/revocation.snap"; ok $? "cradle-edge gets a snapshot"
 wait_for 5 status; ok $? "cradle-edge -s is content"
 has "$(status)" "connected to $HTTPS" "and says to whom it is connected"
+has "$(status)" "^policy +[0-9a-f]{40}, stored 20" "and which policy is in force"
 cradle broker config --out "$T/broker" --edge-dir "$T/edge/state" --port $PORT --user "$(id -un)" --plugin "$B/cradle_mosquitto.so" >/dev/null
 ok $? "cradle broker config"
 cradle broker lint "$T/broker/mosquitto.conf" >"$T/lint"; is $? 0 "its output lints clean"
