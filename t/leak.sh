@@ -15,11 +15,15 @@ mkdir -p "$STATE" "$T/edge" "$FLEET"
 pki_make
 leaf edge infra v3_leaf
 n=$((LOGINS / 40 + 50)) # each identity stays below its limit of logins
-mqttchurn make "$PKI/device.pem" "$PKI/device.key" "$FLEET" dev $n; ok $? "$n identities"
+mqttchurn make "$PKI/device.pem" "$PKI/device.key" "$FLEET" lineA dev $n; ok $? "$n identities"
 snapmake key "$T/stream.key" >"$T/stream.pub"
 snap_new 1:5
 rss_kb() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$BROKER/status"; }
-churn() { mqttchurn "$PORT" "$PKI/bundle.pem" "$FLEET" "$@" >"$T/churn.out"; rc=$?; sed 's/^/# /' "$T/churn.out"; return $rc; }
+churn() { # LOGINS [option …]: every one of them must be let in
+    mqttchurn "$PORT" "$PKI/bundle.pem" "$FLEET" "$@" >"$T/churn.out"
+    sed 's/^/# /' "$T/churn.out"
+    grep -q "^logins $1 refused 0 failed 0 " "$T/churn.out"
+}
 
 # An edge takes the reports; no cradled, so its small spool overflows, and sessions are told again and again.
 cat >"$T/edge.conf" <<END
@@ -33,7 +37,7 @@ spool_max = 262144
 END
 edge_start() { cradle-edge -c "$T/edge.conf" 2>>"$T/edge.log" & EDGE=$!; own $EDGE; wait_for 10 test -S "$T/edge/report.sock"; }
 edge_start; ok $? "an edge takes reports"
-printf 'plugin_opt_report_socket %s/edge/report.sock\n' "$T" | broker_conf
+printf 'plugin_opt_report_socket %s/edge/report.sock\nplugin_opt_refuse_after 30d\n' "$T" | broker_conf
 sed -i '/^log_type/d' "$T/mosquitto.conf"; echo "log_type error" >>"$T/mosquitto.conf"
 LD_PRELOAD=$PRELOAD ASAN_OPTIONS=detect_leaks=1:quarantine_size_mb=1:exitcode=0 mosquitto -c "$T/mosquitto.conf" >>"$T/broker.log" 2>&1 & BROKER=$!
 own $BROKER
@@ -49,7 +53,6 @@ churn $((LOGINS / 5)) drop; ok $? "and $((LOGINS / 5)) more"
 sleep 1; after=$(rss_kb)
 echo "# resident: $before kB after $((LOGINS / 5)) logins, $after kB after $LOGINS"
 [ $((after - before)) -lt $GROWTH_KB ]; ok $? "memory is flat: $((after - before)) kB in $((LOGINS * 4 / 5)) logins"
-grep -q "cradle: refused" "$T/broker.log"; ok $((! $?)) "nobody was refused"
 kill $BROKER; wait $BROKER; ok $? "the broker ends"
 grep -E "runtime error|ERROR: AddressSanitizer" "$T/broker.log"; ok $((! $?)) "no finding of a sanitizer"
 # Mosquitto may leak; the plugin may not. It is unloaded when the leaks are counted, so frames of it have no module.

@@ -5,7 +5,7 @@
  *          stay=N        at the end the first N identities log in once more and stay until SIGTERM ("staying N" is printed before)
  *          drop          every other session ends without DISCONNECT
  *          tls12         no TLS 1.3
- *        mqttchurn make CA-CERT CA-KEY DIR PREFIX COUNT   COUNT device certificates of line l1 over one key, PREFIX-N.pem
+ *        mqttchurn make CA-CERT CA-KEY DIR LINE PREFIX COUNT   device certificates of the line over one key, PREFIX-N.pem
  * prints: "logins N refused N failed N ms N". Exit code 0: no connection failed.
  */
 #include <arpa/inet.h>
@@ -160,7 +160,7 @@ static void extension(X509 *cert, X509 *ca, int nid, const char *value)
     X509_EXTENSION_free(e);
 }
 
-static void make_one(const char *path, const char *uid, X509 *ca, EVP_PKEY *ca_key, EVP_PKEY *key)
+static void make_one(const char *path, const char *line, const char *uid, X509 *ca, EVP_PKEY *ca_key, EVP_PKEY *key)
 {
     X509 *cert = X509_new();
     unsigned char serial[16];
@@ -171,7 +171,7 @@ static void make_one(const char *path, const char *uid, X509 *ca, EVP_PKEY *ca_k
     BIGNUM *bn = BN_bin2bn(serial, sizeof serial, NULL);
     BN_to_ASN1_INTEGER(bn, X509_get_serialNumber(cert));
     BN_free(bn);
-    snprintf(san, sizeof san, "URI:urn:cradle:l1:%s", uid);
+    snprintf(san, sizeof san, "URI:urn:cradle:%.40s:%s", line, uid);
     X509_set_version(cert, 2);
     X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
     X509_gmtime_adj(X509_getm_notAfter(cert), 86400);
@@ -195,11 +195,11 @@ static int make(char **argv)
     EVP_PKEY *ca_key = fk ? PEM_read_PrivateKey(fk, NULL, NULL, NULL) : NULL, *key = EVP_EC_gen("P-256");
     if (!ca || !ca_key || !key)
         die("CA");
-    for (int i = 0; i < atoi(argv[6]); i++) {
+    for (int i = 0; i < atoi(argv[7]); i++) {
         char uid[60], path[1000];
-        snprintf(uid, sizeof uid, "%.40s-%d", argv[5], i);
+        snprintf(uid, sizeof uid, "%.40s-%d", argv[6], i);
         snprintf(path, sizeof path, "%s/%s.pem", argv[4], uid);
-        make_one(path, uid, ca, ca_key, key);
+        make_one(path, argv[5], uid, ca, ca_key, key);
     }
     fclose(fc);
     fclose(fk);
@@ -211,7 +211,7 @@ static int make(char **argv)
 
 int main(int argc, char **argv)
 {
-    if (argc == 7 && !strcmp(argv[1], "make"))
+    if (argc == 8 && !strcmp(argv[1], "make"))
         return make(argv);
     if (argc < 5)
         die("usage: see the top of mqttchurn.c");
