@@ -58,7 +58,7 @@ metric 'cradle_broker_resumed_total{edge="edge-1"} 1'; ok $? "one TLS session wa
 
 # -- the edge is dead while most of them come
 kill -9 $EDGE; wait $EDGE 2>/dev/null
-churn 2560 stay=40 drop >"$T/churn" & CHURN=$!; own $CHURN
+mqttchurn "$PORT" "$PKI/bundle.pem" "$FLEET" 2560 stay=40 drop >"$T/churn" & own $! # not in a function: its process is the one to end
 wait_for 90 grep -q "staying 40" "$T/churn"; is "$(logins_of "$T/churn")" 2560 "2560 logins while the edge is dead, and 40 that stay"
 is "$(broker_of connects)" 403 "cradled knows nothing of them"
 edge_start
