@@ -111,7 +111,9 @@ static void config_text(const struct broker_plan *p, struct buf *b)
                   "plugin_opt_snapshot_dir %s\n"
                   "plugin_opt_stream_pub %s\n"
                   "plugin_opt_device_ca %s\n"
-                  "plugin_opt_backend_ca %s\n", p->plugin, p->edge_dir, p->pub, p->device, p->infra);
+                  "plugin_opt_backend_ca %s\n"
+                  "# sessions without a keepalive would never end when their line does; see clone_overlap in cradled.conf(5)\n"
+                  "plugin_opt_keepalive_max 1200\n", p->plugin, p->edge_dir, p->pub, p->device, p->infra);
     buf_printf(b, "\n# TLS 1.2 and 1.3; every client shows a certificate of this site\n"
                   "listener %lld\n"
                   "cafile %s\n"

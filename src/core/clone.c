@@ -41,6 +41,14 @@ static void suspect(void *ctx, const char *uid, const struct clone_sign *sign)
     snprintf(s->uid, sizeof s->uid, "%s", uid);
 }
 
+static bool is_due(const struct clones *c, const char *uid)
+{
+    for (size_t i = 0; i < c->n_due; i++)
+        if (!strcmp(c->due[i].uid, uid))
+            return true;
+    return false;
+}
+
 /* -- sessions ------------------------------------------------------------------------------------------------------------------ */
 static struct clone_session session_of(const struct beside_row *r)
 {
@@ -222,7 +230,7 @@ enum err clone_reported(struct batch *b, const struct caller *c, const struct ms
     t->clones = x;
     enum err e = span_to_cstr(r->uid, t->uid, sizeof t->uid);
     e = e ? e : quarantine_due(b, r->uid, &d, &due, f);
-    if (e || (x && !due && clone_quiet(x->watch, t->uid, r->at)))
+    if (e || (x && (is_due(x, t->uid) || (!due && clone_quiet(x->watch, t->uid, r->at)))))
         return e;
     if (x) {
         clone_told(x->watch, t->uid, r->at);

@@ -77,10 +77,10 @@ void clone_hosts_ended(struct clone_hosts *h, const char *place, const char *run
 int64_t clone_hosts_heard(const struct clone_hosts *h, const struct clone_session *s, int64_t overlap_ms)
 {
     const struct host *x = host_find((struct clone_hosts *)h, s->place, s->run);
-    if (!x || x->alive_ms < x->doubt_ms || x->behind_ms > CLONE_CLOCK_MS || x->behind_ms < -CLONE_CLOCK_MS)
+    if (!x || !s->keepalive_s || x->alive_ms < x->doubt_ms || x->behind_ms > CLONE_CLOCK_MS || x->behind_ms < -CLONE_CLOCK_MS)
         return 0;
     int64_t silence_ms = s->keepalive_s * 1500;
-    if (!s->keepalive_s || silence_ms > overlap_ms)
+    if (silence_ms > overlap_ms)
         silence_ms = overlap_ms;
     return x->alive_ms - silence_ms - CLONE_PATIENCE_MS;
 }

@@ -8,7 +8,7 @@
 #include "wire/clone.h"
 
 #define CLONE_HOSTS 1024        /* processes of brokers; the one that was silent longest makes room */
-#define CLONE_CLOCK_MS 20000    /* the times of a host whose clock differs by more prove nothing */
+#define CLONE_CLOCK_MS 10000    /* the times of a host whose clock differs by more prove nothing */
 #define CLONE_PATIENCE_MS 10000 /* a broker may take so long to notice that a keepalive has passed */
 #define CLONE_DOUBT_MS 300000
 
@@ -21,8 +21,8 @@ void clone_hosts_free(struct clone_hosts *h);
 void clone_hosts_alive(struct clone_hosts *h, const char *place, const char *run, int64_t at_ms, int64_t now_ms, int64_t lost);
 void clone_hosts_synced(struct clone_hosts *h, const char *place, const char *run);
 void clone_hosts_ended(struct clone_hosts *h, const char *place, const char *run);
-/* When was the holder of the open session s certainly there? 0: cannot be said. overlap_ms: for sessions without a keepalive, or with one
- * that is longer. */
+/* When was the holder of the open session s certainly there? 0: cannot be said (without a keepalive it never can: a
+ * half-open session stays for ever then). overlap_ms: the bound for sessions whose keepalive is longer. */
 int64_t clone_hosts_heard(const struct clone_hosts *h, const struct clone_session *s, int64_t overlap_ms);
 
 #endif

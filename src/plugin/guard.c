@@ -18,7 +18,7 @@ enum err guard_open(struct guard *g, struct fault *f)
     if (e)
         return e;
     g->sessions = session_table_new();
-    g->clones = clone_new(GUARD_CLONES);
+    copies_open(&g->copies, g->sessions);
     g->presence.sessions = g->sessions;
     e = outbox_new(g->opts.cfg.report_socket, &g->outbox, f);
     g->presence.outbox = g->outbox;
@@ -36,7 +36,7 @@ void guard_close(struct guard *g)
     limit_free(g->by_identity);
     limit_free(g->by_address);
     outbox_free(g->outbox);
-    clone_free(g->clones);
+    copies_close(&g->copies);
     session_table_free(g->sessions);
     policyfile_drop(g->policy);
     snap_close(g->snap);
@@ -114,37 +114,28 @@ static bool ident_elsewhere(struct guard *g, const struct peer *p, const void *c
     return false;
 }
 
-static struct clone_session clone_of(const struct session *s)
+static void clone_tell(struct guard *g, const struct outbox_report *r)
 {
-    struct clone_session c = { .number = s->began_mono_ms, .began_ms = s->began_mono_ms, .cert_ms = s->peer.not_before * 1000 };
-    snprintf(c.addr, sizeof c.addr, "%s", s->addr);
-    return c;
+    memcpy(g->alarm, r->text, sizeof g->alarm);
+    report_put(g, r);
 }
 
-static void clone_judge(struct guard *g, const struct session *s)
+static bool line_refuses(struct guard *g, const struct peer *p)
 {
-    struct clone_session mine = clone_of(s), live[CLONE_SESSIONS];
-    struct clone_sign sign;
-    size_t n = 0;
-    for (struct session *x = session_by_ident(g->sessions, s->peer.ident_key); x && n < CLONE_SESSIONS; x = session_ident_next(x))
-        if (x != s)
-            live[n++] = clone_of(x);
-    if (!clone_login(g->clones, s->peer.cn, &mine, live, n, &sign))
-        return;
+    const struct policy_line *line = p->kind == PEER_DEVICE ? policy_line(guard_policy(g), span_str(p->line)) : NULL;
+    return line && line->clones == POLICY_CLONES_REFUSE;
+}
+
+static enum err clone_refuse(struct guard *g, const struct peer *p, const struct guard_client *c, struct fault *f)
+{
     struct outbox_report r;
-    presence_report(&r, "clone-suspected", clone_rule_name(sign.rule), &s->peer, s->addr);
-    r.count = sign.swaps;
-    clone_text(&sign, s->peer.cn, r.text, sizeof r.text);
-    memcpy(g->alarm, r.text, sizeof g->alarm);
-    report_put(g, &r);
-}
-
-static void clone_gone(struct guard *g, const struct session *s)
-{
-    struct clone_session mine = clone_of(s);
-    struct clone_sign ignored; /* on one broker an end proves nothing */
-    mine.ended_ms = clock_mono_ms();
-    (void)clone_end(g->clones, s->peer.cn, &mine, &ignored);
+    bool alarm;
+    if (!line_refuses(g, p))
+        return CE_OK;
+    enum err e = copies_refuse(&g->copies, p, c->client, c->addr, clock_mono_ms(), &alarm, &r, f);
+    if (alarm)
+        clone_tell(g, &r);
+    return e;
 }
 
 /* The certificate's own faults come first, then what the broker's set-up makes impossible to keep. */
@@ -165,6 +156,10 @@ static enum err login_judge(struct guard *g, const struct guard_client *c, const
                          (long long)g->opts.cfg.login_rate_identity);
     facts_of(g, p, s, facts);
     e = judge_peer(p, c->id, facts, f);
+    int64_t max_s = g->opts.cfg.keepalive_max;
+    if (!e && !s && max_s && (!c->keepalive_s || c->keepalive_s > max_s))
+        e = fault_set(f, CE_KEEPALIVE, "%s asks for a keepalive of %lld s; this broker allows 1 to %lld (plugin_opt_keepalive_max)", p->cn,
+                      (long long)c->keepalive_s, (long long)max_s);
     if (!e && !g->ticked)
         e = fault_set(f, CE_UNSUPPORTED, "the broker has sent the plugin no tick yet (Mosquitto 2.0.11 with per_listener_settings true never "
                                          "does): a revocation could not be cut");
@@ -181,10 +176,13 @@ static void limits_count(struct guard *g)
 
 enum err guard_login(struct guard *g, const struct guard_client *c, const char **cn, struct fault *f)
 {
+    struct outbox_report r;
     struct peer p;
     struct judge_facts facts;
     struct session *s = g->reloading ? session_find(g->sessions, c->client) : NULL;
     enum err e = login_judge(g, c, s, &p, &facts, f);
+    if (!e && !s)
+        e = clone_refuse(g, &p, c, f);
     limits_count(g);
     if (e) {
         if (s)
@@ -202,8 +200,10 @@ enum err guard_login(struct guard *g, const struct guard_client *c, const char *
     *cn = s->peer.cn;
     if (g->watch)
         watch_next_end(g->watch, session_first_end(g->sessions)->peer.not_after);
-    clone_judge(g, s);
+    s->keepalive_s = c->keepalive_s;
     presence_begin(&g->presence, s, &c->tls);
+    if (copies_begun(&g->copies, s, &r))
+        clone_tell(g, &r);
     guard_nudge(g);
     return CE_OK;
 }
@@ -292,6 +292,9 @@ bool guard_acl(struct guard *g, const struct guard_client *c, const char *topic,
     struct session *s = session_find(g->sessions, c->client);
     *bypass = false;
     if (s) {
+        struct outbox_report r;
+        if (access != TOPIC_READ && copies_heard(&g->copies, s, clock_mono_ms(), &r))
+            clone_tell(g, &r);
         struct topic_self who = self_of(s->peer.cn, s->peer.line);
         return !s->kicked && topic_allows(session_rights(g, s), &who, span_str(topic), access, NULL);
     }
@@ -303,7 +306,7 @@ void guard_gone(struct guard *g, const struct mosquitto *client)
     struct session *s = session_find(g->sessions, client);
     if (!s)
         return;
-    clone_gone(g, s);
+    copies_ended(&g->copies, s);
     presence_end(&g->presence, s, ident_elsewhere(g, &s->peer, client));
     session_remove(g->sessions, s);
     if (g->watch) {

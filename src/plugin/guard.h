@@ -2,14 +2,12 @@
 #ifndef CRADLE_PLUGIN_GUARD_H
 #define CRADLE_PLUGIN_GUARD_H
 
+#include "plugin/copies.h"
 #include "plugin/limit.h"
 #include "plugin/opts.h"
 #include "plugin/presence.h"
 #include "plugin/session.h"
 #include "plugin/watch.h"
-#include "wire/clone.h"
-
-#define GUARD_CLONES 4096 /* identities that came again while they were connected, watched at a time */
 
 struct mosquitto; /* the broker's client */
 
@@ -19,7 +17,7 @@ struct guard {
     struct policyfile *policy; /* in force, as last looked at; guard_policy looks again */
     uint64_t policy_turn;
     struct session_table *sessions;
-    struct clone_watch *clones;
+    struct copies copies;
     struct outbox *outbox;
     struct presence presence;
     struct limit *by_identity, *by_address; /* logins */
@@ -44,6 +42,7 @@ struct guard_client { /* what a callback knows of a client */
     const char *id, *username, *addr; /* addr never NULL */
     struct span der;                  /* its certificate; empty: none */
     struct tlsinfo tls;               /* at a login */
+    int64_t keepalive_s;              /* at a login */
 };
 /* CE_OK: admitted (took: a live session of it will be displaced; *cn its user name). Otherwise refused, and reported. */
 MUST_USE enum err guard_login(struct guard *g, const struct guard_client *c, const char **cn, struct fault *f);

@@ -188,7 +188,8 @@ static void report_pack(const struct outbox *b, const struct outbox_report *r, s
     struct msg_report m = { .kind = span_str(r->kind), .uid = span_str(r->uid), .serial = span_of(r->serial, r->serial_n),
                             .reason = span_str(r->reason), .addr = span_str(r->addr), .at = r->at_ms, .count = r->count,
                             .latency_us = r->latency_us, .frame_at = r->frame_at_ms, .text = span_str(r->text), .run = span_str(b->run), .session = r->session,
-                            .sync = r->sync, .tls = span_str(r->tls), .resumed = r->resumed, .counts = counts, .sources = r->sources };
+                            .sync = r->sync, .tls = span_str(r->tls), .resumed = r->resumed, .counts = counts, .sources = r->sources,
+                            .keepalive_s = r->keepalive_s, .heard = r->heard_ms, .other = span_str(r->other), .score = r->score };
     out->len = 0;
     msg_pack(&msg_desc_report, &m, out);
 }

@@ -27,6 +27,8 @@ struct outbox_report {
     int64_t at_ms, count, latency_us, sources;
     int64_t frame_at_ms;         /* cut: when the frame that said so was signed; 0: none did */
     int64_t session, sync;       /* of a session; 0: not about one */
+    int64_t keepalive_s, heard_ms, score;
+    char other[64];              /* clone-suspected: the other address */
 };
 
 struct outbox; /* opaque; every function may be called in any thread */

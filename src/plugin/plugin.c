@@ -54,6 +54,13 @@ static bool refusal_logged(struct guard *g, enum err e)
     return true;
 }
 
+static void alarm_log(struct guard *g)
+{
+    if (g->alarm[0])
+        mosquitto_log_printf(MOSQ_LOG_WARNING, "cradle: ALARM clone-suspected: %s", g->alarm);
+    g->alarm[0] = 0;
+}
+
 static int on_basic_auth(int event, void *data, void *user)
 {
     struct mosquitto_evt_basic_auth *ed = data;
@@ -66,6 +73,7 @@ static int on_basic_auth(int event, void *data, void *user)
     client_read(ed->client, &c);
     if (!guard_knows(g, ed->client)) /* a reload asks for live sessions too */
         c.tls = client_tls(ed->client);
+    c.keepalive_s = mosquitto_client_keepalive(ed->client);
     c.der = client_der(ed->client, &der);
     if (!c.der.n && g->reloading)
         return MOSQ_ERR_SUCCESS; /* a reload asks for offline sessions too; nobody logs in here */
@@ -77,9 +85,7 @@ static int on_basic_auth(int event, void *data, void *user)
     OPENSSL_free(der);
     if (e && refusal_logged(g, e))
         mosquitto_log_printf(MOSQ_LOG_NOTICE, "cradle: refused %s from %s: %s: %s", c.id ? c.id : "-", c.addr, err_reason(e), f.text);
-    if (g->alarm[0])
-        mosquitto_log_printf(MOSQ_LOG_WARNING, "cradle: ALARM clone-suspected: %s", g->alarm);
-    g->alarm[0] = 0;
+    alarm_log(g);
     return e ? MOSQ_ERR_AUTH : MOSQ_ERR_SUCCESS;
 }
 
@@ -111,6 +117,7 @@ static int on_acl(int event, void *data, void *user)
     if (!guard_knows(g, ed->client))
         c.der = client_der(ed->client, &der);
     bool allowed = guard_acl(g, &c, ed->topic, (unsigned)ed->access, &bypass);
+    alarm_log(g);
     int64_t now = clock_mono_ms();
     if (bypass && (!g->told_bypass_ms || now - g->told_bypass_ms > 60000)) {
         g->told_bypass_ms = now;

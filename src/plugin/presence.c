@@ -23,6 +23,7 @@ static void session_tell(struct presence *p, const struct session *s)
     r.resumed = s->resumed;
     r.session = s->number;
     r.at_ms = s->began_ms;
+    r.keepalive_s = s->keepalive_s;
     outbox_put(p->outbox, &r);
 }
 
@@ -48,6 +49,7 @@ void presence_end(struct presence *p, const struct session *s, bool displaced)
         outbox_count(p->outbox, BROKER_takeovers, 1);
     presence_report(&r, "disconnected", s->kicked ? "cut" : displaced ? "taken-over" : NULL, &s->peer, s->addr);
     r.session = s->number;
+    r.heard_ms = s->began_ms + s->heard_mono_ms - s->began_mono_ms;
     outbox_put(p->outbox, &r);
 }
 

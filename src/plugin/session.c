@@ -142,7 +142,7 @@ struct session *session_add(struct session_table *t, const void *client, const s
     struct session *s = mem_calloc(1, sizeof *s);
     s->client = client;
     s->peer = *p;
-    s->began_mono_ms = clock_mono_ms();
+    s->began_mono_ms = s->heard_mono_ms = clock_mono_ms();
     memcpy(s->sweep, t->sweep, sizeof s->sweep);
     size_t n = strnlen(addr, sizeof s->addr - 1);
     memcpy(s->addr, addr, n);

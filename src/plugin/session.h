@@ -16,7 +16,11 @@ struct session {
     const void *client;       /* the broker's pointer, compared and never followed here */
     struct peer peer;
     char addr[64];
-    int64_t began_mono_ms;
+    int64_t began_mono_ms, heard_mono_ms; /* heard: when its holder did something last */
+    int64_t keepalive_s;      /* 0: none */
+    int refusals;             /* of others while it lived (copies.h), since refused_mono_ms, the last from refused_addr */
+    int64_t refused_mono_ms;
+    char refused_addr[64];
     bool kicked;              /* its end is ours: no take-over, no will */
     int64_t number, began_ms; /* in this run of the broker; wall clock */
     char tls[64];             /* version and cipher, "" when not known */

@@ -70,7 +70,7 @@ void clone_free(struct clone_watch *w)
 
 const char *clone_rule_name(enum clone_rule r)
 {
-    static const char *const names[] = { "", "returned", "hasty", "old-certificate", "overlap" };
+    static const char *const names[] = { "", "returned", "hasty", "old-certificate", "overlap", "refused" };
     return names[r];
 }
 
@@ -97,17 +97,18 @@ static struct record *record_find(struct clone_watch *w, const char *uid, bool m
 /* -- sessions of a record ------------------------------------------------------------------------------------------------------ */
 static bool same_broker(const struct clone_session *a, const struct clone_session *b) { return !strcmp(a->run, b->run) && !strcmp(a->place, b->place); }
 
-/* Of IPv6 the network counts: a host changes the rest by itself (RFC 8981). */
-static bool same_addr(const struct clone_session *a, const struct clone_session *b)
+bool clone_same_addr(const char *a, const char *b)
 {
     uint8_t x[16], y[16];
-    if (!strcmp(a->addr, b->addr))
+    if (!strcmp(a, b))
         return true;
-    if (inet_pton(AF_INET6, a->addr, x) != 1 || inet_pton(AF_INET6, b->addr, y) != 1)
+    if (inet_pton(AF_INET6, a, x) != 1 || inet_pton(AF_INET6, b, y) != 1)
         return false;
     static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
     return memcmp(x, mapped, sizeof mapped) != 0 && !memcmp(x, y, 8);
 }
+
+static bool same_addr(const struct clone_session *a, const struct clone_session *b) { return clone_same_addr(a->addr, b->addr); }
 
 static int64_t heard_ms(const struct clone_session *s) { return s->heard_ms > s->began_ms ? s->heard_ms : s->began_ms; }
 
@@ -386,6 +387,7 @@ void clone_text(const struct clone_sign *s, const char *uid, char *out, size_t c
     static const char *const why[] = {
         "", "each comes back when the other one has taken its place", "it displaces itself faster than a device can start again",
         "an older certificate is in use beside the newer one", "one was heard from long after the other had begun",
+        "one was refused while the other went on",
     };
     snprintf(out, cap, "%s is in use from %s and from %s (%d points of %d, %d swaps): %s", uid, here, there, s->score, CLONE_ENOUGH, s->swaps, why[s->rule]);
 }

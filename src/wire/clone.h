@@ -8,6 +8,7 @@
  *   hasty      on one broker, the same address displaced itself faster than any device restarts
  *   old-cert   an older certificate is in use at another address than the live newer one
  *   overlap    a session was heard from long after another one had begun elsewhere: proof, enough alone
+ *   refused    the same under the policy refuse, seen by the plugin (plugin/copies.h)
  */
 #ifndef CRADLE_WIRE_CLONE_H
 #define CRADLE_WIRE_CLONE_H
@@ -19,7 +20,7 @@
 #define CLONE_AGAIN_MS 3600000        /* an identity is told at most once in this time */
 #define CLONE_ENOUGH 100
 #define CLONE_SKEW_MS 5000            /* clocks of two hosts differ by no more */
-#define CLONE_LATE_MS 30000           /* an open session heard from so long after another began: both are in use */
+#define CLONE_LATE_MS 15000           /* an open session heard from so long after another began: both are in use */
 #define CLONE_FLUSH_MS 150000         /* the same for one that has ended: what its device had sent may have lain in a queue */
 #define CLONE_ADDR 64
 
@@ -36,7 +37,7 @@ struct clone_session {
     int64_t keepalive_s;  /* 0: none asked for */
 };
 
-enum clone_rule { CLONE_NONE, CLONE_RETURNED, CLONE_HASTY, CLONE_OLD_CERT, CLONE_OVERLAP };
+enum clone_rule { CLONE_NONE, CLONE_RETURNED, CLONE_HASTY, CLONE_OLD_CERT, CLONE_OVERLAP, CLONE_REFUSED };
 const char *clone_rule_name(enum clone_rule r); /* stable reason of the event */
 
 struct clone_sign {
@@ -44,6 +45,8 @@ struct clone_sign {
     int score, swaps;                 /* swaps: how often the place was taken over or doubled by another one */
     struct clone_session here, there; /* the two places */
 };
+/* Of IPv6 the network counts: a host changes the rest by itself (RFC 8981). */
+bool clone_same_addr(const char *a, const char *b);
 /* One sentence for people: both places, both addresses, the rule, the score. */
 void clone_text(const struct clone_sign *s, const char *uid, char *out, size_t cap);
 

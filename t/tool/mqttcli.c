@@ -4,8 +4,9 @@
  * usage: mqttcli PORT CA CERT KEY ID [option …]     CERT "-": none
  *   tls12 | tls13          TLS version            save=FILE / resume=FILE  TLS session out / in
  *   v5auth                 MQTT 5 CONNECT with an authentication method
- *   will=TOPIC  pub=TOPIC  sub=TOPIC  persist (clean session off)  bind=ADDRESS  user=NAME,PASSWORD  plain (no TLS)
+ *   will=TOPIC  pub=TOPIC  sub=TOPIC  persist (clean session off)  bind=ADDRESS  keepalive=SECONDS (60)  user=NAME,PASSWORD  plain (no TLS)
  *   hold=SECONDS           stay connected (PINGREQ each second); prints "closed MS-SINCE-EPOCH" when the broker closes
+ *   again=TOPIC            while it stays, publish each second
  *   drop                   close the TCP connection without DISCONNECT
  * prints: "tls resumed=0|1", "connack N" or "connack none", "suback N", "msg TOPIC", "closed …". Exit code 0: CONNACK 0.
  */
@@ -25,7 +26,7 @@
 static SSL *ssl;
 static int fd;
 static const char *save_path;
-static struct { const char *id, *will, *pub, *sub, *resume, *bind, *user; int min, v5auth, persist, hold, drop, plain; } o;
+static struct { const char *id, *will, *pub, *sub, *resume, *bind, *user, *again; int min, v5auth, persist, hold, drop, plain, keepalive; } o = { .keepalive = 60 };
 
 static void die(const char *why) { printf("fail %s\n", why); exit(2); }
 static long long now_ms(void)
@@ -131,8 +132,8 @@ static void mqtt_connect(void)
         }
     }
     b[n++] = flags;
-    b[n++] = 0;
-    b[n++] = 60;
+    b[n++] = (unsigned char)(o.keepalive >> 8);
+    b[n++] = (unsigned char)o.keepalive;
     if (o.v5auth) { /* property 0x15: authentication method */
         b[n++] = 8;
         b[n++] = 0x15;
@@ -185,6 +186,14 @@ static void show(int type, const unsigned char *b, int n)
     fflush(stdout);
 }
 
+static void publish(const char *topic)
+{
+    unsigned char b[1000];
+    int n = put_str(b, topic);
+    memcpy(b + n, "hello", 5);
+    packet(0x30, b, n + 5);
+}
+
 static void hold(void)
 {
     unsigned char b[4096];
@@ -201,6 +210,8 @@ static void hold(void)
         }
         if (now_ms() > ping) {
             packet(0xc0, b, 0);
+            if (o.again)
+                publish(o.again);
             ping = now_ms() + 1000;
         }
     }
@@ -211,7 +222,7 @@ static void option(const char *a)
 {
     static const struct { const char *name; const char **to; } texts[] = {
         { "will=", &o.will }, { "pub=", &o.pub }, { "sub=", &o.sub }, { "resume=", &o.resume }, { "save=", &save_path }, { "bind=", &o.bind },
-        { "user=", &o.user },
+        { "user=", &o.user }, { "again=", &o.again },
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         if (!strncmp(a, texts[i].name, strlen(texts[i].name)))
@@ -223,6 +234,8 @@ static void option(const char *a)
     o.plain |= !strcmp(a, "plain");
     if (!strncmp(a, "hold=", 5))
         o.hold = atoi(a + 5);
+    if (!strncmp(a, "keepalive=", 10))
+        o.keepalive = atoi(a + 10);
 }
 
 int main(int argc, char **argv)
@@ -256,11 +269,8 @@ int main(int argc, char **argv)
         b[n++] = 1;
         packet(0x82, b, n);
     }
-    if (o.pub) {
-        n = put_str(b, o.pub);
-        memcpy(b + n, "hello", 5);
-        packet(0x30, b, n + 5);
-    }
+    if (o.pub)
+        publish(o.pub);
     if (o.hold)
         hold();
     else if ((o.sub || save_path) && data_waits(1000) && (type = mqtt_read(b, &n))) /* reading takes the TLS 1.3 tickets in */

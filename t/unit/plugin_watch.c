@@ -261,7 +261,7 @@ static enum err guard_make(struct guard *g, struct fault *f)
         e = f->code;
     g->policy_turn = snap_policy_turn(g->snap);
     g->sessions = session_table_new();
-    g->clones = clone_new(16);
+    copies_open(&g->copies, g->sessions);
     g->presence.sessions = g->sessions;
     if (!e)
         e = outbox_new(sock_path, &g->outbox, f);
