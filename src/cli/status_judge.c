@@ -52,12 +52,27 @@ static void judge_counters(const json_t *o, status_found *found, void *arg)
         found(arg, false, "log_behind", text);
 }
 
+/* Due since a drill last passed, or since the site was made; only where there are hosts to exercise. */
+static void judge_drill(const json_t *o, int64_t now_ms, status_found *found, void *arg)
+{
+    const json_t *d = json_object_get(o, "drill");
+    int64_t late = cli_ago_ms(d, "due_at", now_ms);
+    char t[32], text[200];
+    if (late < 0 || !json_array_size(json_object_get(o, "edges")))
+        return;
+    int64_t since = late + json_path_int(d, "every_s", 0) * 1000;
+    snprintf(text, sizeof text, "no drill of a revocation has passed for %s%s: cradle drill revoke --device UID", cli_ms_text(since, t, sizeof t),
+             strcmp(json_path_str(d, "last_result", ""), "failed") == 0 ? " (the last one failed)" : "");
+    found(arg, false, "drill", text);
+}
+
 void status_judge(const json_t *o, int64_t now_ms, status_found *found, void *arg)
 {
     size_t i;
     json_t *e;
     char t[32], text[200], key[80];
     judge_counters(o, found, arg);
+    judge_drill(o, now_ms, found, arg);
     json_array_foreach(json_object_get(o, "edges"), i, e) {
         if (!json_is_true(json_object_get(e, "stale")))
             continue;

@@ -33,7 +33,7 @@ static bool decision_of(const struct event_row *ev, struct span serial, struct d
 }
 
 /* A change of state revokes or holds certificates in the same batch: then it is the decision, and not what followed from it. */
-enum err decision_newest(struct batch *b, struct span uid, struct span serial, struct decision *out, struct fault *f)
+enum err decision_newest(struct batch *b, struct span uid, struct span serial, int64_t frame_at, struct decision *out, struct fault *f)
 {
     struct db_rows r;
     struct event_row ev;
@@ -44,13 +44,13 @@ enum err decision_newest(struct batch *b, struct span uid, struct span serial, s
         event_read(&r, &ev);
         if (out->slot && (out->to != DEVICE_STATES || ev.at != out->at))
             break;
-        if (decision_of(&ev, serial, &one) && (!out->slot || one.to != DEVICE_STATES))
+        if ((!frame_at || ev.at <= frame_at) && decision_of(&ev, serial, &one) && (!out->slot || one.to != DEVICE_STATES))
             *out = one;
     }
     return db_rows_end(&r, f);
 }
 
-enum err decision_line(struct batch *b, struct span uid, struct decision *out, struct fault *f)
+enum err decision_line(struct batch *b, struct span uid, int64_t frame_at, struct decision *out, struct fault *f)
 {
     struct db_rows r;
     struct event_row ev;
@@ -65,7 +65,7 @@ enum err decision_line(struct batch *b, struct span uid, struct decision *out, s
         CLEANUP(json_decref_p) json_t *payload = NULL;
         struct fault ignored;
         event_read(&r, &ev);
-        found = ev.payload.n && !json_parse(ev.payload, &payload, &ignored) && span_eq(text(payload, "name"), d.line);
+        found = (!frame_at || ev.at <= frame_at) && ev.payload.n && !json_parse(ev.payload, &payload, &ignored) && span_eq(text(payload, "name"), d.line);
         if (found && json_is_true(json_object_get(payload, "suspended")))
             *out = (struct decision){ ev.slot, ev.nseq, ev.at, DEVICE_STATES };
     }

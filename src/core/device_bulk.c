@@ -14,6 +14,7 @@ struct bulk {
     struct device_ask ask;
     struct json_out items;
     int64_t done, already, refused;
+    struct span decided; /* the last decision */
 };
 
 static void item_begin(struct bulk *k, struct span uid, const char *result)
@@ -48,7 +49,7 @@ static enum err bulk_one(struct bulk *k, struct span uid, struct fault *f)
         item_refuse(k, uid, e, &why);
         return CE_OK;
     }
-    e = already ? CE_OK : device_ask_do(k->b, k->c, &k->ask, &d, f);
+    e = already ? CE_OK : device_ask_do(k->b, k->c, &k->ask, &d, &k->decided, f);
     if (e)
         return e;
     k->done += !already;
@@ -69,7 +70,7 @@ static void bulk_reply(struct bulk *k, struct span items, struct msg_reply *out)
     json_int(&j, "already", k->already);
     json_int(&j, "refused", k->refused);
     if (k->done) {
-        json_str(&j, "decided", batch_event_last(k->b));
+        json_str(&j, "decided", k->decided);
         json_time_ms(&j, "decided_at", k->b->now_ms);
     }
     json_raw(&j, "items", items);

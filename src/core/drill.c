@@ -108,7 +108,8 @@ static enum err claim_check(const struct msg_drill_add *m, const struct measure 
 
 static bool passed(const struct msg_drill_add *m, const struct measure *k)
 {
-    return k->hosts > 0 && k->acked == k->hosts && (k->cut > 0 || !m->session) && k->slowest_ms <= m->limit_ms;
+    return k->hosts > 0 && k->acked == k->hosts && (k->cut > 0 || !m->session) && k->slowest_ms <= m->limit_ms && m->authz_ms <= m->limit_ms &&
+           m->ocsp_ms <= m->limit_ms && m->crl_ms <= m->limit_ms;
 }
 
 static void drill_json(struct json_out *j, const struct msg_drill_add *m, const struct measure *k, const char *result)

@@ -24,10 +24,10 @@ static enum err cut_decision(struct batch *b, const struct msg_report *r, struct
 {
     *out = (struct decision){ 0 };
     if (span_starts(r->reason, "line-"))
-        return decision_line(b, r->uid, out, f);
+        return decision_line(b, r->uid, r->frame_at, out, f);
     if (span_eq_str(r->reason, "certificate-revoked"))
-        return decision_newest(b, r->uid, r->serial, out, f);
-    return span_starts(r->reason, "device-") ? decision_newest(b, r->uid, (struct span){ 0 }, out, f) : CE_OK;
+        return decision_newest(b, r->uid, r->serial, r->frame_at, out, f);
+    return span_starts(r->reason, "device-") ? decision_newest(b, r->uid, (struct span){ 0 }, r->frame_at, out, f) : CE_OK;
 }
 
 static enum err take_cut(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)

@@ -173,10 +173,14 @@ enum err device_ask_judge(struct batch *b, const struct caller *c, const struct 
     return device_move_check(d, ask->to, f);
 }
 
-enum err device_ask_do(struct batch *b, const struct caller *c, const struct device_ask *ask, struct device *d, struct fault *f)
+enum err device_ask_do(struct batch *b, const struct caller *c, const struct device_ask *ask, struct device *d, struct span *decided,
+                       struct fault *f)
 {
     enum err e = device_move(b, d, ask->to, ask->reason_name, ask->note, c->name, f);
-    return e ? e : cert_block_device(b, d, ask->reason, ask->note, c->name, f);
+    if (e)
+        return e;
+    *decided = batch_event_last(b);
+    return cert_block_device(b, d, ask->reason, ask->note, c->name, f);
 }
 
 enum err registry_op_device_state(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
@@ -184,14 +188,15 @@ enum err registry_op_device_state(struct batch *b, const struct caller *c, const
     const struct msg_device_state *m = msg;
     CLEANUP(buf_free) struct buf body = BUF_INIT(0);
     struct device_ask ask;
+    struct span decided;
     struct device d = { 0 };
     enum err e = device_ask_parse(m->state, m->reason, m->note, &ask, f);
     ask.if_match = c->m->if_match;
     e = e ? e : device_ask_judge(b, c, &ask, m->uid, &d, f);
-    e = e ? e : device_ask_do(b, c, &ask, &d, f);
+    e = e ? e : device_ask_do(b, c, &ask, &d, &decided, f);
     if (e)
         return e;
-    device_json(&d, batch_event_last(b), &body);
+    device_json(&d, decided, &body);
     out->rev = d.rev;
     reply_json(b, &body, out);
     return CE_OK;

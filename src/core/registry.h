@@ -49,7 +49,8 @@ MUST_USE enum err device_ask_parse(struct span state, struct span reason, struct
 /* May c do this to the device? Fills d and writes nothing. CE_UID_UNKNOWN, CE_LINE_FORBIDDEN, CE_REV_MISMATCH, CE_STATE_CHANGE. */
 MUST_USE enum err device_ask_judge(struct batch *b, const struct caller *c, const struct device_ask *ask, struct span uid, struct device *d,
                                    struct fault *f);
-/* Does what was judged, with its events and effects. Errors: of the database. */
-MUST_USE enum err device_ask_do(struct batch *b, const struct caller *c, const struct device_ask *ask, struct device *d, struct fault *f);
+/* Does what was judged, with its events and effects. decided: "slot:nseq" of the device-state, in the arena. Errors: of the database. */
+MUST_USE enum err device_ask_do(struct batch *b, const struct caller *c, const struct device_ask *ask, struct device *d, struct span *decided,
+                                struct fault *f);
 
 #endif

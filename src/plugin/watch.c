@@ -60,12 +60,22 @@ static void report(struct watch *w, const char *kind, const char *reason, const 
 
 static void queue_all(struct watch *w, int64_t at_ms) /* locked */
 {
-    if (!w->work.judge_all) {
-        w->work.all_at_ms = at_ms;
+    if (!w->work.judge_all)
         w->work.all_seen_us = clock_mono_us();
-    }
+    w->work.all_at_ms = at_ms;
     w->work.judge_all = true;
     atomic_store(&w->due, true);
+}
+
+/* A key that changed twice before the broker looked is judged by what is so now: the newer frame said so. */
+static bool job_again(struct watch_work *k, unsigned set, const uint8_t *key, int64_t at_ms) /* locked */
+{
+    for (size_t i = k->n_jobs; i-- > 0;)
+        if (k->jobs[i].set == set && !memcmp(k->jobs[i].key, key, SNAPSHOT_KEY)) {
+            k->jobs[i].at_ms = at_ms;
+            return true;
+        }
+    return false;
 }
 
 static void on_entry(void *arg, unsigned set, unsigned op, const uint8_t *key, int64_t at_ms)
@@ -77,7 +87,7 @@ static void on_entry(void *arg, unsigned set, unsigned op, const uint8_t *key, i
     pthread_mutex_lock(&w->lock);
     if (set == SNAPSHOT_SET_LINE || w->work.n_jobs == WATCH_JOBS) {
         queue_all(w, at_ms);
-    } else {
+    } else if (!job_again(&w->work, set, key, at_ms)) {
         struct watch_job *j = &w->work.jobs[w->work.n_jobs++];
         *j = (struct watch_job){ .set = set, .at_ms = at_ms, .seen_us = clock_mono_us() };
         memcpy(j->key, key, SNAPSHOT_KEY);

@@ -274,6 +274,7 @@ enum err snap_poll(struct snap *s, snap_entry_fn *on_entry, void *arg, struct sn
         t = tail_read(s, on_entry, arg, news, &tail_f);
     enum err e = base_replace(s, news, f);
     if (news->replaced) {
+        news->frame_at_ms = s->base.snap.header.at_ms; /* what came before it says nothing of what is new in it */
         t = tail_follow(s);
         if (!t)
             t = tail_read(s, on_entry, arg, news, &tail_f);

@@ -31,7 +31,7 @@ struct snap_news {
     bool policy;         /* another policy document is in force */
     bool replaced;       /* another snapshot is in force: judge everybody again */
     int frames;          /* frames applied, heartbeats included */
-    int64_t frame_at_ms; /* at_ms of the newest of them */
+    int64_t frame_at_ms; /* at_ms of the newest of them, or of the snapshot that replaced them */
 };
 /* set is enum snapshot_set, op enum snapshot_op; key has SNAPSHOT_KEY bytes; at_ms of its frame. Called without locks held. */
 typedef void snap_entry_fn(void *arg, unsigned set, unsigned op, const uint8_t *key, int64_t at_ms);

@@ -120,17 +120,27 @@ static void each_alone(void)
 /* -- what edges report of it ------------------------------------------------------------------------------------------------------ */
 static int reports; /* of a report each: its id */
 
-static void report(const struct who *w, const char *kind, const char *uid, const char *reason, const char *vector)
+/* Gets its id and time here. */
+static void report_send(const struct who *w, struct msg_report *r)
 {
     CLEANUP(buf_free) struct buf items = BUF_INIT(0);
     char id[16];
     snprintf(id, sizeof id, "r%d", reports++);
-    const struct msg_report r = { .id = span_str(id), .kind = span_str(kind), .uid = span_str(uid), .reason = span_str(reason), .addr = SPAN_LIT("192.0.2.7"),
-                                  .at = clock_now_ms(), .latency_us = 700, .vector = span_str(vector), .frame_at = vector[0] ? 0 : clock_now_ms() };
-    msg_pack(&msg_desc_report, &r, &items);
+    r->id = span_str(id);
+    r->at = clock_now_ms();
+    r->addr = SPAN_LIT("192.0.2.7");
+    r->latency_us = 700;
+    msg_pack(&msg_desc_report, r, &items);
     const struct msg_edge_report m = { .items = buf_span(&items) };
     if (!reply_is(site_do(&s, w, &msg_desc_edge_report, &m), CE_OK))
         exit(1);
+}
+
+static void report(const struct who *w, const char *kind, const char *uid, const char *reason, const char *vector)
+{
+    struct msg_report r = { .kind = span_str(kind), .uid = span_str(uid), .reason = span_str(reason), .vector = span_str(vector),
+                            .frame_at = vector[0] ? 0 : clock_now_ms() };
+    report_send(w, &r);
 }
 
 /* The newest event as text, with its number. */
@@ -193,6 +203,12 @@ static void cuts(void)
     newest("device-state", "pump-1", decision);
     report(&edge, "cut", "pump-1", "device-quarantined", "");
     ok(decided_by(newest("cut", "pump-1", name), decision), "quarantine cuts too");
+    struct msg_report late = { .kind = SPAN_LIT("cut"), .uid = SPAN_LIT("pump-1"), .reason = SPAN_LIT("device-revoked"), .frame_at = clock_now_ms() };
+    usleep(3000);
+    (void)site_state(&s, "pump-1", "active", "");
+    (void)site_state(&s, "pump-1", "suspended", "");
+    report_send(&edge, &late);
+    ok(decided_by(newest("cut", "pump-1", name), decision), "a host that was away may act on a decision that was overtaken: by the frame's time");
     const struct msg_line_set ls = { .name = SPAN_LIT("pump"), .state = SPAN_LIT("suspended") };
     ok(reply_is(site_do(&s, &s.admin, &msg_desc_line_set, &ls), CE_OK), "its line is suspended");
     newest("line-state", "", decision);
