@@ -3,8 +3,13 @@
  * never inside its own callback.
  */
 #include <mosquitto.h>
+#if __has_include(<mosquitto/broker.h>) /* since 2.1 */
+#include <mosquitto/broker.h>
+#include <mosquitto/broker_plugin.h>
+#else
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
+#endif
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -305,6 +310,8 @@ int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *options, int 
     struct guard *g = userdata;
     (void)options;
     (void)option_count;
+    if (!g)
+        return MOSQ_ERR_SUCCESS; /* 2.1 calls this after an init that failed, too */
     for (size_t i = 0; i < ARRAY_LEN(callbacks); i++)
         mosquitto_callback_unregister(plugin_id, callbacks[i].event, callbacks[i].run, NULL);
     tlsinfo_close();

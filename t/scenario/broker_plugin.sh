@@ -166,8 +166,8 @@ ws() { # NAME CLIENT-ID END-FILE: CONNECT in a websocket; what comes back is in 
         printf 'GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
         printf 'Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Version: 13\r\n\r\n'
         wait_for 5 grep -q 'mqtt' "$T/ws.$id"
-        printf '\202'; printf "\\$(printf %o $((0x80 + 14 + n)))"; printf '\0\0\0\0\020'; printf "\\$(printf %o $((12 + n)))"
-        printf '\0\004MQTT\004\002\0\074\0'; printf "\\$(printf %o "$n")"; printf %s "$id"
+        { printf '\202'; printf "\\$(printf %o $((0x80 + 14 + n)))"; printf '\0\0\0\0\020'; printf "\\$(printf %o $((12 + n)))"
+        printf '\0\004MQTT\004\002\0\074\0'; printf "\\$(printf %o "$n")"; printf %s "$id"; } >"$T/ws.connect.$id"; cat "$T/ws.connect.$id" # in one write
         wait_for 15 test -e "$3"
     } | { timeout 20 openssl s_client -connect "127.0.0.1:$WS" -CAfile "$PKI/bundle.pem" -cert "$PKI/$1.pem" -key "$PKI/$1.key" -quiet >"$T/ws.$id" 2>/dev/null; : >"$3"; }
 }
