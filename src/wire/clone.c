@@ -51,6 +51,7 @@ struct record {
 struct clone_watch {
     size_t n_sets;
     struct record (*sets)[WAYS];
+    bool *used; /* by set: what was never used is never touched */
 };
 
 struct clone_watch *clone_new(size_t identities)
@@ -58,13 +59,16 @@ struct clone_watch *clone_new(size_t identities)
     struct clone_watch *w = mem_calloc(1, sizeof *w);
     w->n_sets = identities > WAYS ? identities / WAYS : 1;
     w->sets = mem_calloc(w->n_sets, sizeof *w->sets);
+    w->used = mem_calloc(w->n_sets, sizeof *w->used);
     return w;
 }
 
 void clone_free(struct clone_watch *w)
 {
-    if (w)
-        free(w->sets);
+    if (!w)
+        return;
+    free(w->sets);
+    free(w->used);
     free(w);
 }
 
@@ -80,7 +84,11 @@ static struct record *record_find(struct clone_watch *w, const char *uid, bool m
     uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
     for (const char *p = uid; *p; p++)
         h = (h ^ (uint8_t)*p) * 0x100000001b3u;
-    struct record *set = w->sets[(h ^ h >> 32) % w->n_sets], *oldest = &set[0];
+    size_t at = (h ^ h >> 32) % w->n_sets;
+    struct record *set = w->sets[at], *oldest = &set[0];
+    if (!w->used[at] && !make)
+        return NULL;
+    w->used[at] = true;
     for (int i = 0; i < WAYS; i++) {
         if (set[i].used && !strcmp(set[i].uid, uid))
             return &set[i];
@@ -96,7 +104,6 @@ static struct record *record_find(struct clone_watch *w, const char *uid, bool m
 
 /* -- sessions of a record ------------------------------------------------------------------------------------------------------ */
 static bool same_broker(const struct clone_session *a, const struct clone_session *b) { return !strcmp(a->run, b->run) && !strcmp(a->place, b->place); }
-
 bool clone_same_addr(const char *a, const char *b)
 {
     uint8_t x[16], y[16];
@@ -341,7 +348,7 @@ void clone_over(struct clone_watch *w, const char *place, const char *run, int64
     snprintf(all.place, sizeof all.place, "%s", place);
     snprintf(all.run, sizeof all.run, "%s", run);
     for (size_t k = 0; k < w->n_sets; k++)
-        for (int x = 0; x < WAYS; x++)
+        for (int x = 0; w->used[k] && x < WAYS; x++)
             if (w->sets[k][x].used)
                 record_over(&w->sets[k][x], &all, at_ms);
 }
@@ -359,12 +366,12 @@ void clone_forgive(struct clone_watch *w, const char *uid)
 void clone_sweep(struct clone_watch *w, int64_t now_ms, clone_heard_fn *heard, clone_tell_fn *tell, void *ctx)
 {
     for (size_t k = 0; k < w->n_sets; k++)
-        for (int x = 0; x < WAYS; x++) {
+        for (int x = 0; w->used[k] && x < WAYS; x++) {
             struct record *r = &w->sets[k][x];
             struct clone_sign sign;
             if (!r->used || r->n < 2)
                 continue;
-            for (int i = 0; i < r->n; i++) {
+            for (int i = 0; i + 1 < r->n; i++) { /* of the newest it does not matter: nothing began after it */
                 int64_t at = r->s[i].ended_ms ? 0 : heard(ctx, &r->s[i]);
                 if (at > r->s[i].heard_ms)
                     r->s[i].heard_ms = at;
