@@ -65,7 +65,7 @@ static void uncut_fill(void)
         { "repair-1", "quarantined", "edge-0", -50000, -60000, false }, /* came in again: it may */
         { "repair-2", "quarantined", "edge-0", -70000, -60000, false }, /* was never put out */
         { "told-1", "revoked", "edge-0", -70000, -60000, true },      /* cut, only the end of the session was not told */
-        { "fresh-1", "revoked", "edge-0", -70000, 0, false },         /* decided just now */
+        { "fresh-1", "revoked", "edge-0", -70000, 60000, false },     /* decided just now, however long the test has run */
         { "well-1", "active", "edge-0", -70000, -60000, false },
     };
     char text[120];
