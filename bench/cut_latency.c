@@ -1,7 +1,8 @@
 /* cut_latency.c: how long a revocation takes from cradled's durable answer to the closed socket of a live MQTT session, with many others
  * connected. One process holds all sessions (mutual TLS, epoll); victims are registered and revoked by REST.
  *
- * usage: cut_latency SITE URL BROKER_PORT SESSIONS VICTIMS [BROKER_PID]   VICTIMS 0: only the memory of the sessions
+ * usage: cut_latency SITE URL BROKER_PORT SESSIONS VICTIMS [BROKER_PID [at-once]]   VICTIMS 0: only the memory of the sessions
+ * at-once: the victims (at most 500) are revoked by one request; otherwise one after the other
  * Certificates are made here with the site's device CA key (a benchmark on the server's own machine): the broker judges them as any.
  * Prints one line of JSON. "answer_to_close": REST answer received -> EOF at the client; below 0 when the cut was faster.
  */
@@ -80,6 +81,9 @@ static X509 *cert_make(const char *cn, int serial)
     X509_set_pubkey(x, dev_key);
     X509V3_set_ctx(&c, ca, x, NULL, NULL, 0);
     ext_add(x, &c, NID_ext_key_usage, "clientAuth");
+    char san[160];
+    snprintf(san, sizeof san, "URI:urn:cradle:bench:%s", cn); /* the broker gives the topics of the line */
+    ext_add(x, &c, NID_subject_alt_name, san);
     ext_add(x, &c, NID_authority_key_identifier, "keyid:always");
     if (!X509_sign(x, ca_key, EVP_sha256()))
         die(cn, "cannot be signed");
@@ -88,7 +92,7 @@ static X509 *cert_make(const char *cn, int serial)
 
 static void mqtt_connect(struct client *cl, const char *cn)
 {
-    unsigned char b[128] = { 0x10, 0, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 0 }, back[4]; /* keepalive 0: never timed out */
+    unsigned char b[128] = { 0x10, 0, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0x04, 0xb0 }, back[4]; /* keepalive 1200 s: longer than a run */
     size_t n = strlen(cn);
     b[1] = (unsigned char)(12 + n);
     b[12] = 0;
@@ -205,6 +209,31 @@ static void revoke_all(struct net *net, int first, int victims, const char *tag)
     free(whole);
 }
 
+/* All by one request: when the answer came, and the first, the median and the last socket closed. */
+static void revoke_at_once(struct net *net, int first, int victims, const char *tag)
+{
+    CLEANUP(buf_free) struct buf body = BUF_INIT(65536);
+    int64_t *closed = mem_calloc((size_t)victims, sizeof *closed);
+    buf_put_str(&body, "{\"state\":\"revoked\",\"reason\":\"keyCompromise\",\"uids\":[");
+    for (int i = 0; i < victims; i++)
+        buf_printf(&body, "%s\"%s-v%d\"", i ? "," : "", tag, i);
+    buf_put_str(&body, "]}");
+    int64_t sent = clock_mono_us();
+    rest(net, "POST", "/api/v1/devices/state", buf_cstr(&body));
+    int64_t got = clock_mono_us();
+    for (int i = 0; i < victims; i++) {
+        while (!atomic_load(&clients[first + i].closed_us) && clock_mono_us() - got < CLOSE_WAIT_MS * 1000)
+            usleep(200);
+        if (!(closed[i] = atomic_load(&clients[first + i].closed_us)))
+            die(tag, "not all were cut within 5 s");
+        closed[i] -= sent;
+    }
+    qsort(closed, (size_t)victims, sizeof *closed, cmp);
+    printf("\"at_once\": {\"answer_ms\": %.1f, \"first_ms\": %.1f, \"p50_ms\": %.1f, \"all_ms\": %.1f}, ", (double)(got - sent) / 1000, (double)closed[0] / 1000,
+           (double)closed[victims / 2] / 1000, (double)closed[victims - 1] / 1000);
+    free(closed);
+}
+
 static void setup(const char *site)
 {
     struct rlimit lim;
@@ -270,7 +299,7 @@ int main(int argc, char **argv)
     if (argc > 6)
         printf("\"broker_kib_per_session\": %.1f, ", (double)(after - before) / (sessions + victims));
     if (victims)
-        revoke_all(net, sessions, victims, tag);
+        (argc > 7 ? revoke_at_once : revoke_all)(net, sessions, victims, tag);
     int lost = 0;
     for (int i = 0; i < sessions; i++)
         lost += atomic_load(&clients[i].closed_us) != 0;

@@ -11,6 +11,10 @@ for i in $(rounds 3); do
     sh bench/cut_latency.sh $(few "1 1000 5000" "1 200") >"$T/cut" || die "cut_latency"
     while read -r j; do
         n=$(printf '%s\n' "$j" | jq -r .sessions)
+        if printf '%s\n' "$j" | grep -q at_once; then
+            sampled "$n.once.answer" at_once.answer_ms "$j"; sampled "$n.once.all" at_once.all_ms "$j"
+            continue
+        fi
         for at in answer answer_to_close request_to_close; do
             for p in p50 p99; do sampled "$n.$at.$p" "${at}_ms.$p" "$j"; done
         done
@@ -20,6 +24,8 @@ for i in $(rounds 3); do
     sampled load load_ms "$j"; sampled worst worst_step_ms "$j"; sampled meanwhile revocation_meanwhile_ms "$j"
 done
 for n in $(few "1 1000 5000" "1 200"); do
+    row "500 of $n more sessions revoked by one request: to durable answer" ms "$n.once.answer" ""
+    row "500 of $n more sessions revoked by one request: to the last closed socket" ms "$n.once.all" ""
     row "revocation among $n sessions: request to durable answer, median" ms "$n.answer.p50" ""
     row "durable answer to closed socket, median (below 0: cut first)" ms "$n.answer_to_close.p50" ""
     row "durable answer to closed socket, p99" ms "$n.answer_to_close.p99" 50
