@@ -23,6 +23,7 @@ fill() { # LOAD PORT SAMPLES: connects everybody to the broker $BROKER
     a=$(ns)
     wait_live "$1" 300 "$N"
     sample "$3.login" "$(rate "$N" "$a" "$(ns)")"
+    sample "$3.cpu" "$(awk -v c="$(cpu_us "$BROKER")" -v n="$N" 'BEGIN { printf "%.2f", c / n / 1000 }')"
     sample "$3.broker" "$(awk -v a="$before" -v b="$(rss_kib "$BROKER")" -v n="$N" 'BEGIN { printf "%.1f", (b - a) / n }')"
     sample client "$(awk -v a="$empty" -v b="$(rss_kib "$LOAD")" -v n="$N" 'BEGIN { printf "%.1f", (b - a) / n }')"
 }
@@ -82,6 +83,7 @@ settled $left
 
 row "devices registered and enrolled over 16 connections, a key each" devices/s made ""
 row "$N devices connect, a certificate each, until all are live" logins/s ours.login "" "stock mosquitto" stock.login
+row "CPU of the broker for a login, TLS handshake included" ms ours.cpu "" "stock mosquitto" stock.cpu
 row "idle session, broker with plugin ($N sessions)" KiB ours.broker "" "stock mosquitto" stock.broker
 row "idle session, load client" KiB client 30
 row "broker killed: all sessions are back (cradle: $MEANWHILE revoked meanwhile, none of them let in)" s ours.back "" "stock mosquitto" stock.back
