@@ -9,8 +9,8 @@ t=$(mktemp -d)
 trap 'rm -rf "$t"' EXIT
 jq -r 'def ms: (sub("\\.[0-9]+Z$"; "Z") | fromdateiso8601) * 1000 + (capture("\\.(?<n>[0-9]{3})Z$").n | tonumber);
     select(.payload) | .payload | fromjson
-    | select(.kind == "cut" or .kind == "refused" or (.kind == "device-state" and .to == "revoked"))
-    | [.kind, .device // .uid // "-", (if .kind == "cut" then .cut_at elif .kind == "refused" then .first_at else .at end | ms), .reason // "-", .count // 1] | @tsv' \
+    | select((.kind == "presence" and .online == false) or .kind == "cut" or .kind == "refused" or (.kind == "device-state" and .to == "revoked"))
+    | [.kind, .device // .uid // "-", (if .kind == "cut" then .cut_at elif .kind == "refused" then .first_at elif .kind == "presence" then .seen_at else .at end | ms), .reason // "-", .count // 1] | @tsv' \
     "$1" >"$t/events" || exit 2
 awk -v bound="$6" '
 function bad(text) { print "VIOLATION " text; found++ }
@@ -29,6 +29,7 @@ function deadline(at,   i, k, clean) { # the first sample by which the way was w
     return 1e15
 }
 FILENAME ~ /events$/ && $1 == "device-state" { if (!($2 in revoked)) revoked[$2] = $3; next }
+FILENAME ~ /events$/ && $1 == "presence" { ends[$2]++; next }
 FILENAME ~ /events$/ && $1 == "cut" { cuts[$2]++; n_cuts++; if (!($2 in cut_at) || $3 < cut_at[$2]) cut_at[$2] = $3; next }
 FILENAME ~ /events$/ { refusals[$2] += $5; why[$2] = why[$2] " " $4; next }
 FILENAME == ARGV[2] { if ($4 == "ok") acked[$1] = $3 / 1000; next }
@@ -55,14 +56,15 @@ END {
             n_ended++
             if (cuts[u]) { told_cut++; d = ended[u] - revoked[u]; if (d > slowest) slowest = d }
             else if (refusals[u]) told_refused++
+            else if (ends[u]) told_end++
             else bad(u " was put out at " ended[u] " and nothing in the evidence says so")
             if (!cuts[u] && !near(teller, n_teller, ended[u], 3000, 1500)) bad(u " was put out at " ended[u] ", no part that tells was killed, and there is no cut in the evidence")
         }
     }
     for (u in cut_at) if (!(u in revoked) || cut_at[u] < revoked[u] - 1000) bad(u " was cut before it was revoked")
     for (u in live) if (!(u in revoked) && refused[u]) bad(u " is innocent and was refused " refused[u] " times:" why[u])
-    printf "%d logins, %d kills on the way and %d of the broker; %d devices revoked, %d of them in session: %d with a cut, %d with a refusal\n",
-        logins, n_way, n_broker, n_revoked, n_ended, told_cut, told_refused
+    printf "%d logins, %d kills on the way and %d of the broker; %d devices revoked, %d of them in session: %d with a cut, %d others with a refusal, %d with the end of their session\n",
+        logins, n_way, n_broker, n_revoked, n_ended, told_cut, told_refused, told_end
     printf "longest from revocation to closed socket %d ms, to the last login let in %d ms (parts away included)\n", slowest, latest
     exit found > 0
 }' "$t/events" "$3" "$4" "$5" "$2"

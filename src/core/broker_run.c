@@ -188,6 +188,21 @@ static bool part_tick(struct batch *b, void *state, int64_t *next_ms)
     return s->not_before_ms <= b->mono_ms;
 }
 
+/* Sessions of those who were put out first: nobody has told how they ended, so that they did is evidence. */
+static enum err run_end_barred(struct batch *b, const struct broker_run_row *row, int64_t max, int64_t *ended, struct fault *f)
+{
+    struct presence_open *p;
+    size_t n;
+    enum err e = store_presence_barred(b->db, b->arena, row->edge, row->run, row->end_below, max, &p, &n, f);
+    for (size_t i = 0; !e && i < n; i++) {
+        e = store_presence_close(b->db, p[i].uid, row->end_at, f);
+        if (!e)
+            presence_event(b, row->edge, false, &p[i], row->end_at);
+    }
+    *ended = e ? 0 : (int64_t)n;
+    return e;
+}
+
 static enum err part_work(struct batch *b, void *state, struct fault *f)
 {
     struct presence_state *s = state;
@@ -199,8 +214,12 @@ static enum err part_work(struct batch *b, void *state, struct fault *f)
         int64_t ended = 0;
         if (!rows[i].end_below)
             continue;
-        e = store_presence_end(b->db, rows[i].edge, rows[i].run, rows[i].end_below, rows[i].end_at, left, &ended, f);
+        e = run_end_barred(b, &rows[i], left, &ended, f);
         left -= ended;
+        if (!e && left > 0) {
+            e = store_presence_end(b->db, rows[i].edge, rows[i].run, rows[i].end_below, rows[i].end_at, left, &ended, f);
+            left -= ended;
+        }
         if (e || left <= 0)
             break;
         rows[i].end_below = 0;

@@ -39,7 +39,27 @@ static struct presence_row row_next(const struct presence_row *was, bool online,
     return now;
 }
 
-/* Coming and going keeps the row; only a new place is evidence, or ten million meters would fill the log by reconnecting. */
+void presence_event(struct batch *b, struct span edge, bool online, const struct presence_open *p, int64_t at_ms)
+{
+    struct json_out *j = event_begin(b, EVENT_PRESENCE, p->uid, 0);
+    json_str(j, "edge", edge);
+    json_bool(j, "online", online);
+    json_hex(j, "serial", p->serial);
+    json_str(j, "addr", p->addr);
+    json_str(j, "tls", p->tls);
+    json_time_ms(j, "seen_at", at_ms);
+    event_end(b);
+}
+
+/* A session of somebody who was put out: its end is evidence, unless the cut is (a broker tells the cut first). */
+static enum err end_untold(struct batch *b, const struct msg_report *r, bool *tell, struct fault *f)
+{
+    *tell = false;
+    return span_eq_str(r->reason, "cut") ? CE_OK : store_presence_is_barred(b->db, r->uid, tell, f);
+}
+
+/* Coming and going keeps the row; only a new place is evidence, or ten million meters would fill the log by reconnecting; and the end of
+ * a session that had to end. */
 enum err presence_take(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f)
 {
     bool online = span_eq_str(r->kind, "connected"), there = false;
@@ -56,15 +76,10 @@ enum err presence_take(struct batch *b, const struct caller *c, const struct msg
     e = e ? e : store_device_seen(b->db, r->uid, r->at, f);
     if (!e && online && r->serial.n)
         e = cert_seen(b, r->uid, (struct span){ 0 }, r->serial, f);
-    if (e || !moved)
-        return e;
-    struct json_out *j = event_begin(b, EVENT_PRESENCE, r->uid, 0);
-    json_str(j, "edge", c->name);
-    json_bool(j, "online", online);
-    json_hex(j, "serial", r->serial);
-    json_str(j, "addr", r->addr);
-    json_str(j, "tls", r->tls);
-    json_time_ms(j, "seen_at", r->at);
-    event_end(b);
-    return CE_OK;
+    if (!e && !online && take && was.online && !moved)
+        e = end_untold(b, r, &moved, f);
+    const struct presence_open p = { r->uid, r->addr, r->tls, r->serial };
+    if (!e && moved)
+        presence_event(b, c->name, online, &p, r->at);
+    return e;
 }

@@ -18,6 +18,8 @@ MUST_USE enum err broker_counts_take(struct batch *b, const struct caller *c, co
 MUST_USE enum err broker_synced_take(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f);
 MUST_USE enum err broker_ended_take(struct batch *b, const struct caller *c, const struct msg_report *r, struct fault *f);
 extern const struct core_part presence_part; /* ends the sessions of runs that are over, some at a time */
+struct presence_open;
+void presence_event(struct batch *b, struct span edge, bool online, const struct presence_open *p, int64_t at_ms);
 
 /* broker_metrics.c: what all brokers have counted, by edge; never NULL, free with broker_totals_free. */
 struct broker_totals;

@@ -158,9 +158,8 @@ static void session_cut(struct guard *g, struct session *s, enum err why, const 
     memcpy(id, s->peer.cn, sizeof id);
     s->kicked = true;
     mosquitto_log_printf(MOSQ_LOG_NOTICE, "cradle: cut %s: %s: %s", id, err_reason(why), f->text);
-    struct session was = *s; /* the kick calls on_disconnect, which drops s */
-    mosquitto_kick_client_by_clientid(id, false);
-    guard_report_cut(g, &was, why, at_ms, seen_us);
+    guard_report_cut(g, s, why, at_ms, seen_us); /* before "disconnected", which says that there is a cut: what is lost, is lost from the end */
+    mosquitto_kick_client_by_clientid(id, false); /* calls on_disconnect, which drops s */
     s = session_find(g->sessions, client);
     if (s) /* not under its id any more (displaced): without an entry here all its topics are refused */
         session_remove(g->sessions, s);

@@ -31,6 +31,41 @@ enum err store_presence_put(struct db *db, struct span uid, const struct presenc
                   NULL, f);
 }
 
+#define BARRED(uid) \
+    "(EXISTS (SELECT 1 FROM device_state d WHERE d.uid = " uid " AND d.state IN ('suspended', 'revoked', 'decommissioned')) " \
+    "OR EXISTS (SELECT 1 FROM operator o WHERE o.name = " uid " AND o.state = 'removed'))"
+
+enum err store_presence_barred(struct db *db, struct arena *a, struct span host, struct span run, int64_t sync, int64_t max,
+                               struct presence_open **out, size_t *n, struct fault *f)
+{
+    struct db_rows r;
+    struct rows_list l = ROWS_LIST(struct presence_open);
+    db_rows(db,
+            "SELECT uid, addr, tls, serial FROM presence WHERE online = 1 AND host = $1 AND run = $2 AND sync < $3 AND " BARRED("presence.uid") " LIMIT $4",
+            DB_ARGS(DB_T(host), DB_T(run), DB_I(sync), DB_I(max)), &r);
+    while (db_next(&r))
+        *(struct presence_open *)rows_add(&l, a) = (struct presence_open){ arena_copy(a, db_span(&r, 0)), arena_copy(a, db_span(&r, 1)),
+                                                                          arena_copy(a, db_span(&r, 2)), arena_copy(a, db_span(&r, 3)) };
+    *out = l.items;
+    *n = l.n;
+    return db_rows_end(&r, f);
+}
+
+enum err store_presence_is_barred(struct db *db, struct span uid, bool *barred, struct fault *f)
+{
+    struct db_rows r;
+    *barred = false;
+    db_rows(db, "SELECT 1 FROM presence WHERE uid = $1 AND " BARRED("presence.uid"), DB_ARGS(DB_T(uid)), &r);
+    while (db_next(&r))
+        *barred = true;
+    return db_rows_end(&r, f);
+}
+
+enum err store_presence_close(struct db *db, struct span uid, int64_t at_ms, struct fault *f)
+{
+    return db_run(db, "UPDATE presence SET online = 0, at = $2 WHERE uid = $1", DB_ARGS(DB_T(uid), DB_I(at_ms)), NULL, f);
+}
+
 enum err store_presence_end(struct db *db, struct span host, struct span run, int64_t sync, int64_t at_ms, int64_t max, int64_t *n,
                             struct fault *f)
 {

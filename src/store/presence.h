@@ -18,6 +18,13 @@ struct presence_row {
 };
 MUST_USE enum err store_presence_get(struct db *db, struct arena *a, struct span uid, struct presence_row *out, bool *there, struct fault *f);
 MUST_USE enum err store_presence_put(struct db *db, struct span uid, const struct presence_row *r, struct fault *f);
+/* Who may not connect any more (a device suspended, revoked or decommissioned, or a removed operator) and has an open session of the run
+ * that was last told before sync: at most max of them. */
+struct presence_open { struct span uid, addr, tls, serial; };
+MUST_USE enum err store_presence_barred(struct db *db, struct arena *a, struct span host, struct span run, int64_t sync, int64_t max,
+                                        struct presence_open **out, size_t *n, struct fault *f);
+MUST_USE enum err store_presence_is_barred(struct db *db, struct span uid, bool *barred, struct fault *f);
+MUST_USE enum err store_presence_close(struct db *db, struct span uid, int64_t at_ms, struct fault *f); /* its session has ended */
 /* Sets at most max open sessions of the run that were last told before sync to ended at at_ms. *n: how many. */
 MUST_USE enum err store_presence_end(struct db *db, struct span host, struct span run, int64_t sync, int64_t at_ms, int64_t max, int64_t *n,
                                      struct fault *f);

@@ -242,6 +242,49 @@ static void test_codec(void)
     buf_free(&out);
 }
 
+static int64_t ends_told(const char *uid)
+{
+    char sql[200];
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM event WHERE kind = 'presence' AND device = '%s' AND payload LIKE '%%\"online\":false%%'", uid);
+    return site_count(&s, sql);
+}
+
+static void gone(const char *uid, const char *run, int64_t n, const char *reason, int64_t at)
+{
+    put((struct msg_report){ .kind = SPAN_LIT("disconnected"), .uid = span_str(uid), .run = span_str(run), .session = n, .at = at,
+                             .addr = SPAN_LIT("192.0.2.1"), .reason = span_str(reason) });
+}
+
+/* Whatever is lost, the end of a session of somebody put out is in the evidence: a cut, or that it ended. */
+static void test_put_out(void)
+{
+    const char *run = "cccccccccccccccc";
+    devices_add("p", 6);
+    for (int i = 0; i < 6; i++) {
+        char uid[16];
+        snprintf(uid, sizeof uid, "p%d", i);
+        session("connected", uid, run, i + 1, 0, T0 + 200000);
+        flush();
+        const struct msg_device_state m = { .uid = span_str(uid), .state = SPAN_LIT("revoked") };
+        ok(i == 5 || site_ask(&s, ADMIN, &msg_desc_device_state, &m)->r.code == 0, "%s is online, %s", uid, i == 5 ? "and stays in service" : "and revoked");
+    }
+    gone("p0", run, 1, "cut", T0 + 200100);
+    gone("p1", run, 2, "", T0 + 200100);
+    gone("p1", run, 2, "", T0 + 200200);
+    gone("p5", run, 6, "", T0 + 200100);
+    flush();
+    ok(ends_told("p0") == 0, "after a cut, which is told first, its end says nothing new");
+    ok(ends_told("p1") == 1, "an end without a cut is evidence, once");
+    ok(ends_told("p5") == 0, "not that of somebody in service");
+    session("connected", "p3", run, 4, 1, T0 + 200000);
+    told("synced", run, 1, "", T0 + 200300);
+    flush();
+    ok(ends_told("p2") == 1 && of("online", "p2") == 0 && ends_told("p3") == 0, "cut and end lost, and missing when the broker tells its sessions again");
+    told("ended", run, 0, "", T0 + 200400);
+    flush();
+    ok(ends_told("p3") == 1 && of("online", "p3") == 0 && ends_told("p4") == 1 && ends_told("p2") == 1, "or lost with the broker");
+}
+
 int main(void)
 {
     struct fault f;
@@ -260,6 +303,7 @@ int main(void)
     test_ended();
     test_many_runs();
     test_pieces();
+    test_put_out();
     site_close(&s);
     site_remove(&s);
     buf_free(&batch);
