@@ -160,7 +160,7 @@ MINUTES ?= 10
 netns soak: all $(TOOLS) $(LOADS)
 	CRADLE_BUILD=$(CURDIR)/$(B) sh t/$@.sh $(MINUTES)
 
-leak:
+leak: all
 	$(MAKE) VARIANT=asan all $(patsubst t/tool/%.c,build/asan/t/%,$(wildcard t/tool/*.c))
 	sh t/leak.sh $(LOGINS)
 

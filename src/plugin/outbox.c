@@ -246,8 +246,7 @@ enum outbox_state outbox_flush(struct outbox *b, int64_t mono_ms, uint64_t *drop
         sent = send_one(b, &r, (struct span){ 0 }, &bytes);
         pthread_mutex_lock(&b->lock);
         if (sent) {
-            b->head = (b->head + 1) % OUTBOX_MAX;
-            b->n--;
+            b->head = --b->n ? (b->head + 1) % OUTBOX_MAX : 0; /* empty: the same memory again */
         }
     }
     bool counts = sent && counts_due(b, mono_ms);
