@@ -3,8 +3,8 @@
 # under are the digests that sha256sum computes.
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
+. t/ceremony.sh
 need openssl openssl; need jq jq
-R=$T/release
 printf 'correct horse battery staple\n' >"$T/pass"; chmod 600 "$T/pass"
 P="--passphrase-file $T/pass"
 mkdir "$T/trust"
@@ -38,8 +38,7 @@ cradle release create "$R" fw.bin --line gas --model vib-1 --support-end 2099-12
 is "$(ls "$R" | grep -c vib.json)" 0 "nothing of all this is left in the metadata"
 
 create $ok1 --hw-rev A --hw-rev B --notes notes --quiet; ok $? "a release is drafted"
-payload() { jq -rj .payload "$R/$1" | openssl base64 -d -A; }
-payload 1.vib.json >p
+payload "$R/1.vib.json" >p
 q() { jq -r ".targets[\"vib/r1/fw.bin\"]$1" p; }
 is "$(q .hashes.sha256)" "$(sha256sum fw.bin | cut -d' ' -f1)" "its digest is the file's"
 is "$(q .length)" "$(stat -c %s fw.bin)" "its length too"
@@ -60,10 +59,10 @@ is "$(cradle tuf status "$R" --json | jq -r '.items[] | select(.role == "vib").s
 refused 2 "does not fit" "a newer version with a lower counter" --release r2 --version 1.1.0 --counter 2 --sbom fw.spdx.json
 create --release r2 --version 1.10.0 --counter 3 --sbom fw.spdx.json --security-only --quiet; ok $? "the next release, with an SPDX SBOM"
 refused 2 "does not fit" "an older version with a higher counter" --release r3 --version 1.9.0 --counter 4 --sbom fw.cdx.json
-is "$(payload 2.vib.json | jq -r '.targets | keys | join(" ")')" "vib/r1/fw.bin vib/r2/fw.bin" "both are in the next metadata"
-is "$(payload 2.vib.json | jq -r '.targets["vib/r2/fw.bin"].custom.cradle | "\(.security_only) \(.sbom.format)"')" "true spdx" "security-only is marked"
+is "$(payload "$R/2.vib.json" | jq -r '.targets | keys | join(" ")')" "vib/r1/fw.bin vib/r2/fw.bin" "both are in the next metadata"
+is "$(payload "$R/2.vib.json" | jq -r '.targets["vib/r2/fw.bin"].custom.cradle | "\(.security_only) \(.sbom.format)"')" "true spdx" "security-only is marked"
 sign vib ann; sign vib bob
 cradle release withdraw "$R" vib r9 2>err; is $? 4 "an unknown release cannot be withdrawn"
 cradle release withdraw "$R" vib r1 --quiet; ok $? "a release is withdrawn"
-is "$(payload 3.vib.json | jq -r '.targets | keys | join(" ")')" "vib/r2/fw.bin" "the next metadata does not name it"
+is "$(payload "$R/3.vib.json" | jq -r '.targets | keys | join(" ")')" "vib/r2/fw.bin" "the next metadata does not name it"
 finish

@@ -3,8 +3,8 @@
 # signatures are checked by openssl and jq alone.
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
+. t/ceremony.sh
 need openssl openssl; need jq jq
-R=$T/release
 printf 'correct horse battery staple\n' >"$T/pass"; chmod 600 "$T/pass"
 P="--passphrase-file $T/pass"
 mkdir "$T/trust"
@@ -25,18 +25,6 @@ $init --quiet 2>err; is $? 5 "it begins once"
 
 sign() { cradle tuf sign "$R" "$1" --key "$2.key" $P --yes "${3:---quiet}"; }
 state() { cradle tuf status "$R" --json | jq -r ".items[] | select(.role == \"$1\") | \"\(.version) \(.state) \(.signed_by)/\(.threshold)\""; }
-verify() { # file public-key: by openssl, over the protocol's encoding
-    jq -rj .payload "$1" | openssl base64 -d -A >payload
-    { printf 'DSSEv1 %d %s %d ' 24 application/vnd.tuf+json "$(wc -c <payload)"; cat payload; } >pae
-    n=$(jq '.signatures | length' "$1"); i=0
-    while [ $i -lt "$n" ]; do
-        jq -rj ".signatures[$i].sig" "$1" | openssl base64 -d -A >sig
-        if openssl dgst -sha256 -verify "$2" -signature sig pae >/dev/null 2>&1 ||
-            openssl pkeyutl -verify -pubin -inkey "$2" -rawin -in pae -sigfile sig >/dev/null 2>&1; then return 0; fi
-        i=$((i + 1))
-    done
-    return 1
-}
 is "$(state root)" "1 draft 0/2" "the root is a draft"
 sign root kim 2>err; is $? 3 "a stranger's key does not sign it"
 sign root ann; ok $? "ann signs"
@@ -45,9 +33,9 @@ sign root ann; is "$(state root)" "1 draft 1/2" "nor is one twice"
 out=$(sign root eve --no-such-option 2>&1); has "$out" "no-such-option" "an unknown option is refused"
 has "$(cradle tuf sign "$R" root --key eve.key $P --yes)" "root: 2 of 3 keys" "eve sees what she signs, and signs"
 is "$(state root)" "1 complete 2/2" "two of three: complete"
-verify "$R/1.root.json" ann.pub; ok $? "openssl verifies ann's signature"
-verify "$R/1.root.json" eve.pub; ok $? "and eve's"
-verify "$R/1.root.json" bob.pub; [ $? != 0 ]; ok $? "bob did not sign"
+dsse_verify "$R/1.root.json" ann.pub; ok $? "openssl verifies ann's signature"
+dsse_verify "$R/1.root.json" eve.pub; ok $? "and eve's"
+dsse_verify "$R/1.root.json" bob.pub; [ $? != 0 ]; ok $? "bob did not sign"
 sign targets ann; sign targets bob
 is "$(state targets)" "1 complete 2/2" "the first targets are signed"
 cradle tuf sign "$R" root --key bob.key $P </dev/null >seen 2>err; is $? 2 "without a terminal nobody signs unseen"
@@ -59,12 +47,12 @@ cradle tuf line "$R" vib --key ann.pub --key sam.pub --quiet 2>err; is $? 5 "twi
 sign targets ann; sign targets bob
 is "$(state targets)" "2 complete 2/2" "signed"
 is "$(state vib)" "0 none 0/2" "no release yet"
-jq -rj .payload "$R/2.targets.json" | openssl base64 -d -A | jq -e '.delegations.roles == [{"keyids": .delegations.roles[0].keyids, "name": "vib",
+payload "$R/2.targets.json" | jq -e '.delegations.roles == [{"keyids": .delegations.roles[0].keyids, "name": "vib",
     "paths": ["vib/*/*"], "terminating": true, "threshold": 2}]' >/dev/null; ok $? "the delegation is for the line's own folder only"
 
 # rotation: the new root is signed as the old one and as the new one ask
 bob=$(cradle tuf key probe $P --json | jq -r .keyid); [ ${#bob} = 64 ]; ok $? "--json tells a key's identifier"
-evekey=$(jq -rj .payload "$R/1.root.json" | openssl base64 -d -A | jq -r --arg p "$(cat eve.pub)
+evekey=$(payload "$R/1.root.json" | jq -r --arg p "$(cat eve.pub)
 " '.keys | to_entries[] | select(.value.keyval.public == $p) | .key')
 cradle tuf rotate "$R" root --remove "$(printf %.10s "$evekey")" --add kim.pub --quiet; ok $? "eve leaves, kim comes"
 is "$(state root)" "2 draft 0/2" "a new root is drafted"
@@ -75,7 +63,7 @@ is "$(state root)" "2 complete 2/2" "two of the old, two of the new"
 sign root eve 2>err; is $? 3 "eve signs no more"
 
 # a stolen key
-annkey=$(jq -rj .payload "$R/1.root.json" | openssl base64 -d -A | jq -r --arg p "$(cat ann.pub)
+annkey=$(payload "$R/1.root.json" | jq -r --arg p "$(cat ann.pub)
 " '.keys | to_entries[] | select(.value.keyval.public == $p) | .key')
 cradle tuf revoke-key "$R" "$(printf %.10s "$annkey")" 2>err; is $? 2 "a key that is needed is not taken away before another is there"
 has "$(cat err)" "rotate" "it says what to do first"
@@ -85,7 +73,7 @@ sign root bob; sign root kim
 is "$(state root)" "3 complete 2/2" "the root without ann is complete"
 sign targets bob; sign targets kim
 is "$(state targets)" "3 complete 2/2" "the targets too"
-for f in "$R"/3.*.json; do jq -rj .payload "$f" | openssl base64 -d -A; done | grep -c "$annkey" >count; is "$(cat count)" 0 "ann's key is in none of them"
+for f in "$R"/3.*.json; do payload "$f"; done | grep -c "$annkey" >count; is "$(cat count)" 0 "ann's key is in none of them"
 is "$(find "$R" -name '*.key' | wc -l)" 0 "the folder holds no private key"
 printf '{"payloadType":"x"' >"$R/3.targets.json"
 cradle tuf status "$R" 2>err; [ $? != 0 ] && grep -q "3.targets.json" err; ok $? "a damaged file is named"
