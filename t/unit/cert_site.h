@@ -34,6 +34,7 @@ struct site {
     struct site_reply *replies;
     size_t n_replies;
     struct buf frames;          /* PUSH_FRAME bodies, one after the other */
+    size_t frames_at_reply;     /* bytes of them that had left before the newest reply */
     struct buf cert_pushes;     /* PUSH_CERT bodies */
     size_t n_frames, n_cert_pushes;
     int64_t wall_skew_ms;
@@ -49,6 +50,7 @@ static inline void site_on_reply(void *ctx, int peer, uint64_t rid, const struct
     s->replies = mem_realloc(s->replies, (s->n_replies + 1) * sizeof *s->replies);
     struct site_reply *o = &s->replies[s->n_replies++];
     *o = (struct site_reply){ .rid = rid, .r = *r };
+    s->frames_at_reply = s->frames.len;
     buf_put_span(&o->text, r->text);
     buf_put_span(&o->body, r->body);
     o->r.text = buf_span(&o->text);
