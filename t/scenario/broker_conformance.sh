@@ -72,7 +72,7 @@ listen() { # FILE OPTIONS…: mosquitto_sub in the background, subscribed when t
 lines() { grep -vE '^Client |^Subscribed ' "$1.d"; } # without those of -d
 has_lines() { [ "$(lines "$1" | wc -l)" -ge "$2" ]; }
 heard() { # FILE N WORD: ends it when it has printed N lines; shows them, WORD before each
-    wait_for 15 has_lines "$1" "$2"; sleep 0.1
+    wait_for 60 has_lines "$1" "$2"; sleep 0.1
     kill "$LISTEN"; { wait "$LISTEN"; } 2>/dev/null
     lines "$1" | sed "s|^|$3: |"
 }
