@@ -81,6 +81,7 @@ struct cradle_update_target { /* NUL-terminated */
     uint64_t length, sequence;
     uint32_t counter, block_size; /* block_size 0: there is no block list */
     uint8_t sha256[32], sbom_sha256[32], blocks_sha256[32];
+    uint8_t has_inner, inner_sha256[32]; /* of what an installer of streams sees before it writes: of a .swu, its sw-description */
 };
 
 struct cradle_update_key { uint8_t id[32], point[65]; };
@@ -108,6 +109,9 @@ void cradle_update_begin(struct cradle_update *u, const struct cradle_update_por
 /* First the root that the device holds (its digest must be state.root_sha256; it may have expired), then version + 1, + 2 …: each signed
  * as the one before and as itself asks. */
 int cradle_update_root(struct cradle_update *u, char *envelope, size_t n);
+/* Name of the file to fetch for the next step, under the server's metadata: "3.root.json" (the next root; when the server has none, go on with
+ * timestamp.json), "7.snapshot.json", "2.targets.json", "5.LINE.json"; "" when it is the turn of the stored root, of the directive or of nothing. */
+void cradle_update_next(const struct cradle_update *u, char name[CRADLE_UP_NAME + 24]);
 int cradle_update_timestamp(struct cradle_update *u, char *envelope, size_t n);
 int cradle_update_snapshot(struct cradle_update *u, char *envelope, size_t n);
 int cradle_update_targets(struct cradle_update *u, char *envelope, size_t n);

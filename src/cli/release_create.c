@@ -21,7 +21,7 @@ struct release {
     const char *line, *dir;
     struct tuf_target t;
     struct tuf_line old;
-    uint8_t sbom[SHA256_LEN], notes[SHA256_LEN];
+    uint8_t sbom[SHA256_LEN], notes[SHA256_LEN], inner[SHA256_LEN];
     struct release_file file;
     int64_t life_s;
 };
@@ -166,6 +166,10 @@ static enum err files_take(struct release *r, const char *file, struct fault *f)
     e = e || !notes ? e : copy_small(notes, to, NOTES_MAX, r->notes, f);
     path_join(to, "%s/%s", dir, name);
     e = e ? e : release_file_take(r->c, file, to, &r->file, f);
+    if (!e && span_eq_str(r->t.handler, "swupdate")) {
+        e = release_swu_digest(to, r->inner, f);
+        r->t.inner_sha256 = span_of(r->inner, sizeof r->inner);
+    }
     r->t.path = span_str(arena_printf(&r->repo.arena, "%s/" SPAN_FMT "/%s", r->line, SPAN_ARG(r->t.release), name));
     r->t.sbom_format = span_str(format);
     r->t.sbom_sha256 = span_of(r->sbom, sizeof r->sbom);

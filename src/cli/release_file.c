@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "wire/swu.h"
 
 #define SBOM_MAX (64u << 20)
 
@@ -92,6 +93,28 @@ enum err release_file_take(struct cli *c, const char *from, const char *to, stru
         fault_set(f, e, "cannot copy %s to %s: %s", from, to, strerror(errno));
     if (e)
         unlink(tmp);
+    return e;
+}
+
+enum err release_swu_digest(const char *path, uint8_t sha256_out[SHA256_LEN], struct fault *f)
+{
+    CLEANUP(buf_free) struct buf head = BUF_INIT(SWU_HEAD_MAX);
+    uint8_t *at = buf_grow(&head, SWU_HEAD_MAX);
+    struct span description;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t n = 0;
+    ssize_t got = fd < 0 ? -1 : 1;
+    while (got > 0 && n < SWU_HEAD_MAX)
+        if ((got = read(fd, at + n, SWU_HEAD_MAX - n)) > 0)
+            n += (size_t)got;
+    int why = errno;
+    if (fd >= 0)
+        close(fd);
+    if (got < 0)
+        return fault_set(f, CE_IO, "cannot read %s: %s", path, strerror(why));
+    enum err e = swu_description(span_of(at, n), &description, f);
+    if (!e)
+        sha256(description, sha256_out);
     return e;
 }
 

@@ -15,6 +15,8 @@ struct release_file {
 /* Copies from to to (0644, durable, replaced by rename), and to.blocks gets the SHA-256 of each block, one after the other. Shows
  * progress. CE_NOT_FOUND, CE_IO, CE_DISK_FULL; CE_BAD_INPUT when the file is empty. */
 MUST_USE enum err release_file_take(struct cli *c, const char *from, const char *to, struct release_file *out, struct fault *f);
+/* SHA-256 of the sw-description within the .swu image at path. CE_BAD_INPUT says what is no such image, CE_IO. */
+MUST_USE enum err release_swu_digest(const char *path, uint8_t sha256_out[SHA256_LEN], struct fault *f);
 /* Reads a software bill of materials: CycloneDX or SPDX in JSON. *format is a literal. CE_BAD_INPUT says what it is not. */
 MUST_USE enum err release_sbom_check(const char *path, const char **format, uint8_t sha256_out[SHA256_LEN], struct fault *f);
 

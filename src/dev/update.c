@@ -248,3 +248,34 @@ int cradle_update_targets(struct cradle_update *u, char *envelope, size_t n)
     u->step = UP_STEP_DIRECTIVE;
     return update_stop(u, err);
 }
+
+/* -- which file is next ------------------------------------------------------------------------------------------------------------- */
+static size_t put(char *out, size_t at, size_t cap, const char *text, size_t n)
+{
+    if (n >= cap - at)
+        n = cap - at - 1;
+    memcpy(out + at, text, n);
+    out[at + n] = 0;
+    return at + n;
+}
+
+void cradle_update_next(const struct cradle_update *u, char name[CRADLE_UP_NAME + 24])
+{
+    const size_t cap = CRADLE_UP_NAME + 24;
+    const char *role = u->step == UP_STEP_ROOT && u->n_keys ? "root" : u->step == UP_STEP_SNAPSHOT ? "snapshot" : u->step == UP_STEP_TARGETS ? "targets" :
+                       u->step == UP_STEP_LINE ? u->self->line : NULL;
+    uint32_t version = u->step == UP_STEP_ROOT ? u->state.root_version + 1 : u->step == UP_STEP_SNAPSHOT ? u->snapshot.version :
+                       u->step == UP_STEP_TARGETS ? u->targets.version : u->line_meta.version;
+    char digits[12];
+    size_t at = sizeof digits;
+    name[0] = 0;
+    if (!role)
+        return;
+    digits[--at] = '.';
+    do
+        digits[--at] = (char)('0' + version % 10);
+    while ((version /= 10) != 0);
+    size_t n = put(name, 0, cap, digits + at, sizeof digits - at);
+    n = put(name, n, cap, role, strlen(role));
+    put(name, n, cap, ".json", 5);
+}

@@ -129,6 +129,9 @@ static int target_take(struct cradle_update *u, struct djson custom)
     t->counter = (uint32_t)n;
     if (t->counter < u->state.counter_floor)
         return CRADLE_UP_COUNTER;
+    t->has_inner = djson_member(custom, "inner_sha256", &v);
+    if (t->has_inner && !djson_hex32(v, t->inner_sha256))
+        return CRADLE_UP_FORMAT;
     if (!djson_member(custom, "blocks", &v))
         return CRADLE_UP_OK;
     if (!djson_member(v, "size", &one) || !djson_uint(one, INT32_MAX, &n) || !n || !djson_member(v, "sha256", &one) || !djson_hex32(one, t->blocks_sha256))

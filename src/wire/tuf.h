@@ -64,6 +64,7 @@ struct tuf_target { /* one file of a release; custom.cradle */
     struct span support_end;     /* YYYY-MM-DD */
     int64_t block_size;          /* 0: no block list */
     struct span blocks_sha256;   /* of the block list: SHA-256 of each block, one after the other */
+    struct span inner_sha256;    /* of the part that an installer sees before it writes (swupdate: sw-description), or empty */
 };
 struct tuf_line { struct tuf_head head; struct tuf_target *list; size_t n; };
 

@@ -164,6 +164,8 @@ static enum err custom_read(const struct tuf_in *in, const json_t *c, struct tuf
     e = e ? e : tuf_text(in, c, "support_end", &out->support_end);
     if (!e && json_object_get(c, "notes_sha256"))
         e = tuf_sha256(in, c, "notes_sha256", &out->notes_sha256);
+    if (!e && json_object_get(c, "inner_sha256"))
+        e = tuf_sha256(in, c, "inner_sha256", &out->inner_sha256);
     out->security_only = json_is_true(json_object_get(c, "security_only"));
     if (!e && blocks) {
         e = tuf_int(in, blocks, "size", 4096, &out->block_size);

@@ -92,6 +92,8 @@ static json_t *target_json(const struct tuf_target *t)
                           "hw_revs", list_json(t->hw_revs, t->n_hw_revs), "sbom", "sha256", tuf_hex(t->sbom_sha256), "format", tuf_str(t->sbom_format));
     if (t->notes_sha256.n)
         json_object_set_new(c, "notes_sha256", tuf_hex(t->notes_sha256));
+    if (t->inner_sha256.n)
+        json_object_set_new(c, "inner_sha256", tuf_hex(t->inner_sha256));
     if (t->block_size)
         json_object_set_new(c, "blocks", json_pack("{s:I,s:o}", "size", (json_int_t)t->block_size, "sha256", tuf_hex(t->blocks_sha256)));
     return json_pack("{s:I,s:{s:o},s:{s:o}}", "length", (json_int_t)t->length, "hashes", "sha256", tuf_hex(t->sha256), "custom", "cradle", c);

@@ -4,7 +4,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
 . t/ceremony.sh
-need openssl openssl; need jq jq
+need openssl openssl; need jq jq; need cpio cpio
 printf 'correct horse battery staple\n' >"$T/pass"; chmod 600 "$T/pass"
 P="--passphrase-file $T/pass"
 mkdir "$T/trust"
@@ -61,6 +61,17 @@ create --release r2 --version 1.10.0 --counter 3 --sbom fw.spdx.json --security-
 refused 2 "does not fit" "an older version with a higher counter" --release r3 --version 1.9.0 --counter 4 --sbom fw.cdx.json
 is "$(payload "$R/2.vib.json" | jq -r '.targets | keys | join(" ")')" "vib/r1/fw.bin vib/r2/fw.bin" "both are in the next metadata"
 is "$(payload "$R/2.vib.json" | jq -r '.targets["vib/r2/fw.bin"].custom.cradle | "\(.security_only) \(.sbom.format)"')" "true spdx" "security-only is marked"
+
+# an image of SWUpdate: whoever installs it from the stream sees only sw-description before it writes
+echo 'software = { version = "1.11.0"; };' >sw-description
+printf '%s\n' sw-description fw.bin | cpio -o -H crc --quiet >fw.swu
+printf '%s\n' fw.bin sw-description | cpio -o -H crc --quiet >late.swu
+swu() { cradle release create "$R" "$1" --line vib --model vib-1 --support-end 2099-12-31 --release r4 --version 1.11.0 --counter 3 --sbom fw.cdx.json --handler swupdate --quiet; }
+swu late.swu 2>err; is $? 2 "a .swu that does not begin with sw-description: refused"; has "$(cat err)" "first file" "it says so"
+cp fw.bin no.swu; swu no.swu 2>err; is $? 2 "a .swu that is no cpio archive: refused"
+swu fw.swu; ok $? "an image of SWUpdate"
+is "$(payload "$R/2.vib.json" | jq -r '.targets["vib/r4/fw.swu"].custom.cradle.inner_sha256')" "$(sha256sum <sw-description | cut -d' ' -f1)" "the digest of its sw-description is signed too"
+cradle release withdraw "$R" vib r4 --quiet
 sign vib ann; sign vib bob
 cradle release withdraw "$R" vib r9 2>err; is $? 4 "an unknown release cannot be withdrawn"
 cradle release withdraw "$R" vib r1 --quiet; ok $? "a release is withdrawn"

@@ -88,6 +88,7 @@ static void test_good(void)
     ok(file(site.file, sizeof site.file, 4096) == CRADLE_UP_OK && file(site.file, sizeof site.file, 1000003) == CRADLE_UP_OK, "the file verifies, in any pieces");
     ok(cradle_update_blocks(&up, site.blocks, sizeof site.blocks) == CRADLE_UP_OK && cradle_update_block(&up, site.blocks, 0, site.file, 1048576) == CRADLE_UP_OK &&
            cradle_update_block(&up, site.blocks, 2, site.file + 2097152, sizeof site.file - 2097152) == CRADLE_UP_OK, "blocks verify one by one");
+    ok(!up.target.has_inner, "a target without an inner digest says so");
     struct cradle_update_state state = up.state;
     ok(look(&state, T0) == CRADLE_UP_OK, "the same again is accepted: a download may be resumed");
     cradle_update_confirm(&state, &up.target);
@@ -252,6 +253,25 @@ static void test_root(void)
     free(keep);
 }
 
+/* The names that a device without a parser asks the server for, and the digest of what an installer of streams sees. */
+static void test_next(void)
+{
+    char name[CRADLE_UP_NAME + 24];
+#define NEXT(want) (cradle_update_next(&up, name), strcmp(name, want) == 0)
+    cradle_update_begin(&up, &port, &self, &fresh, T0);
+    ok(NEXT(""), "before the stored root there is nothing to fetch");
+    ok(!give(cradle_update_root, site.e_root) && NEXT("2.root.json"), "after it the next root: %s", name);
+    ok(!give(cradle_update_timestamp, site.e_timestamp) && NEXT("7.snapshot.json"), "%s", name);
+    ok(!give(cradle_update_snapshot, site.e_snapshot) && NEXT("1.targets.json"), "%s", name);
+    ok(!give(cradle_update_targets, site.e_targets) && NEXT(""), "then the directive");
+    ok(!give(cradle_update_directive, site.e_directive) && NEXT("4.vib.json"), "%s", name);
+    site.target.inner_sha256 = span_of(site.sbom, 32);
+    update_site_sign(&site);
+    ok(look(&fresh, T0) == CRADLE_UP_OK && up.target.has_inner && memcmp(up.target.inner_sha256, site.sbom, 32) == 0 && NEXT(""), "an inner digest is told");
+    site.target.inner_sha256 = (struct span){ 0 };
+    update_site_sign(&site);
+}
+
 static void test_other_actions(void)
 {
     site.directive.action = DIRECTIVE_NONE;
@@ -282,6 +302,7 @@ int main(void)
     test_time();
     test_device();
     test_root();
+    test_next();
     test_other_actions();
     update_site_free(&site);
     return done();

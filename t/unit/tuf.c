@@ -148,7 +148,7 @@ static void test_line(void)
     struct tuf_target t = { .path = SPAN_LIT("vib/r7/fw.bin"), .length = 5, .sha256 = sha, .release = SPAN_LIT("r7"), .version = SPAN_LIT("1.7.0"),
                             .min_version = SPAN_LIT("1.2.0"), .handler = SPAN_LIT("raw"), .models = { SPAN_LIT("vib-1") }, .n_models = 1, .counter = 4,
                             .sbom_sha256 = sha, .sbom_format = SPAN_LIT("cyclonedx"), .support_end = SPAN_LIT("2031-12-31"), .block_size = 1048576,
-                            .blocks_sha256 = sha };
+                            .blocks_sha256 = sha, .inner_sha256 = sha };
     struct tuf_line l = { .head = { 1, T0 }, .list = &t, .n = 1 }, got;
     CLEANUP(buf_free) struct buf text = BUF_INIT(0), again = BUF_INIT(0);
     ok(!tuf_line_write(&l, &text) && !tuf_line_read(buf_span(&text), SPAN_LIT("vib"), &arena, &got, &f), "a line's targets are written and read: %s", f.text);
