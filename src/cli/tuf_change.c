@@ -24,7 +24,7 @@ static enum err role_change(struct cli *c, struct repo *r, struct tuf_keys *keys
     e = e ? e : cli_opt_int(c, "--threshold", role->threshold, 1, TUF_ROLE_KEYS, &role->threshold, f);
     if (!e && (int64_t)role->n_keyids < role->threshold)
         e = fault_set(f, CE_USAGE, "%zu keys are left, but %lld must sign: add others or lower --threshold", role->n_keyids, (long long)role->threshold);
-    return e;
+    return e ? e : repo_role_judge(c, keys, role, c->args[1], f);
 }
 
 static void root_tidy(struct tuf_root *root)
@@ -88,6 +88,7 @@ static const struct verb_opt rotate_opts[] = {
     { "--remove", "KEYID", "key that signs no more (its first 8 digits or more)", true },
     { "--threshold", "N", "how many must sign from now on", false },
     { "--expires", "SPAN", "life of the new metadata (default 1y)", false },
+    NOT_FOR_DEVICES_OPT,
 };
 const struct verb verb_tuf_rotate = {
     .name = "tuf rotate", .args = "DIR ROLE", .min_args = 2, .max_args = 2, .help = "change the keys of a role, or renew its metadata",
@@ -115,7 +116,7 @@ static enum err key_search(const struct repo *r, const char *text, struct span *
 }
 
 /* Takes the key out of role. *hit: it was there. */
-static enum err role_strip(struct tuf_role *role, const char *name, struct span id, bool *hit, struct fault *f)
+static enum err role_strip(const struct cli *c, const struct tuf_keys *keys, struct tuf_role *role, const char *name, struct span id, bool *hit, struct fault *f)
 {
     size_t before = role->n_keyids;
     repo_key_drop(role, id);
@@ -125,7 +126,7 @@ static enum err role_strip(struct tuf_role *role, const char *name, struct span 
     if ((int64_t)role->n_keyids < role->threshold)
         return fault_set(f, CE_USAGE, "without this key, role %s has %zu keys and needs %lld: add another first (cradle tuf rotate)", name, role->n_keyids,
                          (long long)role->threshold);
-    return CE_OK;
+    return repo_role_judge(c, keys, role, name, f);
 }
 
 /* A line whose signers changed is signed anew: what the lost key helped to sign must not count. */
@@ -150,7 +151,7 @@ static enum err targets_strip(struct cli *c, struct repo *r, struct span id, int
     enum err e = CE_OK;
     for (size_t i = 0; !e && i < t.n_lines; i++) {
         bool line_hit = false;
-        e = role_strip(&t.lines[i], (const char *)t.lines[i].name.p, id, &line_hit, f);
+        e = role_strip(c, &t.keys, &t.lines[i], (const char *)t.lines[i].name.p, id, &line_hit, f);
         if (!e && line_hit)
             e = line_redraft(c, r, (const char *)t.lines[i].name.p, expires_s, f);
         again |= line_hit;
@@ -168,9 +169,9 @@ static enum err targets_strip(struct cli *c, struct repo *r, struct span id, int
 static enum err root_strip(struct cli *c, struct repo *r, struct span id, int64_t expires_s, bool *hit, struct fault *f)
 {
     struct tuf_root root = r->new_root;
-    enum err e = role_strip(&root.directive, "directive", id, hit, f);
+    enum err e = role_strip(c, &root.keys, &root.directive, "directive", id, hit, f);
     for (int t = 0; !e && t < TUF_TYPES; t++)
-        e = role_strip(&root.roles[t], tuf_type_name((enum tuf_type)t), id, hit, f);
+        e = role_strip(c, &root.keys, &root.roles[t], tuf_type_name((enum tuf_type)t), id, hit, f);
     if (e || !*hit)
         return e;
     root_tidy(&root);
@@ -198,8 +199,9 @@ static enum err revoke_run(struct cli *c, struct fault *f)
                 (const char *)id.p, r.dir);
     return e;
 }
+static const struct verb_opt revoke_opts[] = { NOT_FOR_DEVICES_OPT };
 const struct verb verb_tuf_revoke_key = {
     .name = "tuf revoke-key", .args = "DIR KEYID", .min_args = 2, .max_args = 2, .help = "take a lost or stolen key out of every role",
     .text = "Drafts the next version of every file that must change, releases of a line included, so that nothing stands on that key's signature any more.",
-    .example = "cradle tuf revoke-key release 3fa94c01", .run = revoke_run,
+    .example = "cradle tuf revoke-key release 3fa94c01", VERB_OPTS(revoke_opts), .run = revoke_run,
 };

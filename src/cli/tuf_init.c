@@ -66,7 +66,8 @@ const struct verb verb_tuf_key = {
 };
 
 /* -- tuf init --------------------------------------------------------------------------------------------------------------------- */
-static enum err keys_take(struct cli *c, struct repo *r, const char *opt, int64_t threshold, struct tuf_keys *keys, struct tuf_role *role, struct fault *f)
+static enum err keys_take(struct cli *c, struct repo *r, const char *opt, const char *what, int64_t threshold, struct tuf_keys *keys, struct tuf_role *role,
+                          struct fault *f)
 {
     const char *path;
     enum err e = CE_OK;
@@ -75,17 +76,18 @@ static enum err keys_take(struct cli *c, struct repo *r, const char *opt, int64_
     role->threshold = threshold;
     if (!e && (int64_t)role->n_keyids < threshold)
         e = fault_set(f, CE_USAGE, "%s: %lld signatures are wanted, but %zu keys are given", opt, (long long)threshold, role->n_keyids);
-    return e;
+    return e ? e : repo_role_judge(c, keys, role, what, f);
 }
 
-static enum err online_take(struct repo *r, const char *trust, const char *name, struct tuf_keys *keys, struct tuf_role *role, struct fault *f)
+static enum err online_take(const struct cli *c, struct repo *r, const char *trust, const char *name, struct tuf_keys *keys, struct tuf_role *role, struct fault *f)
 {
     char path[PATH_MAX_LEN];
     if (strlen(trust) > PATH_MAX_LEN - 40)
         return fault_set(f, CE_USAGE, "--trust is too long");
     path_join(path, "%s/%s.pub", trust, name);
     role->threshold = 1;
-    return repo_key_add(r, path, keys, role, f);
+    enum err e = repo_key_add(r, path, keys, role, f);
+    return e ? e : repo_role_judge(c, keys, role, name, f);
 }
 
 static enum err root_fill(struct cli *c, struct repo *r, struct tuf_root *root, struct fault *f)
@@ -98,11 +100,11 @@ static enum err root_fill(struct cli *c, struct repo *r, struct tuf_root *root, 
     e = e ? e : cli_opt_int(c, "--targets-threshold", 2, 1, TUF_ROLE_KEYS, &targets_n, f);
     e = e ? e : cli_opt_span_s(c, "--expires", YEAR_S, &life_s, f);
     root->head.expires_s = clock_now_s() + life_s;
-    e = e ? e : keys_take(c, r, "--root-key", root_n, &root->keys, &root->roles[TUF_ROOT], f);
-    e = e ? e : keys_take(c, r, "--targets-key", targets_n, &root->keys, &root->roles[TUF_TARGETS], f);
-    e = e ? e : online_take(r, trust, "tuf-snapshot", &root->keys, &root->roles[TUF_SNAPSHOT], f);
-    e = e ? e : online_take(r, trust, "tuf-timestamp", &root->keys, &root->roles[TUF_TIMESTAMP], f);
-    return e ? e : online_take(r, trust, "directive", &root->keys, &root->directive, f);
+    e = e ? e : keys_take(c, r, "--root-key", "root", root_n, &root->keys, &root->roles[TUF_ROOT], f);
+    e = e ? e : keys_take(c, r, "--targets-key", "targets", targets_n, &root->keys, &root->roles[TUF_TARGETS], f);
+    e = e ? e : online_take(c, r, trust, "tuf-snapshot", &root->keys, &root->roles[TUF_SNAPSHOT], f);
+    e = e ? e : online_take(c, r, trust, "tuf-timestamp", &root->keys, &root->roles[TUF_TIMESTAMP], f);
+    return e ? e : online_take(c, r, trust, "directive", &root->keys, &root->directive, f);
 }
 
 static enum err init_run(struct cli *c, struct fault *f)
@@ -135,6 +137,7 @@ static const struct verb_opt init_opts[] = {
     { "--targets-threshold", "N", "how many of them must sign (default 2)", false },
     { "--trust", "DIR", "the site's folder trust/: the public keys of its online roles snapshot, timestamp and directive", false },
     { "--expires", "SPAN", "life of the root (default 1y)", false },
+    NOT_FOR_DEVICES_OPT,
 };
 const struct verb verb_tuf_init = {
     .name = "tuf init", .args = "DIR", .min_args = 1, .max_args = 1, .help = "begin a release ceremony: the first root, to be signed offline",
@@ -165,7 +168,7 @@ static enum err line_run(struct cli *c, struct fault *f)
     if (t.n_lines)
         memcpy(lines, t.lines, t.n_lines * sizeof *lines);
     lines[t.n_lines].name = name;
-    e = keys_take(c, &r, "--key", threshold, &t.keys, &lines[t.n_lines], f);
+    e = keys_take(c, &r, "--key", c->args[1], threshold, &t.keys, &lines[t.n_lines], f);
     t.lines = lines;
     t.n_lines++;
     t.head.expires_s = clock_now_s() + life_s;
@@ -178,6 +181,7 @@ static const struct verb_opt line_opts[] = {
     { "--key", "FILE", "public key of somebody who approves releases of the line (NAME.pub)", true },
     { "--threshold", "N", "how many of them must sign each release (default 2)", false },
     { "--expires", "SPAN", "life of the new targets metadata (default 1y)", false },
+    NOT_FOR_DEVICES_OPT,
 };
 const struct verb verb_tuf_line = {
     .name = "tuf line", .args = "DIR LINE", .min_args = 2, .max_args = 2, .help = "say whose signatures release files for a product line",

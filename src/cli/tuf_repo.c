@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "crypt/pem.h"
@@ -216,6 +217,23 @@ enum err repo_key_add(struct repo *r, const char *path, struct tuf_keys *keys, s
         keys->list[keys->n++] = k;
     role->keyids[role->n_keyids++] = k.id;
     return CE_OK;
+}
+
+enum err repo_role_judge(const struct cli *c, const struct tuf_keys *keys, const struct tuf_role *role, const char *what, struct fault *f)
+{
+    int64_t good = 0;
+    for (size_t i = 0; i < role->n_keyids; i++) {
+        const struct tuf_key *key = tuf_key_find(keys, role->keyids[i]);
+        struct spki_info k = { .name = "unknown" };
+        bool known = key && key->spki.n && spki_parse(key->spki, &k, NULL) == CE_OK;
+        good += known && k.alg == KEY_EC_P256;
+        if ((!known || k.alg != KEY_EC_P256) && !c->quiet)
+            fprintf(stderr, "cradle: warning: key %.16s of role %s is %s; devices count ec:P-256 keys only\n", (const char *)role->keyids[i].p, what, k.name);
+    }
+    if (good >= role->threshold || cli_flag(c, NOT_FOR_DEVICES))
+        return CE_OK;
+    return fault_set(f, CE_USAGE, "role %s needs %lld signatures and has %lld P-256 keys, and devices count no others: give it P-256 keys (or " NOT_FOR_DEVICES ")", what,
+                     (long long)role->threshold, (long long)good);
 }
 
 void repo_key_drop(struct tuf_role *role, struct span keyid)

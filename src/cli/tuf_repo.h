@@ -46,6 +46,11 @@ MUST_USE enum err repo_read(struct repo *r, const char *role, int64_t version, s
 
 /* Public keys from files (PEM SubjectPublicKeyInfo): adds the key to keys (once) and its id to role. */
 MUST_USE enum err repo_key_add(struct repo *r, const char *path, struct tuf_keys *keys, struct tuf_role *role, struct fault *f);
+/* Devices count P-256 keys only. Warns on stderr of each other key of role, and refuses a role whose P-256 keys alone cannot reach its threshold,
+ * unless the option NOT_FOR_DEVICES is given. what: the role's name. CE_USAGE. */
+#define NOT_FOR_DEVICES "--not-for-devices"
+#define NOT_FOR_DEVICES_OPT { NOT_FOR_DEVICES, NULL, "let other keys than P-256 be needed to reach a threshold: no device will accept what they sign", false }
+MUST_USE enum err repo_role_judge(const struct cli *c, const struct tuf_keys *keys, const struct tuf_role *role, const char *what, struct fault *f);
 void repo_key_drop(struct tuf_role *role, struct span keyid);  /* from a role; not there: nothing */
 void repo_keys_tidy(struct tuf_keys *keys, const struct tuf_role *const *roles, size_t n); /* drops keys that no role names */
 

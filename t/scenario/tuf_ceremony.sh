@@ -36,12 +36,18 @@ is "$(state root)" "1 complete 2/2" "two of three: complete"
 dsse_verify "$R/1.root.json" ann.pub; ok $? "openssl verifies ann's signature"
 dsse_verify "$R/1.root.json" eve.pub; ok $? "and eve's"
 dsse_verify "$R/1.root.json" bob.pub; [ $? != 0 ]; ok $? "bob did not sign"
+cradle tuf rotate "$R" root --threshold 3 --add sam.pub --remove "$(payload "$R/1.root.json" | jq -r '.signed // . | .roles.root.keyids[0]' | cut -c1-10)" --quiet 2>err
+is $? 2 "three of root, one of them Ed25519: refused"
 sign targets ann; sign targets bob
 is "$(state targets)" "1 complete 2/2" "the first targets are signed"
 cradle tuf sign "$R" root --key bob.key $P </dev/null >seen 2>err; is $? 2 "without a terminal nobody signs unseen"
 
 # signers of a line
-cradle tuf line "$R" vib --key ann.pub --key sam.pub --quiet; ok $? "a line gets its signers"
+cradle tuf line "$R" vib --key ann.pub --key sam.pub 2>err; is $? 2 "two of two, one of them Ed25519, which devices do not count: refused"
+has "$(cat err)" "warning: key [0-9a-f]{16} of role vib is ed25519" "with a warning that says which key"
+has "$(cat err)" "has 1 P-256 keys" "and how many are left"
+is "$(state targets)" "1 complete 2/2" "nothing was drafted"
+cradle tuf line "$R" vib --key ann.pub --key sam.pub --not-for-devices --quiet; ok $? "a line gets its signers"
 is "$(state targets)" "2 draft 0/2" "that is a change of targets"
 cradle tuf line "$R" vib --key ann.pub --key sam.pub --quiet 2>err; is $? 5 "twice: refused"
 sign targets ann; sign targets bob
@@ -67,8 +73,10 @@ annkey=$(payload "$R/1.root.json" | jq -r --arg p "$(cat ann.pub)
 " '.keys | to_entries[] | select(.value.keyval.public == $p) | .key')
 cradle tuf revoke-key "$R" "$(printf %.10s "$annkey")" 2>err; is $? 2 "a key that is needed is not taken away before another is there"
 has "$(cat err)" "rotate" "it says what to do first"
-cradle tuf rotate "$R" targets --add kim.pub --quiet; cradle tuf rotate "$R" vib --add kim.pub --quiet
-cradle tuf revoke-key "$R" "$(printf %.10s "$annkey")" --quiet; ok $? "then it is"
+cradle tuf rotate "$R" targets --add kim.pub --quiet; cradle tuf rotate "$R" vib --add kim.pub 2>err; ok $? "a second P-256 key for the line"
+has "$(cat err)" "warning" "the warning stays"
+cradle tuf revoke-key "$R" "$(printf %.10s "$annkey")" --quiet 2>err; is $? 2 "nor when what is left is no P-256 key"
+cradle tuf revoke-key "$R" "$(printf %.10s "$annkey")" --not-for-devices --quiet; ok $? "then it is"
 sign root bob; sign root kim
 is "$(state root)" "3 complete 2/2" "the root without ann is complete"
 sign targets bob; sign targets kim
