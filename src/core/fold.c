@@ -1,5 +1,5 @@
 /* fold.c: fold(events) = tables. Reads every event of a database in order, applies its payload, and nothing else, to empty tables in
- * memory, and compares: lines and their topics, backends, models, devices and their states, certificates (by SHA-256), their states, keys, operators, CAs, update metadata and releases.
+ * memory, and compares: lines and their topics, backends, models, devices and their states, certificates (by SHA-256), their states, keys, operators, CAs, update metadata, releases, orders to devices and what they run.
  * It is what restore stands on: a state that no event explains would be lost with the tables. Applying: fold_apply.c.
  */
 #include "core/fold.h"
@@ -32,10 +32,14 @@ static const struct table tables[] = {
     { "cert_state", "SELECT kid, serial, status, revoked_at, reason, shard, not_after, first_used_at FROM cert_state ORDER BY kid, serial", -1 },
     { "key", "SELECT spki, holder, holder_kind, added_at, revoked_at FROM key ORDER BY spki", -1 },
     { "tuf", "SELECT role, version, sha256, length, expires_at, added_at, envelope FROM tuf ORDER BY role, version", 6 },
-    { "release", "SELECT line, name, version, path, sha256, sbom_sha256, support_end, counter, length, security_only, withdrawn, added_at FROM release "
+    { "release", "SELECT line, name, version, path, sha256, sbom_sha256, support_end, counter, length, security_only, withdrawn, added_at, min_version, "
+                 "handler, models, hw_revs FROM release "
                  "ORDER BY line, name", -1 },
+    { "device_order", "SELECT uid, sequence, action, rollout, wave, line, release, by_whom, state, reason, ordered_at, offered_at, changed_at, until_at, spki, "
+                      "expires_at, envelope FROM device_order ORDER BY uid", 16 },
+    { "device_version", "SELECT uid, line, release, version, counter_floor, before_release, confirmed_at, sequence FROM device_version ORDER BY uid", -1 },
 };
-static const int columns[ARRAY_LEN(tables)] = { 4, 6, 5, 5, 8, 4, 7, 10, 8, 5, 7, 12 };
+static const int columns[ARRAY_LEN(tables)] = { 4, 6, 5, 5, 8, 4, 7, 10, 8, 5, 7, 16, 17, 8 };
 
 static enum err event_fold(struct db *to, const struct event_row *ev, struct fault *f)
 {
@@ -98,7 +102,7 @@ static bool column_eq(const struct table *t, const struct db_rows *a, const stru
 {
     uint8_t hash[SHA256_LEN];
     struct span x = db_span(a, col), y = db_span(b, col);
-    if (col != t->der_column)
+    if (col != t->der_column || !x.n)
         return span_eq(x, y);
     sha256(x, hash);
     return span_eq(span_of(hash, sizeof hash), y);

@@ -1,24 +1,13 @@
 /* fold_apply.c: what each kind of event does to the tables, written a second time on purpose: from the event's fields alone, without
  * the code that decided it. See fold.h. */
 #include "base/clock.h"
-#include "base/mem.h"
-#include "core/batch.h"
-#include "core/fold.h"
+#include "core/fold_priv.h"
 #include "store/cert.h"
 #include "store/registry.h"
 #include "store/topics.h"
 #include "store/update.h"
 
-struct fold {
-    struct db *to;
-    const struct event_row *ev;
-    const json_t *payload;
-    struct arena arena;
-    struct fault *f;
-    enum err err;          /* sticky: a field was missing */
-};
-
-static struct span text(struct fold *x, const char *key)
+struct span fold_text(struct fold *x, const char *key)
 {
     const json_t *v = json_object_get(x->payload, key);
     if (!json_is_string(v)) {
@@ -28,7 +17,7 @@ static struct span text(struct fold *x, const char *key)
     return span_of(json_string_value(v), json_string_length(v));
 }
 
-static int64_t number(struct fold *x, const char *key)
+int64_t fold_number(struct fold *x, const char *key)
 {
     const json_t *v = json_object_get(x->payload, key);
     if (!json_is_integer(v))
@@ -39,36 +28,36 @@ static int64_t number(struct fold *x, const char *key)
 static struct span bytes(struct fold *x, const char *key, bool hex)
 {
     CLEANUP(buf_free) struct buf b = BUF_INIT(0);
-    struct span t = text(x, key);
+    struct span t = fold_text(x, key);
     if (hex ? hex_decode(t, &b) : base64_decode(t, &b))
         x->err = fault_set(x->f, CE_LOG_INCONSISTENT, "field '%s' cannot be decoded", key);
     return arena_copy(&x->arena, buf_span(&b));
 }
-static struct span hexed(struct fold *x, const char *key) { return bytes(x, key, true); }
+struct span fold_hexed(struct fold *x, const char *key) { return bytes(x, key, true); }
 
 static enum err fold_ca(struct fold *x)
 {
-    const struct ca_row r = { text(x, "name"), hexed(x, "kid"), bytes(x, "der", false), x->ev->at };
+    const struct ca_row r = { fold_text(x, "name"), fold_hexed(x, "kid"), bytes(x, "der", false), x->ev->at };
     return x->err ? x->err : store_ca_add(x->to, &r, x->f);
 }
 
 static enum err fold_line(struct fold *x)
 {
-    const struct line_row r = { .name = text(x, "name"), .title = text(x, "title"), .validity_s = number(x, "validity_s"),
-                                .clone_policy = text(x, "clone_policy"), .added_at = x->ev->at };
+    const struct line_row r = { .name = fold_text(x, "name"), .title = fold_text(x, "title"), .validity_s = fold_number(x, "validity_s"),
+                                .clone_policy = fold_text(x, "clone_policy"), .added_at = x->ev->at };
     return x->err ? x->err : store_line_add(x->to, &r, x->f);
 }
 
 static enum err fold_line_changed(struct fold *x)
 {
     struct line_row l;
-    struct topics_row t = { .name = text(x, "name"), .write = text(x, "write"), .read = text(x, "read"), .repair = text(x, "repair") };
+    struct topics_row t = { .name = fold_text(x, "name"), .write = fold_text(x, "write"), .read = fold_text(x, "read"), .repair = fold_text(x, "repair") };
     enum err e = x->err ? x->err : store_line_get(x->to, &x->arena, t.name, &l, x->f);
     if (e)
         return e;
-    l.title = text(x, "title");
-    l.validity_s = number(x, "validity_s");
-    l.clone_policy = text(x, "clone_policy");
+    l.title = fold_text(x, "title");
+    l.validity_s = fold_number(x, "validity_s");
+    l.clone_policy = fold_text(x, "clone_policy");
     e = x->err ? x->err : store_line_set(x->to, &l, x->f);
     return e ? e : store_topics_put(x->to, TOPICS_LINE, &t, x->f);
 }
@@ -76,7 +65,7 @@ static enum err fold_line_changed(struct fold *x)
 static enum err fold_line_state(struct fold *x)
 {
     struct line_row l;
-    struct span name = text(x, "name");
+    struct span name = fold_text(x, "name");
     enum err e = x->err ? x->err : store_line_get(x->to, &x->arena, name, &l, x->f);
     l.suspended = json_is_true(json_object_get(x->payload, "suspended"));
     return e ? e : store_line_set(x->to, &l, x->f);
@@ -84,27 +73,27 @@ static enum err fold_line_state(struct fold *x)
 
 static enum err fold_backend(struct fold *x)
 {
-    const struct topics_row t = { .name = text(x, "name"), .write = text(x, "write"), .read = text(x, "read") };
+    const struct topics_row t = { .name = fold_text(x, "name"), .write = fold_text(x, "write"), .read = fold_text(x, "read") };
     return x->err ? x->err : store_topics_put(x->to, TOPICS_BACKEND, &t, x->f);
 }
 
 static enum err fold_model(struct fold *x)
 {
-    const struct model_row r = { text(x, "name"), text(x, "line"), text(x, "title"), text(x, "hw_rev"), x->ev->at };
+    const struct model_row r = { fold_text(x, "name"), fold_text(x, "line"), fold_text(x, "title"), fold_text(x, "hw_rev"), x->ev->at };
     return x->err ? x->err : store_model_add(x->to, &r, x->f);
 }
 
 static enum err fold_device(struct fold *x)
 {
-    const struct device_row r = { .uid = x->ev->device, .serial = text(x, "serial"), .model = text(x, "model"), .line = text(x, "line"),
-                                  .batch = text(x, "batch"), .country = text(x, "country"), .created_by = text(x, "by"),
+    const struct device_row r = { .uid = x->ev->device, .serial = fold_text(x, "serial"), .model = fold_text(x, "model"), .line = fold_text(x, "line"),
+                                  .batch = fold_text(x, "batch"), .country = fold_text(x, "country"), .created_by = fold_text(x, "by"),
                                   .created_at = x->ev->at, .state = SPAN_LIT("registered") };
     return x->err ? x->err : store_device_add(x->to, &r, x->f);
 }
 
 static enum err fold_device_state(struct fold *x)
 {
-    struct span state = text(x, "to");
+    struct span state = fold_text(x, "to");
     return x->err ? x->err : store_device_set(x->to, x->ev->device, x->ev->rev - 1, state, x->ev->at, x->f);
 }
 
@@ -122,18 +111,18 @@ static enum err fold_rev(struct fold *x)
 
 static enum err fold_intent(struct fold *x)
 {
-    struct span spki = hexed(x, "spki"), holder = text(x, "holder");
-    enum cert_holder kind = (enum cert_holder)number(x, "holder_kind");
+    struct span spki = fold_hexed(x, "spki"), holder = fold_text(x, "holder");
+    enum cert_holder kind = (enum cert_holder)fold_number(x, "holder_kind");
     enum err e = x->err ? x->err : store_key_add(x->to, spki, kind, holder, x->ev->at, x->f);
     return e ? e : fold_rev(x);
 }
 
 static enum err fold_issued(struct fold *x)
 {
-    const struct cert_row r = { .kid = hexed(x, "kid"), .serial = hexed(x, "serial"), .holder_kind = (enum cert_holder)number(x, "holder_kind"),
-                                .holder = text(x, "holder"), .profile = text(x, "profile"), .spki = hexed(x, "spki"),
-                                .not_before = number(x, "not_before"), .not_after = number(x, "not_after"), .issued_at = x->ev->at,
-                                .der = hexed(x, "sha256") };
+    const struct cert_row r = { .kid = fold_hexed(x, "kid"), .serial = fold_hexed(x, "serial"), .holder_kind = (enum cert_holder)fold_number(x, "holder_kind"),
+                                .holder = fold_text(x, "holder"), .profile = fold_text(x, "profile"), .spki = fold_hexed(x, "spki"),
+                                .not_before = fold_number(x, "not_before"), .not_after = fold_number(x, "not_after"), .issued_at = x->ev->at,
+                                .der = fold_hexed(x, "sha256") };
     enum err e = x->err ? x->err : store_cert_add(x->to, &r, x->f);
     return e ? e : fold_rev(x);
 }
@@ -148,19 +137,19 @@ static enum err state_of(struct fold *x, struct span kid, struct span serial, st
         *s = (struct cert_state){ .status = (enum cert_status)db_i64(&r, 0), .revoked_at = db_i64(&r, 1), .reason = (int)db_i64(&r, 2),
                                   .first_used_at = db_i64(&r, 3) };
     enum err e = db_rows_end(&r, x->f);
-    s->shard = number(x, "shard");
-    s->not_after = number(x, "not_after");
+    s->shard = fold_number(x, "shard");
+    s->not_after = fold_number(x, "not_after");
     return e ? e : x->err;
 }
 
 static enum err fold_revoked(struct fold *x)
 {
     struct cert_state s;
-    struct span kid = hexed(x, "kid"), serial = hexed(x, "serial"), spki = hexed(x, "spki");
+    struct span kid = fold_hexed(x, "kid"), serial = fold_hexed(x, "serial"), spki = fold_hexed(x, "spki");
     enum err e = state_of(x, kid, serial, &s);
-    s.status = (enum cert_status)number(x, "status");
-    s.revoked_at = number(x, "revoked_at");
-    s.reason = (int)number(x, "reason");
+    s.status = (enum cert_status)fold_number(x, "status");
+    s.revoked_at = fold_number(x, "revoked_at");
+    s.reason = (int)fold_number(x, "reason");
     e = e ? e : x->err ? x->err : store_cert_state_put(x->to, kid, serial, &s, x->f);
     if (!e && json_is_true(json_object_get(x->payload, "key")))
         e = store_key_revoke(x->to, spki, s.revoked_at, x->f);
@@ -170,18 +159,18 @@ static enum err fold_revoked(struct fold *x)
 static enum err fold_orphan(struct fold *x)
 {
     struct cert_state s;
-    struct span kid = hexed(x, "kid"), serial = hexed(x, "serial");
+    struct span kid = fold_hexed(x, "kid"), serial = fold_hexed(x, "serial");
     enum err e = state_of(x, kid, serial, &s);
     s.status = CERT_REVOKED;
-    s.revoked_at = number(x, "revoked_at");
-    s.reason = (int)number(x, "reason");
+    s.revoked_at = fold_number(x, "revoked_at");
+    s.reason = (int)fold_number(x, "reason");
     return e ? e : x->err ? x->err : store_cert_state_put(x->to, kid, serial, &s, x->f);
 }
 
 static enum err fold_first_use(struct fold *x)
 {
     struct cert_state s;
-    struct span kid = hexed(x, "kid"), serial = hexed(x, "serial");
+    struct span kid = fold_hexed(x, "kid"), serial = fold_hexed(x, "serial");
     enum err e = state_of(x, kid, serial, &s);
     s.first_used_at = x->ev->at;
     return e ? e : x->err ? x->err : store_cert_state_put(x->to, kid, serial, &s, x->f);
@@ -190,7 +179,7 @@ static enum err fold_first_use(struct fold *x)
 static enum err fold_superseded(struct fold *x)
 {
     struct cert_state s;
-    struct span kid = hexed(x, "kid"), serial = hexed(x, "serial");
+    struct span kid = fold_hexed(x, "kid"), serial = fold_hexed(x, "serial");
     enum err e = state_of(x, kid, serial, &s);
     s.status = CERT_SUPERSEDED;
     return e ? e : x->err ? x->err : store_cert_state_put(x->to, kid, serial, &s, x->f);
@@ -198,7 +187,7 @@ static enum err fold_superseded(struct fold *x)
 
 static enum err fold_operator(struct fold *x)
 {
-    const struct operator_row r = { .name = text(x, "name"), .role = text(x, "role"), .lines = text(x, "lines"), .state = SPAN_LIT("active"),
+    const struct operator_row r = { .name = fold_text(x, "name"), .role = fold_text(x, "role"), .lines = fold_text(x, "lines"), .state = SPAN_LIT("active"),
                                     .rev = 1, .added_at = x->ev->at, .changed_at = x->ev->at };
     return x->err ? x->err : store_operator_add(x->to, &r, x->f);
 }
@@ -206,38 +195,40 @@ static enum err fold_operator(struct fold *x)
 static enum err fold_operator_removed(struct fold *x)
 {
     struct operator_row o;
-    struct span name = text(x, "name");
+    struct span name = fold_text(x, "name");
     enum err e = x->err ? x->err : store_operator_get(x->to, &x->arena, name, &o, x->f);
     return e ? e : store_operator_set(x->to, name, o.rev, "removed", x->ev->at, x->f);
 }
 
-static int64_t time_s(struct fold *x, const char *key)
+int64_t fold_time_s(struct fold *x, const char *key)
 {
     int64_t ms = 0;
-    if (clock_parse_ms(text(x, key), &ms))
+    if (clock_parse_ms(fold_text(x, key), &ms))
         x->err = fault_set(x->f, CE_LOG_INCONSISTENT, "field '%s' is no time", key);
     return ms / 1000;
 }
 
 static enum err fold_tuf(struct fold *x)
 {
-    const struct tuf_row r = { .role = text(x, "role"), .version = number(x, "version"), .envelope = hexed(x, "sha256"), .sha256 = hexed(x, "sha256"),
-                               .length = number(x, "length"), .expires_at = time_s(x, "expires_at"), .added_at = x->ev->at };
+    const struct tuf_row r = { .role = fold_text(x, "role"), .version = fold_number(x, "version"), .envelope = fold_hexed(x, "sha256"), .sha256 = fold_hexed(x, "sha256"),
+                               .length = fold_number(x, "length"), .expires_at = fold_time_s(x, "expires_at"), .added_at = x->ev->at };
     return x->err ? x->err : store_tuf_add(x->to, &r, x->f);
 }
 
 static enum err fold_release(struct fold *x)
 {
-    const struct release_row r = { .line = text(x, "line"), .name = text(x, "name"), .version = text(x, "version"), .path = text(x, "path"),
-                                   .sha256 = hexed(x, "sha256"), .sbom_sha256 = hexed(x, "sbom_sha256"), .support_end = text(x, "support_end"),
-                                   .counter = number(x, "counter"), .length = number(x, "length"),
-                                   .security_only = json_is_true(json_object_get(x->payload, "security_only")), .added_at = x->ev->at };
+    const struct release_row r = { .line = fold_text(x, "line"), .name = fold_text(x, "name"), .version = fold_text(x, "version"), .path = fold_text(x, "path"),
+                                   .sha256 = fold_hexed(x, "sha256"), .sbom_sha256 = fold_hexed(x, "sbom_sha256"), .support_end = fold_text(x, "support_end"),
+                                   .counter = fold_number(x, "counter"), .length = fold_number(x, "length"),
+                                   .security_only = json_is_true(json_object_get(x->payload, "security_only")), .added_at = x->ev->at,
+                                   .min_version = fold_text(x, "min_version"), .handler = fold_text(x, "handler"), .models = fold_text(x, "models"),
+                                   .hw_revs = fold_text(x, "hw_revs") };
     return x->err ? x->err : store_release_add(x->to, &r, x->f);
 }
 
 static enum err fold_release_withdrawn(struct fold *x)
 {
-    struct span line = text(x, "line"), name = text(x, "name");
+    struct span line = fold_text(x, "line"), name = fold_text(x, "name");
     return x->err ? x->err : store_release_withdraw(x->to, line, name, x->f);
 }
 
@@ -252,6 +243,11 @@ static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_CERT_FIRST_USE] = fold_first_use, [EVENT_CERT_SUPERSEDED] = fold_superseded,
     [EVENT_TUF_ACCEPTED] = fold_tuf,         [EVENT_TUF_SIGNED] = fold_tuf,
     [EVENT_RELEASE_ADDED] = fold_release,    [EVENT_RELEASE_WITHDRAWN] = fold_release_withdrawn,
+    [EVENT_FIRMWARE_ORDERED] = fold_ordered, [EVENT_FIRMWARE_OFFERED] = fold_offered,
+    [EVENT_FIRMWARE_DOWNLOADING] = fold_moved, [EVENT_FIRMWARE_INSTALLED] = fold_moved, [EVENT_FIRMWARE_CONFIRMED] = fold_moved,
+    [EVENT_FIRMWARE_FAILED] = fold_moved,    [EVENT_FIRMWARE_ROLLED_BACK] = fold_moved, [EVENT_FIRMWARE_REFUSED] = fold_moved,
+    [EVENT_FIRMWARE_POSTPONED] = fold_postponed, [EVENT_FIRMWARE_DECLINED] = fold_moved, [EVENT_FIRMWARE_SILENT] = fold_moved,
+    [EVENT_FIRMWARE_CANCELLED] = fold_moved, [EVENT_FIRMWARE_RUNNING] = fold_running, [EVENT_DEVICE_RESET] = fold_moved,
     [EVENT_OPERATOR_ADDED] = fold_operator,  [EVENT_OPERATOR_REMOVED] = fold_operator_removed,
 };
 

@@ -2,6 +2,7 @@
 #include "core/cert.h"
 #include "core/drill.h"
 #include "core/ocsp.h"
+#include "core/order.h"
 #include "core/registry.h"
 #include "core/revoke.h"
 #include "core/stream.h"

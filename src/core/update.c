@@ -40,7 +40,8 @@ static enum err release_put(struct batch *b, struct span line, const struct msg_
 {
     const struct release_row row = { .line = line, .name = i->name, .version = i->version, .path = i->path, .sha256 = i->sha256,
                                      .sbom_sha256 = i->sbom_sha256, .support_end = i->support_end, .counter = i->counter, .length = i->length,
-                                     .security_only = i->security_only, .added_at = b->now_ms };
+                                     .security_only = i->security_only, .added_at = b->now_ms, .min_version = i->min_version,
+                                     .handler = i->handler, .models = i->models, .hw_revs = i->hw_revs };
     enum err e = store_release_add(b->db, &row, f);
     if (e)
         return e;
@@ -55,6 +56,10 @@ static enum err release_put(struct batch *b, struct span line, const struct msg_
     json_int(j, "counter", i->counter);
     json_int(j, "length", i->length);
     json_bool(j, "security_only", i->security_only != 0);
+    json_str(j, "min_version", i->min_version);
+    json_str(j, "handler", i->handler);
+    json_str(j, "models", i->models);
+    json_str(j, "hw_revs", i->hw_revs);
     json_str(j, "by", by);
     event_end(b);
     return CE_OK;

@@ -59,6 +59,12 @@ HANDLER(operator_add, CHANGE("rest", front_operator_add, .desc = &msg_desc_opera
 HANDLER(tuf_put, CHANGE("rest", front_tuf_put))
 HANDLER(edge_report, CHANGE("edge", front_report, .reply = front_reply_report))
 
+HANDLER(update_poll, FRONT_CORE, .proto = "update", .decode = front_poll)
+HANDLER(update_directive, FRONT_CORE, .proto = "update", .decode = front_directive)
+HANDLER(update_report, CHANGE("update", front_json, .desc = &msg_desc_update_report))
+HANDLER(device_order, JSON(device_order, .param = "uid"))
+HANDLER(device_reset, JSON(device_reset, .param = "uid"))
+
 HANDLER(edge_stream, FRONT_CORE, .proto = "edge", .decode = front_stream_open, .reply = front_stream_begin)
 HANDLER(status_get, FRONT_CORE, .proto = "rest", .decode = front_status)
 HANDLER(metrics_get, FRONT_CORE, .proto = "rest", .decode = front_metrics, .reply = front_reply_metrics, .local = true)

@@ -94,17 +94,31 @@ static enum err targets_judge(struct front_req *r, const struct dsse *env, struc
     return e;
 }
 
-static void release_put(const struct tuf_target *t, struct buf *out)
+static struct span list_text(struct arena *a, const struct span *items, size_t n)
+{
+    CLEANUP(buf_free) struct buf b = BUF_INIT(0);
+    for (size_t i = 0; i < n; i++) {
+        buf_put_span(&b, items[i]);
+        buf_put_u8(&b, '\n');
+    }
+    if (!n)
+        buf_put_u8(&b, '\n');
+    return arena_copy(a, buf_span(&b));
+}
+
+static void release_put(const struct tuf_target *t, struct arena *a, struct buf *out)
 {
     const struct msg_release_item i = { .name = t->release, .version = t->version, .path = t->path, .sha256 = t->sha256, .sbom_sha256 = t->sbom_sha256,
-                                        .support_end = t->support_end, .counter = t->counter, .length = t->length, .security_only = t->security_only };
+                                        .support_end = t->support_end, .counter = t->counter, .length = t->length, .security_only = t->security_only,
+                                        .min_version = t->min_version, .handler = t->handler, .models = list_text(a, t->models, t->n_models),
+                                        .hw_revs = list_text(a, t->hw_revs, t->n_hw_revs) };
     msg_pack(&msg_desc_release_item, &i, out);
 }
 
 /* What is too long for a message is no metadata of ours. */
 static enum err target_fits(const struct tuf_target *t, struct fault *f)
 {
-    bool fits = t->release.n <= LABEL_MAX && t->version.n <= 64 && t->path.n <= 160 && t->support_end.n == 10;
+    bool fits = t->release.n <= LABEL_MAX && t->version.n <= 64 && t->min_version.n <= 64 && t->handler.n <= 64 && t->path.n <= 160 && t->support_end.n == 10;
     return fits ? CE_OK : fault_set(f, CE_BAD_METADATA, "target '" SPAN_FMT "': a name, version, path or date is too long", SPAN_ARG(t->path));
 }
 
@@ -123,7 +137,7 @@ static enum err line_judge(struct front_req *r, const struct dsse *env, struct m
     for (size_t i = 0; !e && i < l.n; i++) {
         e = target_fits(&l.list[i], f);
         if (!e)
-            release_put(&l.list[i], &items);
+            release_put(&l.list[i], &r->arena, &items);
     }
     if (e)
         return e;

@@ -102,7 +102,36 @@ static const char *const since_2[] = {
     "expires_at BIGINT NOT NULL, added_at BIGINT NOT NULL, PRIMARY KEY (role, version))" CLUSTERED,
     "CREATE TABLE release (line TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, path TEXT NOT NULL, sha256 BLOB NOT NULL, "
     "sbom_sha256 BLOB NOT NULL, support_end TEXT NOT NULL, counter BIGINT NOT NULL, length BIGINT NOT NULL, security_only BIGINT NOT NULL, "
-    "withdrawn BIGINT NOT NULL, added_at BIGINT NOT NULL, PRIMARY KEY (line, name))" CLUSTERED,
+    "withdrawn BIGINT NOT NULL, added_at BIGINT NOT NULL, min_version TEXT NOT NULL, handler TEXT NOT NULL, models TEXT NOT NULL, hw_revs TEXT NOT NULL, "
+    "PRIMARY KEY (line, name))" CLUSTERED,
+    /* -- updates of devices: store/order.h, store/rollout.h -------------------------------------------------------------------- */
+    /* the newest order of a device; action: install reset; rollout empty: ordered by somebody for this device alone */
+    "CREATE TABLE device_order (uid TEXT NOT NULL PRIMARY KEY, sequence BIGINT NOT NULL, action TEXT NOT NULL, rollout TEXT NOT NULL, wave BIGINT NOT NULL, "
+    "line TEXT NOT NULL, release TEXT NOT NULL, by_whom TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, phase TEXT NOT NULL, "
+    "percent BIGINT NOT NULL, ordered_at BIGINT NOT NULL, offered_at BIGINT NOT NULL, changed_at BIGINT NOT NULL, until_at BIGINT NOT NULL, "
+    "spki BLOB NOT NULL, expires_at BIGINT NOT NULL, envelope BLOB NOT NULL)" CLUSTERED,
+    /* what a device runs; release empty: none that this site knows; before_release: what it had confirmed before */
+    "CREATE TABLE device_version (uid TEXT NOT NULL PRIMARY KEY, line TEXT NOT NULL, release TEXT NOT NULL, version TEXT NOT NULL, "
+    "counter_floor BIGINT NOT NULL, before_release TEXT NOT NULL, confirmed_at BIGINT NOT NULL, sequence BIGINT NOT NULL)" CLUSTERED,
+    "CREATE INDEX device_version_release ON device_version (line, release, uid)",
+    /* state: draft approved running paused done cancelled; wave: the newest that is open, 0: none; of_rollout: what it takes back */
+    "CREATE TABLE rollout (name TEXT NOT NULL PRIMARY KEY, line TEXT NOT NULL, release TEXT NOT NULL, of_rollout TEXT NOT NULL, q_model TEXT NOT NULL, "
+    "q_batch TEXT NOT NULL, q_country TEXT NOT NULL, q_version TEXT NOT NULL, q_tag TEXT NOT NULL, timeout_s BIGINT NOT NULL, from_min BIGINT NOT NULL, "
+    "to_min BIGINT NOT NULL, forced BIGINT NOT NULL, max_active BIGINT NOT NULL, note TEXT NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL, "
+    "wave BIGINT NOT NULL, rev BIGINT NOT NULL, created_at BIGINT NOT NULL, created_by TEXT NOT NULL, started_at BIGINT NOT NULL, "
+    "changed_at BIGINT NOT NULL)" CLUSTERED,
+    "CREATE INDEX rollout_line ON rollout (line, name)",
+    "CREATE TABLE rollout_approval (rollout TEXT NOT NULL, by_whom TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (rollout, by_whom))" CLUSTERED,
+    /* waves from 1; percent: up to this share of the group, or devices: so many, or tag: those who have it */
+    "CREATE TABLE rollout_wave (rollout TEXT NOT NULL, wave BIGINT NOT NULL, percent BIGINT NOT NULL, devices BIGINT NOT NULL, tag TEXT NOT NULL, "
+    "success_percent BIGINT NOT NULL, error_percent BIGINT NOT NULL, soak_s BIGINT NOT NULL, opened_at BIGINT NOT NULL, filled_at BIGINT NOT NULL, "
+    "reached_at BIGINT NOT NULL, PRIMARY KEY (rollout, wave))" CLUSTERED,
+    /* members; states as of device_order, and before an order: waiting absent current cannot; since: of the state, or offered */
+    "CREATE TABLE rollout_device (rollout TEXT NOT NULL, uid TEXT NOT NULL, wave BIGINT NOT NULL, state TEXT NOT NULL, sequence BIGINT NOT NULL, "
+    "since BIGINT NOT NULL, PRIMARY KEY (rollout, uid))" CLUSTERED,
+    "CREATE INDEX rollout_device_state ON rollout_device (rollout, state, since, uid)",
+    /* how many members are in each state: kept with rollout_device in one transaction */
+    "CREATE TABLE rollout_count (rollout TEXT NOT NULL, wave BIGINT NOT NULL, state TEXT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (rollout, wave, state))" CLUSTERED,
 };
 
 /* One row a version: how the database gets there from the version before: first expand, then what is new in it. expand and contract may be

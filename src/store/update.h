@@ -18,9 +18,13 @@ MUST_USE enum err store_tuf_list(struct db *db, struct arena *a, struct tuf_row 
 struct release_row {
     struct span line, name, version, path, sha256, sbom_sha256, support_end;
     int64_t counter, length, security_only, withdrawn, added_at;
+    struct span min_version, handler, models, hw_revs; /* the last two: wire/text_list.h */
 };
 MUST_USE enum err store_release_add(struct db *db, const struct release_row *r, struct fault *f); /* CE_EXISTS */
 MUST_USE enum err store_release_withdraw(struct db *db, struct span line, struct span name, struct fault *f); /* CE_NOT_FOUND */
+MUST_USE enum err store_release_get(struct db *db, struct arena *a, struct span line, struct span name, struct release_row *out, struct fault *f); /* CE_NOT_FOUND */
+/* The newest of a line with this version that was not withdrawn; an empty name: there is none. */
+MUST_USE enum err store_release_find(struct db *db, struct arena *a, struct span line, struct span version, struct release_row *out, struct fault *f);
 /* Of a line, by name, from after `after` on; limit rows at most. */
 MUST_USE enum err store_release_list(struct db *db, struct arena *a, struct span line, struct span after, int64_t limit, struct release_row **out, size_t *n,
                                      struct fault *f);

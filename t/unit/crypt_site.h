@@ -132,6 +132,11 @@ static inline void site_make(char dir[64], struct ca *root, unsigned n_shards)
     site_issuing(dir, root, "infra", true, n_shards, &bundle);
     site_write(dir, "ca/bundle.pem", buf_span(&bundle), 0644);
     site_log_key(dir);
+#ifdef SITE_UPDATES /* the online keys of updates */
+    key_free(site_key(dir, "keys/tuf-snapshot.key", "ec:P-256"));
+    key_free(site_key(dir, "keys/tuf-timestamp.key", "ec:P-256"));
+    key_free(site_key(dir, "keys/directive.key", "ec:P-256"));
+#endif
     for (int i = 0; i < 2; i++) {
         struct buf text = BUF_INIT(0);
         profile_default_text(i ? "operator" : "device", SPAN_LIT("Test, Works"), &text);

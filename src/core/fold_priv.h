@@ -1,0 +1,30 @@
+/* fold_priv.h: what the files of the fold share: one event being applied, and its fields. See fold.h. */
+#ifndef CRADLE_CORE_FOLD_PRIV_H
+#define CRADLE_CORE_FOLD_PRIV_H
+
+#include "base/mem.h"
+#include "core/batch.h"
+#include "core/fold.h"
+
+struct fold {
+    struct db *to;
+    const struct event_row *ev;
+    const json_t *payload;
+    struct arena arena;
+    struct fault *f;
+    enum err err;          /* sticky: a field was missing */
+};
+/* fold_apply.c: fields of the payload; what is missing or malformed is in x->err */
+struct span fold_text(struct fold *x, const char *key);
+int64_t fold_number(struct fold *x, const char *key);
+struct span fold_hexed(struct fold *x, const char *key);
+int64_t fold_time_s(struct fold *x, const char *key);
+
+/* fold_order.c: orders to devices, and what devices run */
+enum err fold_ordered(struct fold *x);
+enum err fold_offered(struct fold *x);
+enum err fold_moved(struct fold *x);
+enum err fold_postponed(struct fold *x);
+enum err fold_running(struct fold *x);
+
+#endif
