@@ -39,13 +39,13 @@ LIB_seccomp := $(shell pkg-config --libs libseccomp)
 LIB_curl := $(shell pkg-config --libs libcurl)
 LIB_mosquitto := -lmosquitto
 
-FOLDERS := base crypt wire snap store core role cli net dev agent edge plugin
+FOLDERS := base crypt wire snap store core role cli net dev agent gate edge plugin
 objs = $(patsubst src/%.c,$(B)/%.o,$(wildcard src/$(1)/*.c))
 # main files are linked into their program only
-MAINS := $(B)/role/cradled.o $(B)/cli/cradle.o $(B)/agent/cradle_agent.o $(B)/edge/cradle_edge.o
+MAINS := $(B)/role/cradled.o $(B)/cli/cradle.o $(B)/agent/cradle_agent.o $(B)/gate/cradle_gate.o $(B)/edge/cradle_edge.o
 LIBS := $(foreach f,$(FOLDERS),$(B)/lib$(f).a)
 
-PROGRAMS := $(foreach p,role/cradled.c:cradled cli/cradle.c:cradle agent/cradle_agent.c:cradle-agent edge/cradle_edge.c:cradle-edge,\
+PROGRAMS := $(foreach p,role/cradled.c:cradled cli/cradle.c:cradle agent/cradle_agent.c:cradle-agent gate/cradle_gate.c:cradle-gate edge/cradle_edge.c:cradle-edge,\
 	$(if $(wildcard src/$(word 1,$(subst :, ,$(p)))),$(B)/$(word 2,$(subst :, ,$(p)))))
 PLUGIN := $(if $(wildcard src/plugin/*.c),$(B)/cradle_mosquitto.so)
 DEVLIB := $(if $(wildcard src/dev/*.c),$(B)/libcradle-dev.a)
@@ -85,6 +85,8 @@ $(B)/cradle: $(B)/cli/cradle.o $(call A,cli snap net wire crypt base)
 	$(link) $(LIB_curl) $(LIB_json) $(LIB_ssl)
 $(B)/cradle-agent: $(B)/agent/cradle_agent.o $(call A,agent dev net wire crypt base)
 	$(link) $(LIB_curl) $(LIB_json) $(LIB_mosquitto) $(LIB_ssl)
+$(B)/cradle-gate: $(B)/gate/cradle_gate.o $(call A,gate agent dev net wire crypt base)
+	$(link) $(LIB_curl) $(LIB_json) $(LIB_ssl)
 $(B)/cradle-edge: $(B)/edge/cradle_edge.o $(call A,edge snap net wire crypt base)
 	$(link) $(LIB_curl) $(LIB_event) $(LIB_json) $(LIB_ssl)
 $(B)/cradle_mosquitto.so: $(call objs,plugin) $(call A,snap wire crypt base) src/plugin/plugin.map
@@ -102,7 +104,7 @@ $(B)/libcradle-edge.a: $(B)/snap/edge_lib.o $(call A,snap wire crypt base)
 	@rm -f $@
 	ar rcs $@ $(B)/edge_lib_all.o
 
-TEST_LIBS = $(call A,role core store cli net wire crypt agent dev edge plugin snap base)
+TEST_LIBS = $(call A,role core store cli net wire crypt gate agent dev edge plugin snap base)
 TEST_LINK = $(LIB_curl) $(LIB_event) $(LIB_json) $(LIB_sqlite) $(LIB_seccomp) $(LIB_mosquitto) $(LIB_ssl) -lpthread
 $(B)/t/%: t/unit/%.c $(TEST_LIBS)
 	@mkdir -p $(@D)
@@ -127,6 +129,7 @@ man: $(PROGRAMS)
 	$(if $(filter %/cradled,$(PROGRAMS)),$(B)/cradled --man 8 > $(B)/man/cradled.8 && $(B)/cradled --man 5 > $(B)/man/cradled.conf.5)
 	$(if $(filter %/cradle-edge,$(PROGRAMS)),$(B)/cradle-edge --man 8 > $(B)/man/cradle-edge.8 && $(B)/cradle-edge --man 5 > $(B)/man/cradle-edge.conf.5)
 	$(if $(filter %/cradle-agent,$(PROGRAMS)),$(B)/cradle-agent --man 8 > $(B)/man/cradle-agent.8 && $(B)/cradle-agent --man 5 > $(B)/man/cradle-agent.conf.5)
+	$(B)/cradle-gate --man 8 > $(B)/man/cradle-gate.8 && $(B)/cradle-gate --man 5 > $(B)/man/cradle-gate.conf.5
 	$(B)/cradle --man cradle > $(B)/man/cradle.1
 	$(B)/cradle --man alarm.conf > $(B)/man/cradle-alarm.conf.5
 	for g in $$(sed -n 's/^\.Xr cradle-\([a-z-]*\) 1.*/\1/p' $(B)/man/cradle.1); do $(B)/cradle --man $$g > $(B)/man/cradle-$$g.1 || exit 1; done

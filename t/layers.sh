@@ -22,6 +22,7 @@ layers=$(
     allow cli "base crypt wire net snap"
     allow dev "cradle"
     allow agent "base wire net dev cradle"
+    allow gate "base net agent cradle"
     allow snap "base crypt wire cradle"
     allow edge "base crypt wire snap net cradle"
     allow plugin "base crypt wire snap cradle"

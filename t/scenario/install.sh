@@ -7,10 +7,10 @@ n=0 bad=0
 ok() { n=$((n + 1)); if [ "$1" = 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; bad=1; sed 's/^/# /' "$T/out" 2>/dev/null | tail -n 20; fi; }
 
 make -s install DESTDIR="$T/root" PREFIX=/usr >"$T/out" 2>&1; ok $? "make install with DESTDIR"
-for f in bin/cradled bin/cradle bin/cradle-agent bin/cradle-edge lib/cradle/cradle_mosquitto.so lib/libcradle-dev.a lib/libcradle-edge.a lib/libcradle-edge.so lib/libcradle-edge.so.0 include/cradle/dev.h include/cradle/edge.h \
+for f in bin/cradled bin/cradle bin/cradle-agent bin/cradle-gate bin/cradle-edge lib/cradle/cradle_mosquitto.so lib/libcradle-dev.a lib/libcradle-edge.a lib/libcradle-edge.so lib/libcradle-edge.so.0 include/cradle/dev.h include/cradle/edge.h \
     include/cradle/snapshot.h lib/pkgconfig/cradle-dev.pc lib/pkgconfig/cradle-edge.pc lib/systemd/system/cradled.service lib/systemd/system/cradle-edge.service \
     lib/systemd/system/cradle-agent.service lib/sysusers.d/cradle.conf lib/tmpfiles.d/cradle.conf share/man/man8/cradled.8 \
-    share/man/man5/cradled.conf.5 share/man/man8/cradle-edge.8 share/man/man5/cradle-edge.conf.5 share/man/man5/cradle-alarm.conf.5 share/man/man1/cradle-alarm.1 lib/systemd/system/cradle-alarm.service share/man/man8/cradle-agent.8 share/man/man5/cradle-agent.conf.5 share/man/man1/cradle.1 share/man/man1/cradle-device.1 share/doc/cradle/LICENSE; do
+    share/man/man5/cradled.conf.5 share/man/man8/cradle-edge.8 share/man/man5/cradle-edge.conf.5 share/man/man5/cradle-alarm.conf.5 share/man/man1/cradle-alarm.1 lib/systemd/system/cradle-alarm.service share/man/man8/cradle-agent.8 share/man/man5/cradle-agent.conf.5 share/man/man8/cradle-gate.8 share/man/man5/cradle-gate.conf.5 share/man/man1/cradle.1 share/man/man1/cradle-device.1 share/doc/cradle/LICENSE; do
     [ -s "$T/root/usr/$f" ]; ok $? "/usr/$f"
 done
 ! grep -rlE '@[A-Z]+@' "$T/root/usr/lib/systemd" "$T/root/usr/lib/pkgconfig" >"$T/out"; ok $? "no unfilled names in units and pkg-config files"
@@ -34,7 +34,7 @@ done >"$T/out" 2>&1
 if command -v mandoc >/dev/null; then
     mandoc -Tlint -Wwarning "$T"/usr/share/man/man*/* >"$T/out" 2>&1; ok $? "manual pages have no warnings"
 fi
-for pair in role/cradled:cradled edge/edge:cradle-edge agent/agent:cradle-agent cli/alarm:cradle-alarm cli/alarm_rule:cradle-alarm cli/alarm_channel:cradle-alarm; do
+for pair in role/cradled:cradled edge/edge:cradle-edge agent/agent:cradle-agent gate/gate:cradle-gate cli/alarm:cradle-alarm cli/alarm_rule:cradle-alarm cli/alarm_channel:cradle-alarm; do
     page=$T/usr/share/man/man5/${pair#*:}.conf.5
     for k in $(sed -n 's/^CFG([A-Z_]*, \([a-z_0-9]*\),.*/\1/p' "src/${pair%:*}.def"); do grep -q "^\.It Va $k\$" "$page" || echo "$k"; done >"$T/out"
     [ -s "$page" ] && [ ! -s "$T/out" ]; ok $? "${pair#*:}.conf(5) names every key"
