@@ -166,7 +166,7 @@ netns soak: all $(TOOLS) $(LOADS)
 
 leak: all
 	$(MAKE) VARIANT=asan all $(patsubst t/tool/%.c,build/asan/t/%,$(wildcard t/tool/*.c))
-	sh t/leak.sh $(LOGINS)
+	sh t/leak.sh $(LOGINS) $(SANITIZED)
 
 # the broker's tests in a chroot of another Debian: make debian13 SUITE=sid
 SUITE ?= trixie
@@ -184,7 +184,7 @@ help:
 	@echo "make debian13                                        the broker's tests with Debian 13's Mosquitto, in a chroot (as root)"
 	@echo "make netns                                           brokers cut from the server for 1 s, 10 s, 20 min (root; 22 minutes)"
 	@echo "make soak MINUTES=10                                 kill -9 of every part at random under load, with a revocation a second"
-	@echo "make leak LOGINS=100000                              does the broker keep anything of sessions that have ended?"
+	@echo "make leak LOGINS=100000 SANITIZED=100000             does the broker keep anything of sessions that have ended?"
 	@echo "make install DESTDIR=... PREFIX=/usr                 programs, plugin, library, units, man pages"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
