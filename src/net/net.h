@@ -72,6 +72,21 @@ struct net_stream_calls {
 /* Returns when the server ends it (CE_IO), on idle_ms (CE_TIMEOUT), on a refusal (as net_request) or when a callback says so. */
 MUST_USE enum err net_stream(struct net *n, const char *path, const struct net_stream_calls *calls, struct fault *f);
 
+/* A large GET that can go on where it was cut: bytes come as they arrive and are kept by nobody. Callbacks may call net_request on the same
+ * struct net. */
+struct net_download {
+    int64_t from;        /* bytes that the caller holds already: asked for with Range */
+    int64_t limit;       /* of the whole; a server that sends more is stopped: CE_TOO_LARGE */
+    int64_t min_rate;    /* bytes a second; slower than this for stall_s on end: CE_TIMEOUT */
+    int64_t stall_s;
+    bool (*on_begin)(void *arg, int64_t from); /* before the first bytes; from is 0 when the server sends all of it again */
+    bool (*on_bytes)(void *arg, struct span bytes);
+    void *arg;
+    int64_t retry_s;     /* out: Retry-After of a refusal */
+};
+/* CE_OK also when a callback returned false: the caller knows why. CE_IO: the connection was cut, or the answer is not the range that was asked for. */
+MUST_USE enum err net_download(struct net *n, const char *path, struct net_download *d, struct fault *f);
+
 /* Appends s percent-encoded for one path segment or query value. */
 void net_escape(struct buf *out, struct span s);
 

@@ -32,6 +32,8 @@ size_t net_on_header(char *p, size_t size, size_t count, void *reply);
 enum err net_fail(const struct net *n, CURL *e, CURLcode rc, const char *why, struct fault *f);
 /* Judges a finished answer: CE_OK for 2xx, else the refusal. */
 enum err net_judge(struct net_reply *r, struct fault *f);
+/* Pure: the first byte that a Content-Range header tells ("bytes 100-199/200", RFC 9110 14.4); -1 when the line is another one or malformed. */
+int64_t net_range_from(struct span line);
 /* Pure: one header line into the reply; "HTTP/…" starts it anew. */
 void net_reply_header(struct net_reply *r, struct span line);
 

@@ -60,6 +60,18 @@ void net_reply_header(struct net_reply *r, struct span line)
             rows[i].set(r, span_trim(value));
 }
 
+int64_t net_range_from(struct span line)
+{
+    struct span name, unit, first, value = line;
+    int64_t from;
+    if (!memchr(line.p, ':', line.n) || !span_cut(&value, ':', &name) || !span_eq_nocase(name, "content-range"))
+        return -1;
+    value = span_trim(value);
+    if (!span_cut(&value, ' ', &unit) || !span_eq_nocase(unit, "bytes") || !span_cut(&value, '-', &first) || !span_to_i64(first, &from))
+        return -1;
+    return from;
+}
+
 static bool json_text_is(const json_t *o, const char *key, char *out, size_t cap)
 {
     const char *s = json_string_value(json_object_get(o, key));

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fault f = { 0 };
     struct span rest = span_of(data, size), line;
     while (span_cut(&rest, '\n', &line) && span_trim(line).n)
-        net_reply_header(&r, line);
+        net_reply_header(&r, line), INVARIANT(net_range_from(line) >= -1);
     buf_put_span(&r.body, rest);
     enum err e = net_judge(&r, &f);
     bool good = r.status >= 200 && r.status < 300;
