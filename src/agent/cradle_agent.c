@@ -7,7 +7,9 @@
 
 #include "agent/enroll.h"
 #include "agent/manual.h"
+#include "agent/reset.h"
 #include "agent/run.h"
+#include "agent/update_child.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -22,10 +24,10 @@ static int fail(enum err e, const struct fault *f)
     return err_exit(e);
 }
 
-static int verb_run(const char *arg)
+static int verb_run(char **args)
 {
     struct fault f = { 0 };
-    (void)arg;
+    (void)args;
     enum err e = agent_open(&agent, &f);
     if (e)
         return fail(e, &f);
@@ -57,18 +59,18 @@ static int verb_settle(bool renew)
     return 0;
 }
 
-static int verb_enroll(const char *arg)
+static int verb_enroll(char **args)
 {
-    (void)arg;
+    (void)args;
     return verb_settle(false);
 }
 
-static int verb_renew(const char *arg)
+static int verb_renew(char **args)
 {
     char path[PATH_MAX_LEN];
     CLEANUP(buf_free) struct buf text = BUF_INIT(64);
     struct fault f = { 0 };
-    (void)arg;
+    (void)args;
     enum err e = agent_open(&agent, &f);
     agent_close(&agent);
     if (e != CE_EXISTS)
@@ -81,7 +83,7 @@ static int verb_renew(const char *arg)
     return 0;
 }
 
-static int verb_csr(const char *arg)
+static int verb_csr(char **args)
 {
     struct fault f = { 0 };
     char key[PATH_MAX_LEN];
@@ -89,7 +91,7 @@ static int verb_csr(const char *arg)
     size_t len = sizeof der;
     CLEANUP(devkey_free) struct devkey k = { 0 };
     CLEANUP(buf_free) struct buf pem = BUF_INIT(4096);
-    (void)arg;
+    (void)args;
     enum err e = agent_open(&agent, &f);
     e = e ? e : agent_key(&agent, &f);
     creds_key_path(&agent.creds, CREDS_CURRENT, key);
@@ -105,10 +107,11 @@ static int verb_csr(const char *arg)
     return 0;
 }
 
-static int verb_import(const char *arg)
+static int verb_import(char **args)
 {
     struct fault f = { 0 };
     CLEANUP(buf_free) struct buf text = BUF_INIT(65536);
+    const char *arg = args[0];
     enum err e = arg ? file_read(arg, &text) : fault_set(&f, CE_USAGE, "import needs the file that the station made");
     if (e && arg)
         fault_set(&f, e, "cannot read %s", arg);
@@ -123,11 +126,11 @@ static int verb_import(const char *arg)
     return 0;
 }
 
-static int verb_report(const char *arg)
+static int verb_report(char **args)
 {
     struct fault f = { 0 };
     CLEANUP(buf_free) struct buf out = BUF_INIT(4096);
-    (void)arg;
+    (void)args;
     agent.started_ms = clock_mono_ms();
     path_join(agent.creds.dir, "%s", agent.cfg.state_dir);
     command_report(&agent, span_of(NULL, 0), &out);
@@ -137,12 +140,41 @@ static int verb_report(const char *arg)
     return 0;
 }
 
-static int verb_config(const char *arg)
+static int verb_config(char **args)
 {
     CLEANUP(buf_free) struct buf out = BUF_INIT(0);
-    (void)arg;
+    (void)args;
     config_dump(agent_keys, agent_nkeys, &agent.cfg, true, &out);
     fputs(buf_cstr(&out), stdout);
+    return 0;
+}
+
+static int verb_update(char **args) { return update_verb(&agent.cfg, args); }
+
+/* A running agent sees the note within a second; without one it is done here. */
+static int verb_reset(char **args)
+{
+    struct fault f = { 0 };
+    if (!args[0] || strcmp(args[0], "--yes") != 0) {
+        fprintf(stderr, "cradle-agent: a factory reset erases %s and this device's key; say: reset --yes\n", *agent.cfg.reset_paths ? agent.cfg.reset_paths : "no paths");
+        return 2;
+    }
+    enum err e = reset_order(&agent.cfg, 0, &f);
+    if (e)
+        return fail(e, &f);
+    e = agent_open(&agent, &f);
+    if (e == CE_EXISTS) {
+        agent_close(&agent);
+        puts("told the running agent to reset");
+        return 0;
+    }
+    if (!e && *agent.cfg.enroll_cert)
+        e = agent_settle(&agent, false, 60000, &f);
+    e = e ? e : reset_step(&agent, &f);
+    agent_close(&agent);
+    if (e)
+        return fail(e, &f);
+    printf("%s is reset%s\n", agent.cfg.uid, *agent.cfg.enroll_cert ? "" : "; carry a new request to a station (cradle-agent csr)");
     return 0;
 }
 
@@ -152,6 +184,8 @@ static const struct agent_verb verbs[] = {
     { "renew", verb_renew, "renew now; tells a running agent to do it" },
     { "csr", verb_csr, "print the certification request for a factory station" },
     { "import", verb_import, "store the certificate that a station made (PEM or PKCS#7): import FILE" },
+    { "update", verb_update, "updates: status, accept, install-now, postpone SPAN, decline; once: ask, and do what there is to do" },
+    { "reset", verb_reset, "factory reset: erase reset_paths and the identity, enroll anew: reset --yes" },
     { "report", verb_report, "print what this identity is, as JSON" },
     { "config", verb_config, "print the effective configuration" },
 };
@@ -184,13 +218,14 @@ int main(int argc, char **argv)
         else
             return usage(opt == 'h' ? stdout : stderr, opt == 'h' ? 0 : 2);
     }
+    agent.config_path = path;
     const char *verb = optind < argc ? argv[optind] : "run";
     enum err e = agent_config_load(path, &agent.cfg, &f);
     if (e)
         return fail(e, &f);
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
         if (strcmp(verbs[i].name, verb) == 0)
-            return verbs[i].run(optind + 1 < argc ? argv[optind + 1] : NULL);
+            return verbs[i].run(argv + (optind + 1 < argc ? optind + 1 : argc));
     fprintf(stderr, "cradle-agent: unknown verb '%s'\n", verb);
     return usage(stderr, 2);
 }

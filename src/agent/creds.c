@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -208,4 +209,38 @@ enum err creds_drop_next(struct creds *c, struct fault *f)
     if (id)
         generation_remove(c, id);
     return CE_OK;
+}
+
+static void key_overwrite(const char *path)
+{
+    static const uint8_t zeros[4096];
+    CLEANUP(fd_close_p) int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (file_write_all(fd, span_of(zeros, sizeof zeros)) || fsync(fd))
+        log_warn(0, "%s is removed without being overwritten: %s", path, strerror(errno));
+}
+
+enum err creds_destroy(struct creds *c, struct fault *f)
+{
+    DIR *d = opendir(c->dir);
+    struct dirent *e;
+    char path[PATH_MAX_LEN];
+    while (d && (e = readdir(d))) {
+        int id = strncmp(e->d_name, "id-", 3) == 0 ? atoi(e->d_name + 3) : 0;
+        if (!id)
+            continue;
+        path_join(path, "%s/id-%d/key.pem", c->dir, id);
+        key_overwrite(path);
+        generation_remove(c, id);
+        c->next_id = id >= c->next_id ? id + 1 : c->next_id;
+    }
+    if (d)
+        closedir(d);
+    for (size_t i = 0; i < ARRAY_LEN(link_names); i++) {
+        path_join(path, "%s/%s", c->dir, link_names[i]);
+        if (unlink(path) && errno != ENOENT)
+            return creds_fault(c, "destroy the identity", f);
+    }
+    return file_sync_dir(c->dir) ? creds_fault(c, "destroy the identity", f) : CE_OK;
 }

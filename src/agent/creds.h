@@ -34,5 +34,7 @@ MUST_USE enum err creds_store_current(struct creds *c, struct span pem, struct f
 MUST_USE enum err creds_store_next(struct creds *c, struct span pem, struct fault *f);
 MUST_USE enum err creds_swap(struct creds *c, struct fault *f); /* next becomes current; the old generation is removed */
 MUST_USE enum err creds_drop_next(struct creds *c, struct fault *f);
+/* Destroys keys and certificates of all generations: overwritten as far as the medium obeys, then removed. May be repeated. */
+MUST_USE enum err creds_destroy(struct creds *c, struct fault *f);
 
 #endif

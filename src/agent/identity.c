@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "agent/enroll.h"
+#include "agent/reset.h"
 #include "agent/run.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -172,7 +173,8 @@ enum err agent_open(struct agent *a, struct fault *f)
     int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (ftruncate(a->lock_fd, 0) || pwrite(a->lock_fd, pid, (size_t)n, 0) != n)
         return fault_set(f, err_from_errno(errno), "%s: %s", path, strerror(errno));
-    return creds_open(a->cfg.state_dir, &a->creds, &a->phase, f);
+    enum err e = creds_open(a->cfg.state_dir, &a->creds, &a->phase, f);
+    return e || !reset_pending(&a->cfg) ? e : reset_step(a, f); /* whatever this start is for, a reset goes on first */
 }
 
 void agent_close(struct agent *a)

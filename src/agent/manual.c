@@ -12,7 +12,9 @@ static const char page8_head[] =
     ".Sh SYNOPSIS\n.Nm\n.Op Fl c Ar file\n.Op Ar verb Op Ar argument\n.Nm\n.Fl V | h\n"
     ".Sh DESCRIPTION\n.Nm\nmakes the device's key on the device, gets a certificate for it by EST (RFC 7030), connects to the MQTT broker with it,\n"
     "and renews it in time.\nA new certificate is stored beside the old one and replaces it only after a connection with it has worked.\n"
-    "A loss of power at any moment leaves a usable identity.\nIt stays in the foreground and logs to standard error.\n"
+    "A loss of power at any moment leaves a usable identity.\n"
+    "When updates are on, it installs what signed metadata and a directive for this device name, confirms it when it is well, and else brings\n"
+    "the old version back.\nIt stays in the foreground and logs to standard error.\n"
     ".Bl -tag -width Ds\n"
     ".It Fl c Ar file\nThe configuration file, by default\n.Pa /etc/cradle-agent/agent.conf .\n"
     ".It Fl V\nPrints the version.\n.It Fl h\nPrints a short help.\n.El\n.Pp\nThe verbs are:\n.Bl -tag -width Ds\n";
@@ -28,6 +30,7 @@ static const char page8_tail[] =
     ".Sh FILES\n.Bl -tag -width Ds -compact\n"
     ".It Pa STATE/current/key.pem , cert.pem\nthe identity in use; the folder is\n.Va state_dir\n"
     ".It Pa STATE/next\na candidate with which no connection has worked yet\n"
+    ".It Pa STATE/update\nthe state of updates: root, versions seen, the order at hand, slot\n"
     ".It Pa STATE/telemetry.sock\nwhere the application writes datagrams of up to 8192 bytes\n.El\n"
     ".Sh EXIT STATUS\nAs in\n.Xr cradle 1 .\n.Sh SEE ALSO\n.Xr cradle 1 ,\n.Xr cradle-agent.conf 5 ,\n.Xr cradled 8\n";
 

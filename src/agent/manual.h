@@ -6,7 +6,7 @@
 
 struct agent_verb {
     const char *name;
-    int (*run)(const char *arg);
+    int (*run)(char **args); /* NULL-terminated */
     const char *help; /* one line, lower case, no full stop */
 };
 

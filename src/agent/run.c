@@ -9,6 +9,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/reset.h"
+#include "agent/update_child.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -181,6 +183,22 @@ static void loop_wait(struct agent *a, int timeout_ms)
         link_work(a->link, n > 0 && (fds[1].revents & (POLLIN | POLLHUP | POLLERR)), n > 0 && (fds[1].revents & POLLOUT));
 }
 
+static void reset_keep(struct agent *a)
+{
+    struct fault f = { 0 };
+    if (!reset_pending(&a->cfg))
+        return;
+    if (clock_mono_ms() < a->next_reset_ms)
+        return;
+    enum err e = reset_step(a, &f);
+    if (e) {
+        log_warn(0, "reset: %s (%s)", f.text, err_reason(e));
+        a->next_reset_ms = clock_mono_ms() + 1000 + agent_backoff_ms(a, a->reset_attempts++);
+    } else if (reset_pending(&a->cfg)) {
+        a->next_reset_ms = clock_mono_ms() + 1000;
+    }
+}
+
 void agent_loop(struct agent *a)
 {
     struct fault f;
@@ -196,11 +214,14 @@ void agent_loop(struct agent *a)
                 log_error(0, "%s", f.text);
             a->next_check_ms = now_ms + (a->cfg.renew_check_s < 1 ? 1 : a->cfg.renew_check_s) * 1000;
         }
+        reset_keep(a);
+        update_child_keep(a, now_ms);
         link_keep(a, now_ms);
         heartbeat(a, now_ms);
         outbox_send(a);
         loop_wait(a, a->link && link_state(a->link) == LINK_UP ? 500 : 100);
     }
+    update_child_stop(a);
     if (asked_to_stop)
         log_info(0, "%s stops", a->cfg.uid);
 }

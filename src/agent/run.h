@@ -30,6 +30,10 @@ struct agent {
     uint64_t published, swaps;
     int telemetry_fd, lock_fd;
     struct outbox outbox;
+    const char *config_path;     /* borrowed */
+    pid_t update_pid;            /* the update client; 0: none */
+    int64_t next_update_ms, next_reset_ms;
+    unsigned update_attempts, reset_attempts;
     bool restart;                /* the command `reset` came: the loop ends, the program starts anew */
 };
 
