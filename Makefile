@@ -16,7 +16,7 @@ CC_coverage := gcc
 CC_fuzz := clang-14
 CC := $(CC_$(VARIANT))
 
-PKGS := openssl libevent_core libevent_extra jansson sqlite3 libseccomp libcurl
+PKGS := openssl libevent_core libevent_extra jansson sqlite3 libseccomp libcurl libzstd
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
 
 WARN := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wundef -Werror
@@ -38,6 +38,7 @@ LIB_sqlite := $(shell pkg-config --libs sqlite3)
 LIB_seccomp := $(shell pkg-config --libs libseccomp)
 LIB_curl := $(shell pkg-config --libs libcurl)
 LIB_mosquitto := -lmosquitto
+LIB_zstd := $(shell pkg-config --libs libzstd)
 
 FOLDERS := base crypt wire snap store core role cli net dev agent gate edge plugin
 objs = $(patsubst src/%.c,$(B)/%.o,$(wildcard src/$(1)/*.c))
@@ -80,11 +81,11 @@ link = $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o %.c,$^) -Wl,--start
 A = $(foreach f,$(1),$(B)/lib$(f).a)
 
 $(B)/cradled: $(B)/role/cradled.o $(call A,role core store wire crypt base)
-	$(link) $(LIB_event) $(LIB_json) $(LIB_sqlite) $(LIB_seccomp) $(LIB_crypto)
+	$(link) $(LIB_event) $(LIB_json) $(LIB_sqlite) $(LIB_seccomp) $(LIB_zstd) $(LIB_crypto)
 $(B)/cradle: $(B)/cli/cradle.o $(call A,cli snap net wire crypt base)
 	$(link) $(LIB_curl) $(LIB_json) $(LIB_ssl)
 $(B)/cradle-agent: $(B)/agent/cradle_agent.o $(call A,agent dev net wire crypt base)
-	$(link) $(LIB_curl) $(LIB_json) $(LIB_mosquitto) $(LIB_ssl)
+	$(link) $(LIB_curl) $(LIB_json) $(LIB_mosquitto) $(LIB_zstd) $(LIB_ssl)
 $(B)/cradle-gate: $(B)/gate/cradle_gate.o $(call A,gate agent dev net wire crypt base)
 	$(link) $(LIB_curl) $(LIB_json) $(LIB_ssl)
 $(B)/cradle-edge: $(B)/edge/cradle_edge.o $(call A,edge snap net wire crypt base)
@@ -105,7 +106,7 @@ $(B)/libcradle-edge.a: $(B)/snap/edge_lib.o $(call A,snap wire crypt base)
 	ar rcs $@ $(B)/edge_lib_all.o
 
 TEST_LIBS = $(call A,role core store cli net wire crypt gate agent dev edge plugin snap base)
-TEST_LINK = $(LIB_curl) $(LIB_event) $(LIB_json) $(LIB_sqlite) $(LIB_seccomp) $(LIB_mosquitto) $(LIB_ssl) -lpthread
+TEST_LINK = $(LIB_curl) $(LIB_event) $(LIB_json) $(LIB_sqlite) $(LIB_seccomp) $(LIB_mosquitto) $(LIB_zstd) $(LIB_ssl) -lpthread
 $(B)/t/%: t/unit/%.c $(TEST_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP -I. $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(TEST_LINK)
@@ -165,7 +166,7 @@ netns soak: all $(TOOLS) $(LOADS)
 
 leak: all
 	$(MAKE) VARIANT=asan all $(patsubst t/tool/%.c,build/asan/t/%,$(wildcard t/tool/*.c))
-	sh t/leak.sh $(LOGINS)
+	sh t/leak.sh $(LOGINS) $(SANITIZED)
 
 # the broker's tests in a chroot of another Debian: make debian13 SUITE=sid
 SUITE ?= trixie
@@ -183,7 +184,7 @@ help:
 	@echo "make debian13                                        the broker's tests with Debian 13's Mosquitto, in a chroot (as root)"
 	@echo "make netns                                           brokers cut from the server for 1 s, 10 s, 20 min (root; 22 minutes)"
 	@echo "make soak MINUTES=10                                 kill -9 of every part at random under load, with a revocation a second"
-	@echo "make leak LOGINS=100000                              does the broker keep anything of sessions that have ended?"
+	@echo "make leak LOGINS=100000 SANITIZED=100000             does the broker keep anything of sessions that have ended?"
 	@echo "make install DESTDIR=... PREFIX=/usr                 programs, plugin, library, units, man pages"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

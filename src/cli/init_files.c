@@ -189,6 +189,7 @@ void init_users(struct init *in)
 /* Whose is what: S the signer's alone, U the service's alone, R root's alone, P root's and public to read. */
 static const struct owner_row { const char *dir; char who; } owner_rows[] = {
     { "keys", 'S' }, { "db", 'U' },   { "log", 'U' },     { "pub", 'U' },      { "run", 'U' }, { "tls", 'U' },
+    { "artifact", 'U' }, { "delta", 'U' }, { "depot", 'U' },
     { "ca", 'P' },   { "trust", 'P' }, { "profiles", 'P' }, { "operators", 'R' }, { "offline", 'R' },
 };
 

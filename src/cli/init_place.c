@@ -18,9 +18,10 @@
 
 /* Everything at the top of a site; cradled.conf is the last to come. */
 static const char *const parts[] = { "offline", "ca", "keys", "trust", "profiles", "tls", "operators",
-                                     "db", "log", "pub", "run", "birth.json", "cradled.conf" };
+                                     "db", "log", "pub", "run", "artifact", "delta", "depot", "birth.json", "cradled.conf" };
 static const char *const folders[] = { "", "/offline", "/ca", "/keys", "/trust", "/profiles", "/tls", "/operators",
-                                       "/db", "/log", "/pub", "/pub/ca", "/pub/crl", "/pub/crl/root", "/run" };
+                                       "/db", "/log", "/pub", "/pub/ca", "/pub/crl", "/pub/crl/root", "/run",
+                                       "/artifact", "/delta", "/depot" };
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
 {

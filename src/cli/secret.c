@@ -56,7 +56,7 @@ static enum err secret_terminal(bool is_new, char *out, struct fault *f)
         return fault_set(f, CE_USAGE, "no terminal to ask for a passphrase on; give --passphrase-file");
     setvbuf(tty, NULL, _IONBF, 0);
     char again[SECRET_MAX];
-    bool got = read_hidden(tty, "Passphrase of the root key: ", out, SECRET_MAX);
+    bool got = read_hidden(tty, "Passphrase of the key: ", out, SECRET_MAX);
     bool same = true;
     if (got && is_new) {
         got = read_hidden(tty, "The same again: ", again, sizeof again);

@@ -4,52 +4,23 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "cli/pkcs11.h"
-#include "cli/secret.h"
+#include "cli/release_key.h"
 #include "cli/tuf_repo.h"
-#include "crypt/pem.h"
 
 #define YEAR_S (365LL * 86400)
 
 /* -- tuf key ------------------------------------------------------------------------------------------------------------------- */
-static enum err key_encrypt(struct cli *c, const struct key *key, struct buf *pem, struct fault *f)
-{
-    char secret[SECRET_MAX];
-    enum err e = secret_read(cli_opt(c, "--passphrase-file"), true, secret, f);
-    if (!e && (e = key_write_pem(key, secret, pem)))
-        e = fault_set(f, e, "cannot encrypt the key");
-    mem_zero(secret, sizeof secret);
-    return e;
-}
-
 static enum err key_run(struct cli *c, struct fault *f)
 {
-    char path[PATH_MAX_LEN];
     struct arena arena = { 0 };
     CLEANUP(key_free_p) struct key *key = NULL;
-    CLEANUP(buf_free) struct buf pem = BUF_INIT(16384), pub = BUF_INIT(16384);
-    struct tuf_key k;
-    const char *uri = cli_opt(c, "--pkcs11");
-    if (strlen(c->args[0]) > PATH_MAX_LEN - 10)
-        return fault_set(f, CE_USAGE, "the file's name is too long");
-    enum err e = uri ? pkcs11_key_make(uri, &key, f) : key_generate(cli_opt_or(c, "--alg", "ec:P-256"), &key, f);
+    struct tuf_key k = { 0 };
+    enum err e = release_key_new(c, c->args[0], cli_opt_or(c, "--alg", "ec:P-256"), &key, f);
     e = e ? e : tuf_key_make(key_spki(key), &arena, &k, f);
-    if (!e && !uri) {
-        e = key_encrypt(c, key, &pem, f);
-        path_join(path, "%s.key", c->args[0]);
-        if (!e && (e = file_write_new(path, buf_span(&pem), 0600)))
-            e = fault_set(f, e, "cannot write %s: %s", path, strerror(errno));
-    }
-    if (!e) {
-        pem_encode("PUBLIC KEY", key_spki(key), &pub);
-        path_join(path, "%s.pub", c->args[0]);
-        if ((e = file_write_new(path, buf_span(&pub), 0644)))
-            e = fault_set(f, e, "cannot write %s: %s", path, strerror(errno));
-    }
     if (!e && c->json)
-        printf("{\"keyid\":\"" SPAN_FMT "\",\"public\":\"%s\"}\n", SPAN_ARG(k.id), path);
+        printf("{\"keyid\":\"" SPAN_FMT "\",\"public\":\"%s.pub\"}\n", SPAN_ARG(k.id), c->args[0]);
     if (!e)
-        cli_say(c, "made key %.16s: give %s to who begins the ceremony, and keep the private key where only you reach it", (const char *)k.id.p, path);
+        cli_say(c, "made key %.16s: give %s.pub to who begins the ceremony, and keep the private key where only you reach it", (const char *)k.id.p, c->args[0]);
     arena_free(&arena);
     return e;
 }

@@ -4,8 +4,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "cli/pkcs11.h"
-#include "cli/secret.h"
+#include "cli/release_key.h"
 #include "cli/tuf_repo.h"
 
 /* The newest file of a role: root, targets, or a product line's. */
@@ -19,20 +18,6 @@ static enum err role_file(struct repo *r, const char *role, struct repo_file *ou
 }
 
 /* -- tuf sign -------------------------------------------------------------------------------------------------------------------- */
-static enum err key_open(struct cli *c, struct key **out, struct fault *f)
-{
-    const char *path = cli_opt(c, "--key"), *uri = cli_opt(c, "--pkcs11");
-    char secret[SECRET_MAX];
-    if (!path == !uri)
-        return fault_set(f, CE_USAGE, "give --key FILE or --pkcs11 URI");
-    if (uri)
-        return pkcs11_key_make(uri, out, f);
-    enum err e = secret_read(cli_opt(c, "--passphrase-file"), false, secret, f);
-    e = e ? e : key_read_file(path, secret, out, f);
-    mem_zero(secret, sizeof secret);
-    return e;
-}
-
 static void target_show(const struct cli *c, const struct tuf_target *t)
 {
     CLEANUP(buf_free) struct buf hex = BUF_INIT(0);
@@ -114,7 +99,7 @@ static enum err sign_run(struct cli *c, struct fault *f)
         e = fault_set(f, CE_NOT_FOUND, "there is no metadata of %s yet; cradle release create makes it", c->args[1]);
     e = e ? e : draft_show(c, &r, &file, f);
     e = e ? e : confirm(c, f);
-    e = e ? e : key_open(c, &key, f);
+    e = e ? e : release_key_open(c, &release_key_own, &key, f);
     e = e ? e : tuf_key_make(key_spki(key), &r.arena, &k, f);
     if (!e && !key_fits(&r, &file, k.id))
         e = fault_set(f, CE_ROLE_FORBIDDEN, "key %.16s is none of those that sign %s", (const char *)k.id.p, file.role);

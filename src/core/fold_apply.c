@@ -2,6 +2,7 @@
  * the code that decided it. See fold.h. */
 #include "base/clock.h"
 #include "core/fold_priv.h"
+#include "store/artifact.h"
 #include "store/cert.h"
 #include "store/registry.h"
 #include "store/topics.h"
@@ -232,6 +233,19 @@ static enum err fold_release_withdrawn(struct fold *x)
     return x->err ? x->err : store_release_withdraw(x->to, line, name, x->f);
 }
 
+static enum err fold_artifact(struct fold *x)
+{
+    const struct artifact_row r = { .sha256 = fold_hexed(x, "sha256"), .length = fold_number(x, "length"), .name = fold_text(x, "name"),
+                                    .encrypted = json_is_true(json_object_get(x->payload, "encrypted")), .added_by = fold_text(x, "by"), .added_at = x->ev->at };
+    return x->err ? x->err : store_artifact_add(x->to, &r, x->f);
+}
+
+static enum err fold_artifact_removed(struct fold *x)
+{
+    struct span sha256 = fold_hexed(x, "sha256");
+    return x->err ? x->err : store_artifact_remove(x->to, sha256, x->f);
+}
+
 static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_SITE_CREATED] = fold_rev,         [EVENT_CA_ADDED] = fold_ca,
     [EVENT_LINE_ADDED] = fold_line,          [EVENT_MODEL_ADDED] = fold_model,
@@ -248,6 +262,7 @@ static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_FIRMWARE_FAILED] = fold_moved,    [EVENT_FIRMWARE_ROLLED_BACK] = fold_moved, [EVENT_FIRMWARE_REFUSED] = fold_moved,
     [EVENT_FIRMWARE_POSTPONED] = fold_postponed, [EVENT_FIRMWARE_DECLINED] = fold_moved, [EVENT_FIRMWARE_SILENT] = fold_moved,
     [EVENT_FIRMWARE_CANCELLED] = fold_moved, [EVENT_FIRMWARE_RUNNING] = fold_running, [EVENT_DEVICE_RESET] = fold_moved,
+    [EVENT_ARTIFACT_STORED] = fold_artifact, [EVENT_ARTIFACT_REMOVED] = fold_artifact_removed,
     [EVENT_OPERATOR_ADDED] = fold_operator,  [EVENT_OPERATOR_REMOVED] = fold_operator_removed,
 };
 

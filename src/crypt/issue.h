@@ -38,5 +38,8 @@ MUST_USE enum err issue_ocsp(struct ca *ca, const struct issue_spec *spec, struc
 /* TLS server. hosts: DNS names and IP addresses as text, separated by blanks or commas. No CDP: peers that fetch one during
  * the handshake would need it before the server is up. */
 MUST_USE enum err issue_tls(struct ca *ca, const struct issue_spec *spec, const char *hosts, struct buf *out, struct fault *f);
+/* Signer of releases, of the one kind that OpenSSL, SWUpdate and RAUC accept: critical digitalSignature, EKU codeSigning and emailProtection, P-256
+ * only (CE_KEY_ALG). ca NULL: signed by key itself, whose SPKI spec->spki then is; else key may be NULL. No URLs: it is judged offline. */
+MUST_USE enum err issue_release_signer(struct ca *ca, struct key *key, const struct issue_spec *spec, struct buf *out, struct fault *f);
 
 #endif

@@ -1,4 +1,5 @@
-/* issue_site.c: the certificates that `cradle init` makes once: root, issuing CAs, OCSP responders, TLS server. See issue.h. */
+/* issue_site.c: the certificates that `cradle init` makes once: root, issuing CAs, OCSP responders, TLS server; and those of
+ * a release ceremony. See issue.h. */
 #include <arpa/inet.h>
 #include <ctype.h>
 
@@ -183,4 +184,24 @@ enum err issue_tls(struct ca *ca, const struct issue_spec *spec, const char *hos
     der_put(&c.tbs, DER_SEQUENCE, buf_span(&names));
     ext_end(&c.tbs, x);
     return site_end(&c, ca->key, ca->pub, out, f);
+}
+
+enum err issue_release_signer(struct ca *ca, struct key *key, const struct issue_spec *spec, struct buf *out, struct fault *f)
+{
+    CLEANUP(site_cert_free) struct site_cert c = { 0 };
+    CLEANUP(pubkey_free_p) struct pubkey *own = NULL;
+    struct key *signer = ca ? ca->key : key;
+    struct spki_info k;
+    enum err e = spki_parse(spec->spki, &k, f);
+    if (!e && k.alg != KEY_EC_P256)
+        e = fault_set(f, CE_KEY_ALG, "a signer of releases has an ec:P-256 key: the verifiers of devices know no others");
+    e = e ? e : site_begin(&c, ca, signer ? key_sig_alg(signer) : SIG_NONE, spec, f);
+    if (!e && !ca)
+        e = pubkey_open(spec->spki, &own);
+    if (e)
+        return e;
+    tbs_put_basic(&c.tbs, false, -1);
+    tbs_put_key_usage(&c.tbs, KU_DIGITAL_SIGNATURE);
+    tbs_put_eku(&c.tbs, EKU_CODE_SIGNING | EKU_EMAIL);
+    return site_end(&c, signer, ca ? ca->pub : own, out, f);
 }

@@ -69,6 +69,8 @@ void tbs_put_eku(struct buf *out, unsigned bits)
     static const struct { unsigned bit; struct span oid; } usages[] = {
         { EKU_CLIENT_AUTH, SPAN_LIT(OID_PKIX "\x03\x02") },
         { EKU_SERVER_AUTH, SPAN_LIT(OID_PKIX "\x03\x01") },
+        { EKU_CODE_SIGNING, SPAN_LIT(OID_PKIX "\x03\x03") },
+        { EKU_EMAIL, SPAN_LIT(OID_PKIX "\x03\x04") },
         { EKU_OCSP_SIGNING, SPAN_LIT(OID_PKIX "\x03\x09") },
     };
     struct ext_mark x = ext_begin(out, EXT_EKU, false);

@@ -131,7 +131,18 @@ static bool pem_point(struct djson v, uint8_t point[POINT_LEN])
     return point[0] == 4;
 }
 
-int keys_read(struct djson holder, struct cradle_update_key *keys, uint8_t *n)
+static bool listed(const struct djson *only, const uint8_t id[32])
+{
+    struct djson none, one;
+    uint8_t raw[32];
+    size_t at = 0;
+    while (only && djson_each(*only, &at, &none, &one))
+        if (djson_hex32(one, raw) && memcmp(raw, id, sizeof raw) == 0)
+            return true;
+    return !only;
+}
+
+int keys_read(struct djson holder, const struct djson *only, struct cradle_update_key *keys, uint8_t cap, uint8_t *n)
 {
     struct djson list, id, key, type, scheme, val, public;
     size_t at = 0;
@@ -147,7 +158,9 @@ int keys_read(struct djson holder, struct cradle_update_key *keys, uint8_t *n)
             continue;
         if (!pem_point(public, k.point))
             return CRADLE_UP_FORMAT;
-        if (*n == CRADLE_UP_KEYS)
+        if (!listed(only, k.id))
+            continue;
+        if (*n == cap)
             return CRADLE_UP_SPACE;
         keys[(*n)++] = k;
     }

@@ -20,8 +20,9 @@ int envelope_open(char *text, size_t n, const char *type, struct envelope *out);
 int envelope_verify(const struct envelope *e, const struct cradle_update_port *port, const struct cradle_update_key *keys,
                     const struct cradle_update_role *role);
 int envelope_payload_sha256(const struct envelope *e, const struct cradle_update_port *port, uint8_t out[32]);
-/* Reads "keys" and a role of TUF metadata. Keys of other kinds than P-256 are left out, and so are their places in roles. */
-int keys_read(struct djson holder, struct cradle_update_key *keys, uint8_t *n);
+/* Reads "keys" and a role of TUF metadata. Keys of other kinds than P-256 are left out, and so are their places in roles. only: an array of
+ * identifiers, other keys are left out too; NULL: all. CRADLE_UP_SPACE when there are more than cap. */
+int keys_read(struct djson holder, const struct djson *only, struct cradle_update_key *keys, uint8_t cap, uint8_t *n);
 int role_read(struct djson role, const struct cradle_update_key *keys, uint8_t n, struct cradle_update_role *out);
 
 #endif

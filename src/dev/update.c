@@ -36,10 +36,10 @@ static int head_read(struct djson doc, const char *type, uint32_t *version, int6
 }
 
 /* -- root ------------------------------------------------------------------------------------------------------------------------- */
-static int root_roles(struct djson doc, struct cradle_update *next)
+static int root_roles(struct djson doc, struct cradle_update *u)
 {
     struct djson roles, one;
-    int err = keys_read(doc, next->keys, &next->n_keys);
+    int err = keys_read(doc, NULL, u->keys, CRADLE_UP_KEYS, &u->n_keys);
     if (err)
         return err;
     if (!djson_member(doc, "roles", &roles))
@@ -47,48 +47,45 @@ static int root_roles(struct djson doc, struct cradle_update *next)
     for (int i = 0; i < 4; i++) {
         if (!djson_member(roles, role_names[i], &one))
             return CRADLE_UP_FORMAT;
-        if ((err = role_read(one, next->keys, next->n_keys, &next->roles[i])))
+        if ((err = role_read(one, u->keys, u->n_keys, &u->roles[i])))
             return err;
     }
-    memset(&next->roles[ROLE_DIRECTIVE], 0, sizeof next->roles[0]);
-    return djson_member(doc, "x-cradle-directive", &one) ? role_read(one, next->keys, next->n_keys, &next->roles[ROLE_DIRECTIVE]) : CRADLE_UP_OK;
+    memset(&u->roles[ROLE_DIRECTIVE], 0, sizeof u->roles[0]);
+    return djson_member(doc, "x-cradle-directive", &one) ? role_read(one, u->keys, u->n_keys, &u->roles[ROLE_DIRECTIVE]) : CRADLE_UP_OK;
 }
 
-static bool role_has(const struct cradle_update *u, int role, const uint8_t point[65])
+static bool role_has(const struct cradle_update *u, int role, const uint8_t id[32])
 {
     for (unsigned i = 0; i < u->roles[role].n; i++)
-        if (memcmp(u->keys[u->roles[role].keys[i]].point, point, 65) == 0)
+        if (memcmp(u->keys[u->roles[role].keys[i]].id, id, 32) == 0)
             return true;
     return false;
 }
 
-static bool role_changed(const struct cradle_update *a, const struct cradle_update *b, int role)
+/* Has the next root other keys for the role than the one at hand? */
+static bool role_changes(const struct cradle_update *u, struct djson doc, int role)
 {
-    if (a->roles[role].n != b->roles[role].n)
+    struct djson roles, one, ids, none, id;
+    uint8_t raw[32];
+    size_t at = 0;
+    unsigned n = 0;
+    if (!djson_member(doc, "roles", &roles) || !djson_member(roles, role_names[role], &one) || !djson_member(one, "keyids", &ids))
         return true;
-    for (unsigned i = 0; i < b->roles[role].n; i++)
-        if (!role_has(a, role, b->keys[b->roles[role].keys[i]].point))
+    for (; djson_each(ids, &at, &none, &id); n++)
+        if (!djson_hex32(id, raw) || !role_has(u, role, raw))
             return true;
-    return false;
+    return n != u->roles[role].n;
 }
 
-static void root_take(struct cradle_update *u, const struct cradle_update *next)
-{
-    memcpy(u->keys, next->keys, sizeof u->keys);
-    memcpy(u->roles, next->roles, sizeof u->roles);
-    u->n_keys = next->n_keys;
-}
-
-/* TUF 5.3: the stored root is known by its digest; each next one must be signed by the old root's keys and by its own. */
+/* TUF 5.3: the stored root is known by its digest; each next one must be signed by the old root's keys and by its own. The new keys replace
+ * the old ones before they are known to be good: there is no room for both, and after a refusal nothing of u counts any more. */
 static int root_step(struct cradle_update *u, const struct envelope *e)
 {
-    struct cradle_update next = { 0 };
     uint8_t digest[32];
     uint32_t version = 0;
     int64_t expires_s = 0;
-    bool first = u->n_keys == 0;
+    bool first = u->n_keys == 0, online_keys_change = false;
     int err = head_read(e->doc, "root", &version, &expires_s);
-    err = err ? err : root_roles(e->doc, &next);
     err = err ? err : envelope_payload_sha256(e, u->port, digest);
     if (err)
         return err;
@@ -96,13 +93,16 @@ static int root_step(struct cradle_update *u, const struct envelope *e)
         return CRADLE_UP_MIX;
     if (!first && version != u->state.root_version + 1)
         return CRADLE_UP_ROLLBACK;
-    err = first ? CRADLE_UP_OK : envelope_verify(e, u->port, u->keys, &u->roles[ROLE_ROOT]);
-    err = err ? err : envelope_verify(e, u->port, next.keys, &next.roles[ROLE_ROOT]);
+    if (!first) {
+        err = envelope_verify(e, u->port, u->keys, &u->roles[ROLE_ROOT]);
+        online_keys_change = role_changes(u, e->doc, ROLE_TIMESTAMP) || role_changes(u, e->doc, ROLE_SNAPSHOT);
+    }
+    err = err ? err : root_roles(e->doc, u);
+    err = err ? err : envelope_verify(e, u->port, u->keys, &u->roles[ROLE_ROOT]);
     if (err)
         return err;
-    if (!first && (role_changed(u, &next, ROLE_TIMESTAMP) || role_changed(u, &next, ROLE_SNAPSHOT)))
+    if (online_keys_change)
         u->state.timestamp_version = u->state.snapshot_version = 0; /* TUF 5.3.11: a stolen key may have run ahead */
-    root_take(u, &next);
     memcpy(u->state.root_sha256, digest, sizeof digest);
     u->state.root_version = version;
     u->root_expires_s = expires_s;
@@ -200,39 +200,50 @@ int cradle_update_snapshot(struct cradle_update *u, char *envelope, size_t n)
     return update_stop(u, err);
 }
 
+/* From here on only who signs directives counts of the root: their keys to the front, the others make room for the line's. */
+static void directive_keys_first(struct cradle_update *u)
+{
+    struct cradle_update_role *r = &u->roles[ROLE_DIRECTIVE];
+    for (uint8_t i = 0; i < r->n; i++) {
+        struct cradle_update_key one = u->keys[i];
+        uint8_t from = r->keys[i];
+        u->keys[i] = u->keys[from];
+        u->keys[from] = one;
+        for (uint8_t k = 0; k < r->n; k++) /* all: a key may be listed twice */
+            r->keys[k] = r->keys[k] == i ? from : r->keys[k] == from ? i : r->keys[k];
+    }
+    u->n_keys = r->n;
+}
+
+static int line_role_read(struct cradle_update *u, struct djson delegations, struct djson role)
+{
+    struct djson ids;
+    struct cradle_update_key *room = u->keys + u->n_keys;
+    uint8_t got = 0;
+    int err = djson_member(role, "keyids", &ids) ? keys_read(delegations, &ids, room, (uint8_t)(CRADLE_UP_KEYS - u->n_keys), &got) : CRADLE_UP_FORMAT;
+    err = err ? err : role_read(role, room, got, &u->line);
+    for (unsigned i = 0; !err && i < u->line.n; i++)
+        u->line.keys[i] = (uint8_t)(u->line.keys[i] + u->n_keys);
+    u->n_keys = (uint8_t)(u->n_keys + got);
+    return err;
+}
+
 static int delegation_find(struct cradle_update *u, struct djson doc)
 {
     struct djson delegations, roles, none, one, v, paths, path;
     char want[CRADLE_UP_NAME + 8];
     size_t at = 0, first = 0, n = strlen(u->self->line);
-    struct cradle_update_role directive = u->roles[ROLE_DIRECTIVE];
-    struct cradle_update_key keys[CRADLE_UP_ROLE_KEYS];
     if (n + 5 > sizeof want || !djson_member(doc, "delegations", &delegations) || !djson_member(delegations, "roles", &roles))
         return CRADLE_UP_FORMAT;
     memcpy(want, u->self->line, n);
     memcpy(want + n, "/*/*", 5);
-    for (unsigned i = 0; i < directive.n; i++) { /* the keys of the root make room for those of the delegations; directives come later */
-        keys[i] = u->keys[directive.keys[i]];
-        directive.keys[i] = (uint8_t)i;
-    }
+    directive_keys_first(u);
     while (djson_each(roles, &at, &none, &one)) {
         if (!djson_member(one, "name", &v) || !djson_text_is(v, u->self->line))
             continue;
         if (!djson_member(one, "paths", &paths) || !djson_each(paths, &first, &none, &path) || !djson_text_is(path, want))
             return CRADLE_UP_FORMAT;
-        struct cradle_update_key *room = u->keys + directive.n;
-        struct cradle_update_key all[CRADLE_UP_KEYS];
-        uint8_t got;
-        int err = keys_read(delegations, all, &got);
-        err = err ? err : role_read(one, all, got, &u->line);
-        for (unsigned i = 0; !err && i < u->line.n; i++) {
-            room[i] = all[u->line.keys[i]];
-            u->line.keys[i] = (uint8_t)(directive.n + i);
-        }
-        memcpy(u->keys, keys, directive.n * sizeof *keys);
-        u->n_keys = (uint8_t)(directive.n + u->line.n);
-        u->roles[ROLE_DIRECTIVE] = directive;
-        return err;
+        return line_role_read(u, delegations, one);
     }
     return CRADLE_UP_TARGET; /* nobody may sign for this line */
 }

@@ -117,12 +117,24 @@ static void query_lost(struct front *fr, unsigned index)
     channel_free(ch);
 }
 
+static void depot_lost(struct front *fr)
+{
+    struct channel *ch = fr->depot;
+    if (!ch)
+        return;
+    fr->depot = NULL;
+    front_requests_lost(fr, ch);
+    channel_free(ch);
+}
+
 static void on_gone(void *ctx, struct channel *ch)
 {
     struct front *fr = ctx;
     log_warn(0, "%s %u has gone; its open requests are refused", role_name(channel_peer(ch)), channel_peer_index(ch));
     if (ch == fr->core)
         core_lost(fr);
+    else if (ch == fr->depot)
+        depot_lost(fr);
     else
         query_lost(fr, channel_peer_index(ch));
 }
@@ -139,10 +151,13 @@ void front_peer(struct front *fr, const struct role_peer *p)
         .on_gone = on_gone,
         .ctx = fr,
     };
-    INVARIANT(p->role == ROLE_CORE || (p->role == ROLE_QUERY && p->index < ROLE_PEERS_MAX));
+    INVARIANT(p->role == ROLE_CORE || p->role == ROLE_DEPOT || (p->role == ROLE_QUERY && p->index < ROLE_PEERS_MAX));
     if (p->role == ROLE_CORE) {
         core_lost(fr);
         fr->core = channel_new(&c);
+    } else if (p->role == ROLE_DEPOT) {
+        depot_lost(fr);
+        fr->depot = channel_new(&c);
     } else {
         query_lost(fr, p->index);
         fr->query[p->index].ch = channel_new(&c);
@@ -229,6 +244,7 @@ void front_free(struct front *fr)
     front_streams_end(fr);
     if (fr->core)
         core_lost(fr);
+    depot_lost(fr);
     for (unsigned i = 0; i < ROLE_PEERS_MAX; i++)
         query_lost(fr, i);
     if (fr->http)

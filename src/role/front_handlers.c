@@ -39,6 +39,7 @@ HANDLER(evidence_export, QUERY(front_query, "export", PAGE))
 HANDLER(evidence_proof, QUERY(front_query, "proof", "index"))
 
 HANDLER(tuf_list, QUERY(front_query, "tuf", ""))
+HANDLER(artifact_list, QUERY(front_query, "artifacts", PAGE))
 HANDLER(release_list, QUERY(front_query, "releases", PAGE "line"))
 HANDLER(metadata_get, QUERY(front_metadata, "metadata", ""))
 
@@ -57,6 +58,7 @@ HANDLER(cert_revoke, JSON(cert_revoke, .param = "serial"))
 HANDLER(operator_remove, JSON(operator_remove, .param = "name"))
 HANDLER(operator_add, CHANGE("rest", front_operator_add, .desc = &msg_desc_operator_add, .reply = front_reply_operator))
 HANDLER(tuf_put, CHANGE("rest", front_tuf_put))
+HANDLER(artifact_remove, CHANGE("rest", front_artifact_remove, .desc = &msg_desc_artifact_remove, .reply = front_reply_removed))
 HANDLER(edge_report, CHANGE("edge", front_report, .reply = front_reply_report))
 
 HANDLER(update_poll, FRONT_CORE, .proto = "update", .decode = front_poll)
@@ -64,6 +66,12 @@ HANDLER(update_directive, FRONT_CORE, .proto = "update", .decode = front_directi
 HANDLER(update_report, CHANGE("update", front_json, .desc = &msg_desc_update_report))
 HANDLER(device_order, JSON(device_order, .param = "uid"))
 HANDLER(device_reset, JSON(device_reset, .param = "uid"))
+/* uploads: the depot, and core when a file is whole */
+#define UPLOAD(decode_, ...) FRONT_DEPOT, .proto = "rest", .decode = decode_, .reply = front_reply_upload, ##__VA_ARGS__
+HANDLER(upload_open, UPLOAD(front_upload_open, .media = "application/json", .desc = &msg_desc_artifact_add))
+HANDLER(upload_put, UPLOAD(front_upload_put))
+HANDLER(upload_get, UPLOAD(front_upload_named, .desc = &msg_desc_upload_get))
+HANDLER(upload_finish, UPLOAD(front_upload_named, .desc = &msg_desc_upload_finish))
 
 HANDLER(edge_stream, FRONT_CORE, .proto = "edge", .decode = front_stream_open, .reply = front_stream_begin)
 HANDLER(status_get, FRONT_CORE, .proto = "rest", .decode = front_status)

@@ -34,7 +34,7 @@
 
 struct front_req;
 
-enum front_to { FRONT_SELF, FRONT_CORE, FRONT_QUERY };
+enum front_to { FRONT_SELF, FRONT_CORE, FRONT_QUERY, FRONT_DEPOT };
 enum front_style { STYLE_PROBLEM, STYLE_EST, STYLE_OCSP };
 
 typedef enum err front_decode_fn(struct front_req *r, struct fault *f);
@@ -115,6 +115,7 @@ struct front {
     struct profile infra;         /* of operators, stations, edges */
     struct buf cacerts, csrattrs; /* EST answers, base64, made at start */
     struct channel *core;
+    struct channel *depot;        /* NULL: it is starting */
     bool ready; /* PUSH_READY seen on this core */
     bool draining;
     struct front_query_peer query[ROLE_PEERS_MAX];
@@ -143,6 +144,8 @@ struct span front_in_header(const struct front_req *r, const char *name); /* emp
 void front_reply_plain(struct front_req *r, const struct msg_reply *rep);
 struct front_req *front_req_find(struct front *fr, uint64_t rid);
 void front_req_end(struct front_req *r);                              /* forgets it; libevent has the request */
+/* Sends a message to ch and awaits its reply, also from within another's: the answer comes from two parts then. CE_ROLE_GONE, CE_BUSY. */
+MUST_USE enum err front_ask(struct front_req *r, struct channel *ch, const struct msg_desc *d, void *msg, struct fault *f);
 void front_requests_lost(struct front *fr, const struct channel *ch); /* 503 for all that wait for ch */
 void front_requests_sweep(struct front *fr, int64_t now_ms);
 
@@ -172,6 +175,9 @@ void front_push_meta(struct front *fr, const struct msg_push_meta *m);
 front_decode_fn front_tuf_put, front_metadata;
 /* front_update.c */
 front_decode_fn front_poll, front_directive;
+/* front_artifact.c */
+front_decode_fn front_upload_open, front_upload_put, front_upload_named, front_artifact_remove;
+front_reply_fn front_reply_upload, front_reply_removed;
 /* front_est.c */
 front_decode_fn front_cacerts, front_csrattrs, front_enroll, front_reenroll, front_serverkeygen;
 front_reply_fn front_reply_enrolled;

@@ -127,7 +127,7 @@ static bool is_repeated(const struct front_req *r, const char *name)
 
 static enum err step_caller(struct front_req *r, struct fault *f)
 {
-    static const char *const ours[] = {"X-Cradle-Verify", "X-Cradle-Client-Cert", "X-Cradle-Addr", "X-Cradle-Port"};
+    static const char *const ours[] = {"X-Cradle-Verify", "X-Cradle-Client-Cert", "X-Cradle-Addr", "X-Cradle-Port", "X-Cradle-Body"};
     for (size_t i = 0; i < ARRAY_LEN(ours); i++)
         if (is_repeated(r, ours[i]))
             return fault_set(f, CE_BAD_INPUT, "header %s is there twice: the ingress must replace what clients send", ours[i]);
@@ -193,20 +193,27 @@ static bool answered_here(const struct front_req *r)
     return r->here || r->handler->to == FRONT_SELF;
 }
 
+enum err front_ask(struct front_req *r, struct channel *ch, const struct msg_desc *d, void *msg, struct fault *f)
+{
+    r->sent_to = ch;
+    if (!ch)
+        return fault_set(f, CE_ROLE_GONE, "the part of the service that answers this is starting; try again");
+    if (channel_full(ch))
+        return fault_set(f, CE_BUSY, "the queue is full");
+    r->deadline_ms = clock_mono_ms() + r->fr->config.request_ms;
+    r->desc = d;
+    r->msg = msg;
+    channel_send_call(ch, r->rid, &r->caller, d, msg);
+    return CE_OK;
+}
+
 static enum err step_forward(struct front_req *r, struct fault *f)
 {
     struct front *fr = r->fr;
     if (answered_here(r))
         return CE_OK;
-    struct channel *ch = r->handler->to == FRONT_CORE ? fr->core : query_pick(fr);
-    if (!ch)
-        return fault_set(f, CE_ROLE_GONE, "the part that answers searches is starting; try again");
-    r->sent_to = ch;
-    if (channel_full(ch))
-        return fault_set(f, CE_BUSY, "the queue is full");
-    r->deadline_ms = clock_mono_ms() + fr->config.request_ms;
-    channel_send_call(ch, r->rid, &r->caller, r->desc, r->msg);
-    return CE_OK;
+    struct channel *ch = r->handler->to == FRONT_CORE ? fr->core : r->handler->to == FRONT_DEPOT ? fr->depot : query_pick(fr);
+    return front_ask(r, ch, r->desc, r->msg, f);
 }
 
 typedef enum err step_fn(struct front_req *r, struct fault *f);

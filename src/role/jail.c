@@ -69,10 +69,11 @@ static const int *const lists[JAIL_COUNT][6] = {
     [JAIL_FRONT] = { calls_all, calls_loop, calls_accept },
     [JAIL_CORE] = { calls_all, calls_loop, calls_files_read, calls_files_write },
     [JAIL_QUERY] = { calls_all, calls_loop, calls_files_read },
+    [JAIL_DEPOT] = { calls_all, calls_loop, calls_files_read, calls_files_write },
     [JAIL_SIGNER] = { calls_all },
 };
 
-static const char *const jail_names[JAIL_COUNT] = { "front", "core", "query", "signer" };
+static const char *const jail_names[JAIL_COUNT] = { "front", "core", "query", "depot", "signer" };
 
 static int allow_list(scmp_filter_ctx ctx, const int *list)
 {
@@ -142,6 +143,7 @@ enum err jail_files(enum jail j, const char *site, struct fault *f)
     static const struct landlock_rule rules[JAIL_COUNT][6] = {
         [JAIL_CORE] = { { "db", LANDLOCK_WRITE }, { "log", LANDLOCK_WRITE }, { "pub", LANDLOCK_WRITE }, { "trust", LANDLOCK_READ } },
         [JAIL_QUERY] = { { "db", LANDLOCK_WRITE }, { "log", LANDLOCK_READ } },
+        [JAIL_DEPOT] = { { "artifact", LANDLOCK_WRITE }, { "delta", LANDLOCK_WRITE }, { "run/nginx/client_body", LANDLOCK_READ } },
     };
     INVARIANT((unsigned)j < JAIL_COUNT);
     INVARIANT(site || !rules[j][0].folder);

@@ -11,6 +11,7 @@ enum jail {
     JAIL_FRONT,  /* accepts on open sockets, reads and writes; no open, no connect, no exec */
     JAIL_CORE,   /* files under DIR/db, DIR/log, DIR/pub; no sockets beyond the open ones, no exec */
     JAIL_QUERY,  /* files under DIR/db, read-only opens; nothing else */
+    JAIL_DEPOT,  /* files under DIR/artifact and DIR/delta, reads what nginx has spooled; no sockets beyond the open ones, no exec */
     JAIL_SIGNER, /* reads and writes its open descriptors; no files, no sockets */
     JAIL_COUNT
 };

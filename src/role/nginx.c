@@ -37,6 +37,7 @@ static const struct problem {
     { 502, 503, CE_ROLE_GONE, "a part of the service is restarting; try again" },
     { 503, 503, CE_BUSY, "the service is too busy; try again later" },
     { 504, 503, CE_TIMEOUT, "the answer took longer than allowed" },
+    { 507, 503, CE_DISK_FULL, "no space is left to store the body; nothing was taken" },
 };
 
 /* Inside nginx' single quotes. */
@@ -49,15 +50,23 @@ static void put_quoted(struct buf *b, const char *text)
     }
 }
 
+/* failed: the problem behind nginx' own 500. */
+static void put_error_pages(struct buf *b, int failed)
+{
+    for (size_t i = 0; i < ARRAY_LEN(problems); i++)
+        buf_printf(b, "    error_page %d =%d /problem/%d;\n", problems[i].status, problems[i].status == 500 && failed != 500 ? 503 : problems[i].answer,
+                   problems[i].status == 500 ? failed : problems[i].status);
+}
+
 static void put_problems(struct buf *b)
 {
+    put_error_pages(b, 500);
     for (size_t i = 0; i < ARRAY_LEN(problems); i++) {
         const struct problem *p = &problems[i];
         const char *reason = err_reason(p->code);
-        buf_printf(b, "    error_page %d =%d /problem/%d;\n", p->status, p->answer, p->status);
         buf_printf(b,
                    "    location = /problem/%d {\n"
-                   "      internal;\n      default_type application/problem+json;\n"
+                   "      internal;\n      client_max_body_size 0; # a large body would be judged once more, and end in nginx' own page\n      default_type application/problem+json;\n"
                    "      add_header X-Cradle-Reason %s always;\n%s"
                    "      return %d '{\"type\":\"urn:cradle:problem:%s\",\"title\":\"",
                    p->status, reason, p->answer == 503 || p->answer == 429 ? "      add_header Retry-After 1 always;\n" : "",
@@ -130,6 +139,19 @@ static void put_headers(struct buf *b, bool tls)
                          "    proxy_set_header X-Cradle-Serial \"\";\n");
 }
 
+/* Pieces of uploads: nginx spools the body to a file and hands its name over, so that no process of ours copies it through a socket. A
+ * location that sets a header of its own needs them all. What nginx itself answers with 500 there is a disk that took no more. */
+static void put_uploads(struct buf *b)
+{
+    buf_put_str(b, "    location ~ ^/api/v1/uploads/[0-9a-f]+$ {\n"
+                   "      client_max_body_size 16m; client_body_in_file_only clean; proxy_pass_request_body off;\n");
+    put_headers(b, true);
+    buf_put_str(b, "      proxy_set_header Content-Length 0;\n      proxy_set_header X-Cradle-Body $request_body_file;\n"
+                   "      proxy_pass http://front;\n");
+    put_error_pages(b, 507);
+    buf_put_str(b, "    }\n");
+}
+
 static void put_listen(struct buf *b, const struct settings *s, int64_t port, const char *options)
 {
     struct span rest = span_str(s->listen), addr;
@@ -167,6 +189,7 @@ static void put_tls_server(struct buf *b, const struct settings *s, const char *
                    "      send_timeout 60s; proxy_pass http://front;\n    }\n"
                    "    location = /healthz { client_max_body_size 1k; proxy_pass http://front; }\n"
                    "    location = /metrics { client_max_body_size 1k; proxy_pass http://front; }\n");
+    put_uploads(b);
     buf_printf(b,
                "    location = /log/checkpoint { alias %s/log/checkpoint; default_type text/plain; add_header Cache-Control no-store; }\n"
                "    location /log/tile/ { alias %s/log/tile/; add_header Cache-Control \"public, max-age=31536000, immutable\"; }\n"

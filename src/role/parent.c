@@ -291,7 +291,8 @@ static void add_children(struct parent *p)
     const struct {
         enum role role;
         int64_t n;
-    } plan[] = { { ROLE_CORE, 1 }, { ROLE_SIGNER, 1 }, { ROLE_QUERY, s->n_query }, { ROLE_FRONT, s->n_front }, { ROLE_PARENT, settings_own_tls(s) } };
+    } plan[] = { { ROLE_CORE, 1 }, { ROLE_SIGNER, 1 }, { ROLE_QUERY, s->n_query }, { ROLE_DEPOT, 1 },
+                 { ROLE_FRONT, s->n_front }, { ROLE_PARENT, settings_own_tls(s) } };
     for (size_t i = 0; i < ARRAY_LEN(plan); i++)
         for (unsigned k = 0; k < plan[i].n; k++) {
             INVARIANT(p->nchildren < PARENT_CHILDREN);

@@ -34,7 +34,8 @@ static enum err nginx_confine(const struct parent *p, struct fault *f)
         { "/usr", LANDLOCK_RUN },  { "/lib", LANDLOCK_RUN },  { "/lib32", LANDLOCK_RUN }, { "/lib64", LANDLOCK_RUN }, { "/bin", LANDLOCK_RUN },
         { "/sbin", LANDLOCK_RUN }, { "/opt", LANDLOCK_RUN },  { "/nix", LANDLOCK_RUN },   { "/etc", LANDLOCK_READ },  { "/run", LANDLOCK_READ },
         { "/proc", LANDLOCK_READ }, { "/sys", LANDLOCK_READ }, { "/dev", LANDLOCK_WRITE }, { "tls", LANDLOCK_READ },   { "ca", LANDLOCK_READ },
-        { "pub", LANDLOCK_READ },  { "log", LANDLOCK_READ },  { "run", LANDLOCK_WRITE },  { own, LANDLOCK_RUN },      { NULL, LANDLOCK_READ },
+        { "pub", LANDLOCK_READ },  { "log", LANDLOCK_READ },  { "artifact", LANDLOCK_READ }, { "delta", LANDLOCK_READ },
+         { "run", LANDLOCK_WRITE },  { own, LANDLOCK_RUN },      { NULL, LANDLOCK_READ },
     };
     char real[PATH_MAX];
     if (realpath(p->settings.nginx, real)) {
@@ -97,6 +98,9 @@ static enum err write_config(struct parent *p, const char *name, struct fault *f
     path_join(path, "%s/run/nginx/%s", p->site, name);
     if (!e)
         e = file_write_atomic(path, buf_span(&text), 0600);
+    path_join(path, "%s/run/nginx/client_body", p->site); /* the depot's jail names it before nginx has made it */
+    if (!e)
+        e = file_mkdirs(path, 0700);
     identity_leave(&p->user);
     return e ? fault_set(f, e, "%s cannot be written: %s", path, strerror(errno)) : CE_OK;
 }

@@ -93,7 +93,7 @@ enum err identity_check_config(const char *site, const char *conf, struct fault 
 static int try_site(const struct identity *id, const char *site)
 {
     char path[PATH_MAX_LEN];
-    static const char *const folders[] = { "db", "log", "pub", "run" };
+    static const char *const folders[] = { "db", "log", "pub", "run", "artifact", "delta", "depot" };
     if (identity_drop(id, false, NULL) || chdir(site) || access("ca", X_OK))
         return 1;
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
@@ -106,9 +106,24 @@ static int try_site(const struct identity *id, const char *site)
     return 0;
 }
 
+/* Folders that sites made by an older program do not have: below a folder of root only root can make them. */
+static void make_folders(const struct identity *id, const char *site)
+{
+    static const char *const folders[] = { "artifact", "delta", "depot" };
+    char path[PATH_MAX_LEN];
+    path_join(path, "%s/ca", site);
+    for (size_t i = 0; id->change && file_exists(path) && i < ARRAY_LEN(folders); i++) {
+        char made[PATH_MAX_LEN];
+        path_join(made, "%s/%s", site, folders[i]);
+        if (mkdir(made, 0700) == 0 && lchown(made, id->uid, id->gid) != 0)
+            rmdir(made); /* the check says what is missing */
+    }
+}
+
 enum err identity_check_site(const struct identity *id, const char *site, struct fault *f)
 {
     int status = 0;
+    make_folders(id, site);
     pid_t pid = fork();
     if (pid == 0)
         _exit(try_site(id, site));
@@ -118,6 +133,6 @@ enum err identity_check_site(const struct identity *id, const char *site, struct
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return CE_OK;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
-        return fault_set(f, CE_IO, "%s cannot write in %s/{db,log,pub,run}; give them to it (chown)", who, site);
+        return fault_set(f, CE_IO, "%s cannot write in %s/{db,log,pub,run,artifact,delta,depot}; give them to it (chown)", who, site);
     return fault_set(f, CE_IO, "%s cannot enter %s (or a folder above it), or it is not a site; make one with: cradle init %s", who, site, site);
 }

@@ -22,6 +22,7 @@ static const struct {
     {"timeline", query_do_timeline},   {"export", query_do_export}, {"proof", query_do_proof},  {"cuts", query_do_cuts},
     {"uncut", query_do_uncut},         {"drills", query_do_drills},
     {"metadata", query_do_metadata},   {"tuf", query_do_tuf},       {"releases", query_do_releases},
+    {"artifacts", query_do_artifacts},
 };
 
 void query_budget(struct query *q)

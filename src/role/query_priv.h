@@ -80,7 +80,7 @@ const char *cert_status_text(const struct cert_item *c, int64_t now_s);
 typedef enum err query_fn(struct query_job *job, struct fault *f);
 query_fn query_do_devices, query_do_device, query_do_certs, query_do_cert, query_do_operators, query_do_lines, query_do_models,
     query_do_events, query_do_timeline, query_do_export, query_do_proof, query_do_cuts, query_do_uncut, query_do_drills,
-    query_do_metadata, query_do_tuf, query_do_releases,
+    query_do_metadata, query_do_tuf, query_do_releases, query_do_artifacts,
     query_do_backends, query_do_policy;
 
 #endif

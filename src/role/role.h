@@ -62,6 +62,7 @@ void role_beat(const struct role_context *c, int64_t signer_silent_ms);
 int role_front_main(struct role_context *c);  /* front.c */
 int role_core_main(struct role_context *c);   /* core_role.c */
 int role_query_main(struct role_context *c);  /* query_role.c */
+int role_depot_main(struct role_context *c);  /* depot_role.c */
 int role_signer_main(struct role_context *c); /* signer_role.c */
 
 #endif

@@ -132,6 +132,10 @@ static const char *const since_2[] = {
     "CREATE INDEX rollout_device_state ON rollout_device (rollout, state, since, uid)",
     /* how many members are in each state: kept with rollout_device in one transaction */
     "CREATE TABLE rollout_count (rollout TEXT NOT NULL, wave BIGINT NOT NULL, state TEXT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (rollout, wave, state))" CLUSTERED,
+    "CREATE INDEX release_sha256 ON release (sha256)",
+    /* files for devices that lie in DIR/artifact */
+    "CREATE TABLE artifact (sha256 BLOB NOT NULL PRIMARY KEY, length BIGINT NOT NULL, name TEXT NOT NULL, encrypted BIGINT NOT NULL, "
+    "added_at BIGINT NOT NULL, added_by TEXT NOT NULL)" CLUSTERED,
 };
 
 /* One row a version: how the database gets there from the version before: first expand, then what is new in it. expand and contract may be

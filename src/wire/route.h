@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/span.h"
 
-enum route_method { ROUTE_GET, ROUTE_POST, ROUTE_PATCH, ROUTE_DELETE };
+enum route_method { ROUTE_GET, ROUTE_POST, ROUTE_PUT, ROUTE_PATCH, ROUTE_DELETE };
 
 /* Bits of the mask of roles in route.def. R_PUBLIC: no certificate needed. */
 enum route_role {

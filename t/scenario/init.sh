@@ -104,7 +104,7 @@ refused 2 "longer than the life" "an issuing CA that outlives the root" --name a
 refused 2 "port-base" "a port out of range" --name a --org b --port-base 70000 $pass
 refused 2 "pin-value" "a PIN on the command line" --name a --org b --root-pkcs11 'pkcs11:token=a?module-path=/m&pin-value=1'
 mkdir "$T/empty"; cradle init "$T/empty/" --name a --org b $pass --quiet; ok $? "an empty folder is taken"
-is "$(ls -A "$T/empty" | tr '\n' ' ')" "birth.json ca cradled.conf db keys log offline operators profiles pub run tls trust " "and holds a site, nothing else"
+is "$(ls -A "$T/empty" | tr '\n' ' ')" "artifact birth.json ca cradled.conf db delta depot keys log offline operators profiles pub run tls trust " "and holds a site, nothing else"
 mkdir "$T/here"; inode=$(stat -c %i "$T/here"); (cd "$T/here" && cradle init . --name a --org b $pass --quiet); ok $? "the current folder is taken"
 is "$(stat -c %i "$T/here")" "$inode" "and stays the same folder (it may be a mount point)"
 mkdir -p "$T/rest/.init-4194304" "$T/rest/keys" "$T/rest/ca"; touch "$T/rest/keys/device.key"

@@ -93,7 +93,7 @@ as_admin "$URL/metrics" | grep -q '^cradle_'; ok $? "metrics are served"
 within 10 sh -c "curl -s --cacert $S/ca/bundle.pem $URL/log/checkpoint | grep -q '^— '"; ok $? "the log's checkpoint is served and signed"
 
 # -- confinement
-for r in core:0 signer:0 query:0 front:0 front:1; do
+for r in core:0 signer:0 query:0 depot:0 front:0 front:1; do
     st=/proc/$(role_pid $r)/status
     grep -q '^Seccomp:.2' "$st" && grep -q '^NoNewPrivs:.1' "$st" && [ "$(awk '/^Max core/ {print $5}' "${st%status}limits")" = 0 ]
     ok $? "$r runs under seccomp, without new privileges and core dumps"
@@ -135,7 +135,7 @@ for v in -tls1_2 -tls1_3; do
 done
 
 # -- deaths
-for r in front:0 front:1 query:0 signer:0 core:0; do
+for r in front:0 front:1 query:0 depot:0 signer:0 core:0; do
     old=$(role_pid $r); kill -9 "$old"
     within 5 new_pid $r "$old" && within 5 healthy && within 5 ocsp; ok $? "$r killed: it is back and the service answers within 5 s"
     grep -q "${r} died (signal 9)" "$LOG"; ok $? "$r: its death is logged"
@@ -143,7 +143,7 @@ done
 old=$(role_pid nginx); kill -9 "$old"
 within 5 new_pid nginx "$old" && within 5 healthy; ok $? "nginx killed: it is back and the service answers within 5 s"
 kill -0 "$pid"; ok $? "the parent lives"
-within 5 sh -c "'${CRADLE:-$B/cradle}' event list --kind role-restarted --site $S --json | jq -ne 'input | [.items[].payload | select(.why == \"signal 9\") | .role] | contains([\"front:0\", \"query:0\", \"signer:0\", \"core:0\", \"tls:0\"])'"
+within 5 sh -c "'${CRADLE:-$B/cradle}' event list --kind role-restarted --site $S --json | jq -ne 'input | [.items[].payload | select(.why == \"signal 9\") | .role] | contains([\"front:0\", \"query:0\", \"depot:0\", \"signer:0\", \"core:0\", \"tls:0\"])'"
 ok $? "every death is an event"
 cradle event list --kind role-restarted | jq -e '[.items[].payload | select(.role == "core:0")] | length == 1' >/dev/null; ok $? "core's death is one event"
 
@@ -186,9 +186,9 @@ mv "$T/device.key" "$S/keys/device.key"
 # -- roles that live but stand still
 cp "$T/good.conf" "$S/cradled.conf"; set_key hang_limit 4; URL=https://localhost:$PORT
 start "$S"; within 60 ready; ok $? "started with hang_limit = 4"
-stopped="front:0 query:0 signer:0"
+stopped="front:0 query:0 depot:0 signer:0"
 for r in $stopped; do eval "old_${r%:0}=$(role_pid $r)"; done
-kill -STOP $old_front $old_query $old_signer
+kill -STOP $old_front $old_query $old_depot $old_signer
 for r in $stopped; do
     eval "old=\$old_${r%:0}"
     within 30 new_pid $r "$old" && gone "$old"; ok $? "$r stopped: it is killed and replaced"
@@ -198,7 +198,7 @@ within 20 healthy && within 20 ocsp; ok $? "the service answers"
 old=$(role_pid core:0); kill -STOP "$old"; within 30 new_pid core:0 "$old"; ok $? "core:0 stopped: it is killed and replaced"
 within 20 healthy && within 20 ocsp; ok $? "the service answers"
 hung_events() { cradle event list --kind role-restarted | jq -r '.items[].payload | select(.why | startswith("it stood still")) | .role' | sort | tr '\n' ' '; }
-all_hung() { [ "$(hung_events)" = "core:0 front:0 query:0 signer:0 " ]; }; within 10 all_hung; ok $? "each is one event"
+all_hung() { [ "$(hung_events)" = "core:0 depot:0 front:0 query:0 signer:0 " ]; }; within 10 all_hung; ok $? "each is one event"
 kill -TERM "$pid"; ended 20 && [ "$rc" = 0 ]; ok $? "and it stops"
 
 # -- somebody else's TLS

@@ -272,6 +272,32 @@ static void test_next(void)
     update_site_sign(&site);
 }
 
+/* The library moves keys about to need little memory: whoever may sign directives, nobody else of the root may. */
+static void test_directive_keys(void)
+{
+    static const int places[][3] = { { K_DIRECTIVE, K_DIRECTIVE, K_DIRECTIVE }, { K_DIRECTIVE, K_EVE, K_DIRECTIVE }, { K_EVE, K_DIRECTIVE, K_SNAPSHOT },
+                                     { K_SNAPSHOT, K_EVE, K_DIRECTIVE }, { K_BOB, K_DIRECTIVE, K_BOB } };
+    for (size_t p = 0; p < ARRAY_LEN(places); p++) {
+        bool right = true;
+        site.root.directive = role_of(&site, places[p], 3, 1);
+        update_site_sign(&site);
+        struct cradle_update_state state = fresh;
+        struct dsse env;
+        struct fault f;
+        if (dsse_parse(site.e_root, &site.arena, &env, &f))
+            abort();
+        sha256(env.payload, state.root_sha256);
+        for (int k = K_ANN; k <= K_DIRECTIVE; k++) {
+            bool may = k == places[p][0] || k == places[p][1] || k == places[p][2];
+            site.e_directive = SIGN(&site, DSSE_TYPE_DIRECTIVE, directive_write(&site.directive, &payload), k);
+            right &= look(&state, T0) == (may ? CRADLE_UP_OK : CRADLE_UP_SIGNATURES);
+        }
+        ok(right, "exactly the listed keys sign directives (%zu)", p);
+    }
+    site.root.directive = ROLE(&site, 1, K_DIRECTIVE);
+    update_site_sign(&site);
+}
+
 static void test_other_actions(void)
 {
     site.directive.action = DIRECTIVE_NONE;
@@ -303,6 +329,7 @@ int main(void)
     test_device();
     test_root();
     test_next();
+    test_directive_keys();
     test_other_actions();
     update_site_free(&site);
     return done();

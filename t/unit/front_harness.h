@@ -41,7 +41,7 @@ static char T[64]; /* folder of the test */
 struct played {
     struct event_base *base;
     struct front *front;
-    struct bufferevent *core, *query;
+    struct bufferevent *core, *query, *depot;
     int control;
     char last_refused[1024], last_cancel[64];
     unsigned ocsp_asked, refusals;
@@ -275,6 +275,11 @@ static void control(struct played *p, char *line, char *answer, size_t max)
         p->query = NULL;
     } else if (strcmp(a, "query-on") == 0)
         p->query = attach(p, ROLE_QUERY);
+    else if (strcmp(a, "depot-off") == 0) {
+        bufferevent_free(p->depot);
+        p->depot = NULL;
+    } else if (strcmp(a, "depot-on") == 0)
+        p->depot = attach(p, ROLE_DEPOT);
     else if (strcmp(a, "drain") == 0)
         front_drain(p->front);
     else if (strcmp(a, "quit") == 0)
@@ -319,6 +324,8 @@ static int child_main(int control_fd)
         bufferevent_free(p.core);
     if (p.query)
         bufferevent_free(p.query);
+    if (p.depot)
+        bufferevent_free(p.depot);
     event_free(ev);
     front_free(p.front);
     event_base_free(p.base);
@@ -396,7 +403,7 @@ static int harness_start(void)
     }
     close(fd[1]);
     control_fd = fd[0];
-    return strcmp(tell("core-on"), "done") == 0 && strcmp(tell("query-on"), "done") == 0 ? 0 : -1;
+    return strcmp(tell("core-on"), "done") == 0 && strcmp(tell("query-on"), "done") == 0 && strcmp(tell("depot-on"), "done") == 0 ? 0 : -1;
 }
 
 static int harness_stop(void)

@@ -1,0 +1,59 @@
+/* depot_priv.h: what depot.c and depot_part.c share. Not for others. */
+#ifndef CRADLE_ROLE_DEPOT_PRIV_H
+#define CRADLE_ROLE_DEPOT_PRIV_H
+
+#include "crypt/hash.h"
+#include "role/depot.h"
+
+#define DEPOT_STATES 8              /* uploads whose hash goes on in memory; of others it is made anew at the end */
+#define DEPOT_HEX (2 * SHA256_LEN)
+
+/* Hashes of the bytes before `hashed`. */
+struct depot_state {
+    uint8_t sha256[SHA256_LEN];     /* of the upload; used 0: free */
+    uint64_t used;
+    int64_t hashed;
+    struct sha256 whole, block;
+    struct buf blocks;              /* owned: digests of whole blocks */
+};
+
+struct depot {
+    char site[PATH_MAX_LEN];
+    int64_t part_keep_s;
+    uint64_t clock;
+    struct depot_state states[DEPOT_STATES];
+    uint8_t chunk[256 << 10];
+};
+
+/* DIR/artifact/[part/]HEXsuffix */
+void depot_path(const struct depot *d, bool part, struct span sha256, const char *suffix, char out[PATH_MAX_LEN]);
+
+/* What went wrong with a file; errno says what. A full disk in words that a person can act on. */
+enum err depot_fault(struct fault *f, enum err e, const char *what);
+
+/* depot_part.c: unfinished uploads */
+struct depot_part {
+    int fd;                         /* of the bytes, -1 */
+    int meta;                       /* -1 */
+    struct depot_item item;
+};
+#define DEPOT_PART ((struct depot_part){ .fd = -1, .meta = -1 })
+void depot_part_close(struct depot_part *p);
+/* Opens an upload under way; bytes that were not promised are cut off. CE_NOT_FOUND. */
+MUST_USE enum err depot_part_open(struct depot *d, struct span sha256, struct depot_part *out, struct fault *f);
+void depot_meta_put(const struct depot_item *i, struct buf *out);
+MUST_USE enum err depot_meta_read(int fd, struct depot_item *out);
+MUST_USE enum err depot_part_begin(struct depot *d, const struct msg_upload_open *m, struct fault *f);
+void depot_part_remove(struct depot *d, struct span sha256);
+/* How many there are; old ones are removed on the way when now_s is not 0. */
+size_t depot_parts_walk(struct depot *d, int64_t now_s);
+MUST_USE enum err depot_part_append(struct depot *d, struct depot_part *p, struct span sha256, int from, struct span bytes, int64_t n, struct fault *f);
+
+/* depot_hash.c */
+struct depot_state *depot_state_of(struct depot *d, struct span sha256, bool make); /* NULL: none */
+void depot_state_free(struct depot_state *s);
+void depot_state_add(struct depot_state *s, struct span bytes);
+/* Digest of all, and the list of blocks with the last short one in it; s is used up. */
+void depot_state_end(struct depot_state *s, uint8_t digest[SHA256_LEN]);
+
+#endif
