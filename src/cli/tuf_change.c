@@ -6,6 +6,20 @@
 
 #define YEAR_S (365LL * 86400)
 
+/* What names a key: the first digits of its identifier, or its file NAME.pub. */
+static enum err key_named(struct repo *r, const char *text, const char **id, struct fault *f)
+{
+    struct tuf_role role = { 0 };
+    *id = text;
+    if (!file_exists(text))
+        return CE_OK;
+    struct tuf_keys *keys = arena_alloc(&r->arena, sizeof *keys);
+    enum err e = repo_key_add(r, text, keys, &role, f);
+    if (!e)
+        *id = (const char *)role.keyids[0].p;
+    return e;
+}
+
 /* -- rotate ----------------------------------------------------------------------------------------------------------------------- */
 static enum err role_change(struct cli *c, struct repo *r, struct tuf_keys *keys, struct tuf_role *role, struct fault *f)
 {
@@ -13,6 +27,8 @@ static enum err role_change(struct cli *c, struct repo *r, struct tuf_keys *keys
     enum err e = CE_OK;
     for (int i = 0; (v = cli_opt_n(c, "--remove", i)) != NULL; i++) {
         size_t before = role->n_keyids;
+        if ((e = key_named(r, v, &v, f)))
+            return e;
         for (size_t k = 0; k < role->n_keyids; k++)
             if (strlen(v) >= 8 && span_starts(role->keyids[k], v))
                 repo_key_drop(role, role->keyids[k]);
@@ -52,6 +68,42 @@ static struct tuf_role *root_role(struct tuf_root *root, const char *name)
     return strcmp(name, "directive") == 0 ? &root->directive : NULL;
 }
 
+/* The same releases once more, to be signed anew. *version: of the draft, 0: the line has none yet. */
+static enum err line_redraft(struct repo *r, const char *line, int64_t expires_s, int64_t *version, struct fault *f)
+{
+    struct repo_file file;
+    struct tuf_line l;
+    enum err e = repo_line(r, line, &file, f);
+    *version = 0;
+    if (e || !file.version)
+        return e;
+    e = tuf_line_read(file.env.payload, span_str(line), &r->arena, &l, f);
+    l.head.expires_s = expires_s;
+    e = e ? e : repo_put_line(r, line, &l, f);
+    *version = l.head.version;
+    return e;
+}
+
+/* targets or a line as they are, with a new end. */
+static enum err renew(struct cli *c, struct repo *r, const char *name, int64_t expires_s, struct fault *f)
+{
+    int64_t version = 0;
+    struct tuf_targets t = r->targets;
+    if (strcmp(name, "targets") != 0) {
+        enum err e = line_redraft(r, name, expires_s, &version, f);
+        if (!e && !version)
+            e = fault_set(f, CE_NOT_FOUND, "line %s has no metadata yet; cradle release create makes it", name);
+        if (!e)
+            cli_say(c, "%s: drafted version %lld; next: cradle tuf sign %s %s", name, (long long)version, r->dir, name);
+        return e;
+    }
+    t.head.expires_s = expires_s;
+    enum err e = repo_put_targets(r, &t, f);
+    if (!e)
+        cli_say(c, "targets: drafted version %lld; next: cradle tuf sign %s targets", (long long)t.head.version, r->dir);
+    return e;
+}
+
 static enum err rotate_run(struct cli *c, struct fault *f)
 {
     CLEANUP(repo_close) struct repo r;
@@ -63,6 +115,9 @@ static enum err rotate_run(struct cli *c, struct fault *f)
         return e;
     struct tuf_root root = r.new_root;
     struct tuf_role *role = root_role(&root, name);
+    bool change = cli_opt(c, "--add") || cli_opt(c, "--remove") || cli_opt(c, "--threshold");
+    if (!change && (!role || strcmp(name, "targets") == 0))
+        return renew(c, &r, name, clock_now_s() + life_s, f);
     if (role) {
         root.head.expires_s = clock_now_s() + life_s;
         e = role_change(c, &r, &root.keys, role, f);
@@ -85,23 +140,26 @@ static enum err rotate_run(struct cli *c, struct fault *f)
 }
 static const struct verb_opt rotate_opts[] = {
     { "--add", "FILE", "public key that signs from now on", true },
-    { "--remove", "KEYID", "key that signs no more (its first 8 digits or more)", true },
+    { "--remove", "KEYID", "key that signs no more (its first 8 digits or more, or its file NAME.pub)", true },
     { "--threshold", "N", "how many must sign from now on", false },
     { "--expires", "SPAN", "life of the new metadata (default 1y)", false },
     NOT_FOR_DEVICES_OPT,
 };
 const struct verb verb_tuf_rotate = {
     .name = "tuf rotate", .args = "DIR ROLE", .min_args = 2, .max_args = 2, .help = "change the keys of a role, or renew its metadata",
-    .text = "ROLE is root, targets, snapshot, timestamp, directive or a product line. Without --add and --remove the metadata is renewed with a new end. A new "
-            "root must be signed by enough holders of the old one and of the new one.",
+    .text = "ROLE is root, targets, snapshot, timestamp, directive or a product line. With --add, --remove or --threshold the file that names the role's keys changes: root, or for "
+            "a line targets. Without them the role's own metadata is renewed with a new end. A new root must be signed by enough holders of the old one and of the new one.",
     .example = "cradle tuf rotate release root --remove 3fa94c01 --add eve.pub\ncradle tuf rotate release vib --add kim.pub", VERB_OPTS(rotate_opts),
     .run = rotate_run,
 };
 
 /* -- revoke-key ------------------------------------------------------------------------------------------------------------------- */
 /* Full identifier of the one key that begins with text. */
-static enum err key_search(const struct repo *r, const char *text, struct span *id, struct fault *f)
+static enum err key_search(struct repo *r, const char *text, struct span *id, struct fault *f)
 {
+    enum err e = key_named(r, text, &text, f);
+    if (e)
+        return e;
     const struct tuf_keys *rings[] = { &r->new_root.keys, &r->targets.keys };
     *id = (struct span){ 0 };
     for (size_t i = 0; i < ARRAY_LEN(rings) && strlen(text) >= 8; i++)
@@ -129,31 +187,18 @@ static enum err role_strip(const struct cli *c, const struct tuf_keys *keys, str
     return repo_role_judge(c, keys, role, name, f);
 }
 
-/* A line whose signers changed is signed anew: what the lost key helped to sign must not count. */
-static enum err line_redraft(struct cli *c, struct repo *r, const char *line, int64_t expires_s, struct fault *f)
-{
-    struct repo_file file;
-    struct tuf_line l;
-    enum err e = repo_line(r, line, &file, f);
-    if (e || !file.version)
-        return e;
-    e = tuf_line_read(file.env.payload, span_str(line), &r->arena, &l, f);
-    l.head.expires_s = expires_s;
-    e = e ? e : repo_put_line(r, line, &l, f);
-    if (!e)
-        cli_say(c, "  drafted %lld.%s.json", (long long)l.head.version, line);
-    return e;
-}
-
 static enum err targets_strip(struct cli *c, struct repo *r, struct span id, int64_t expires_s, bool again, struct fault *f)
 {
     struct tuf_targets t = r->targets;
     enum err e = CE_OK;
     for (size_t i = 0; !e && i < t.n_lines; i++) {
         bool line_hit = false;
+        int64_t version = 0;
         e = role_strip(c, &t.keys, &t.lines[i], (const char *)t.lines[i].name.p, id, &line_hit, f);
-        if (!e && line_hit)
-            e = line_redraft(c, r, (const char *)t.lines[i].name.p, expires_s, f);
+        if (!e && line_hit) /* what the lost key helped to sign must not count */
+            e = line_redraft(r, (const char *)t.lines[i].name.p, expires_s, &version, f);
+        if (!e && line_hit && version)
+            cli_say(c, "  drafted %lld.%s.json", (long long)version, (const char *)t.lines[i].name.p);
         again |= line_hit;
     }
     if (e || !again)
@@ -202,6 +247,6 @@ static enum err revoke_run(struct cli *c, struct fault *f)
 static const struct verb_opt revoke_opts[] = { NOT_FOR_DEVICES_OPT };
 const struct verb verb_tuf_revoke_key = {
     .name = "tuf revoke-key", .args = "DIR KEYID", .min_args = 2, .max_args = 2, .help = "take a lost or stolen key out of every role",
-    .text = "Drafts the next version of every file that must change, releases of a line included, so that nothing stands on that key's signature any more.",
-    .example = "cradle tuf revoke-key release 3fa94c01", VERB_OPTS(revoke_opts), .run = revoke_run,
+    .text = "KEYID is the first 8 digits or more, or the key's file NAME.pub. Drafts the next version of every file that must change, releases of a line included, so that nothing stands on that key's signature any more.",
+    .example = "cradle tuf revoke-key release 3fa94c01\ncradle tuf revoke-key release bob.pub", VERB_OPTS(revoke_opts), .run = revoke_run,
 };
