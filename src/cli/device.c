@@ -77,7 +77,7 @@ static enum err list_run(struct cli *c, struct fault *f)
         { "SERIAL", "serial", 0, NULL }, { "BATCH", "batch", 0, NULL }, { "LAST SEEN", "last_seen", 0, NULL },
     };
     static const struct { const char *opt, *key; } filters[] = {
-        { "--line", "line" }, { "--model", "model" }, { "--batch", "batch" }, { "--country", "country" }, { "--state", "state" }, { "--prefix", "q" },
+        { "--line", "line" }, { "--model", "model" }, { "--batch", "batch" }, { "--country", "country" }, { "--state", "state" }, { "--tag", "tag" }, { "--prefix", "q" },
     };
     CLEANUP(buf_free) struct buf q = BUF_INIT(4096);
     for (size_t i = 0; i < ARRAY_LEN(filters); i++)
@@ -90,7 +90,7 @@ static enum err list_run(struct cli *c, struct fault *f)
 static const struct verb_opt list_opts[] = {
     { "--line", "LINE", "of this product line", false },   { "--model", "MODEL", "of this model", false },
     { "--batch", "BATCH", "of this batch", false },        { "--country", "CC", "sold in this country", false },
-    { "--state", "STATE", "in this state", false },
+    { "--state", "STATE", "in this state", false },        { "--tag", "TAG", "with this tag", false },
     { "--prefix", "TEXT", "UID or serial begins with this", false },
     { "--limit", "ROWS", "stop after so many rows (default 1000)", false },
     { "--after", "CURSOR", "go on after the cursor that the page before ended with", false },
@@ -171,6 +171,7 @@ static enum err show_run(struct cli *c, struct fault *f)
         printf("%s\n", tint ? cli_tint(c, TINT_NONE) : "");
     }
     if (!c->json) {
+        device_tags_say(c, json_object_get(o, "tags"));
         show_presence(c, o);
         show_certs(c, o);
     }

@@ -12,6 +12,8 @@ MUST_USE enum err device_path(const char *uid, const char *tail, struct buf *out
 MUST_USE enum err device_post(struct cli *c, const struct device_row *d, struct net_reply *r, struct fault *f);
 MUST_USE enum err device_add_csv(struct cli *c, const char *file, struct fault *f);
 
+void device_tags_say(const struct cli *c, const json_t *tags); /* one line, "Tags" */
+
 /* What an operator asks for: `cradle device revoke` and the like. */
 struct device_change {
     const char *state;      /* as in the API */
@@ -20,7 +22,7 @@ struct device_change {
     const char *how;        /* " for ever", or "" */
     bool cuts;              /* live sessions are closed */
 };
-/* Is --line, --model, --batch, --country, --state or --prefix given? */
+/* Is --line, --model, --batch, --country, --state, --tag or --prefix given? */
 bool device_query_given(const struct cli *c);
 /* Those that match: dry run, confirmation, the change itself, waiting. */
 MUST_USE enum err device_bulk_change(struct cli *c, const struct device_change *ch, struct fault *f);

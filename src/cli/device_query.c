@@ -10,7 +10,7 @@
 
 static const struct { const char *opt, *key; } filters[] = {
     { "--line", "line" },       { "--model", "model" }, { "--batch", "batch" },
-    { "--country", "country" }, { "--state", "state" }, { "--prefix", "q" },
+    { "--country", "country" }, { "--state", "state" }, { "--tag", "tag" },         { "--prefix", "q" },
 };
 
 bool device_query_given(const struct cli *c)

@@ -48,7 +48,7 @@ static enum err change_run(struct cli *c, const struct device_change *ch, struct
     if (c->nargs && device_query_given(c))
         return fault_set(f, CE_USAGE, "give a UID or a query (--line, --model …), not both");
     if (!c->nargs && !device_query_given(c))
-        return fault_set(f, CE_USAGE, "which device? give a UID, or a query: --line, --model, --batch, --country, --state, --prefix");
+        return fault_set(f, CE_USAGE, "which device? give a UID, or a query: --line, --model, --batch, --country, --state, --tag, --prefix");
     if (!c->nargs)
         return device_bulk_change(c, ch, f);
     if (cli_flag(c, "--dry-run") || cli_opt(c, "--expect") || cli_opt(c, "--run"))
@@ -78,6 +78,7 @@ CHANGE(decommission, .state = "decommissioned", .done = "decommissioned", .doing
     { "--batch", "BATCH", "… of this batch", false },                                               \
     { "--country", "CC", "… sold in this country", false },                                         \
     { "--state", "STATE", "… in this state", false },                                               \
+    { "--tag", "TAG", "… with this tag", false },                                                   \
     { "--prefix", "TEXT", "… whose UID or serial begins with this", false },                        \
     { "--dry-run", NULL, "with a query: say what matches, and change nothing", false },             \
     { "--expect", "COUNT", "with a query: go on without asking when exactly so many match", false }, \

@@ -1,5 +1,5 @@
 /* fold.c: fold(events) = tables. Reads every event of a database in order, applies its payload, and nothing else, to empty tables in
- * memory, and compares: lines and their topics, backends, models, devices and their states, certificates (by SHA-256), their states, keys, operators, CAs, update metadata, releases, orders to devices and what they run.
+ * memory, and compares: lines and their topics, backends, models, devices, their states and tags, certificates (by SHA-256), their states, keys, operators, CAs, update metadata, releases, orders to devices and what they run.
  * It is what restore stands on: a state that no event explains would be lost with the tables. Applying: fold_apply.c.
  */
 #include "core/fold.h"
@@ -27,6 +27,7 @@ static const struct table tables[] = {
     { "model", "SELECT name, line, title, hw_rev, added_at FROM model ORDER BY name", -1 },
     { "device", "SELECT uid, serial, model, line, batch, country, created_at, created_by FROM device ORDER BY uid", -1 },
     { "device_state", "SELECT uid, state, rev, changed_at FROM device_state ORDER BY uid", -1 },
+    { "device_tag", "SELECT uid, tag FROM device_tag ORDER BY uid, tag", -1 },
     { "operator", "SELECT name, role, lines, state, rev, added_at, changed_at FROM operator ORDER BY name", -1 },
     { "cert", "SELECT kid, serial, holder_kind, holder, profile, spki, not_before, not_after, issued_at, der FROM cert ORDER BY kid, serial", 9 },
     { "cert_state", "SELECT kid, serial, status, revoked_at, reason, shard, not_after, first_used_at FROM cert_state ORDER BY kid, serial", -1 },
@@ -40,7 +41,7 @@ static const struct table tables[] = {
                       "expires_at, envelope FROM device_order ORDER BY uid", 16 },
     { "device_version", "SELECT uid, line, release, version, counter_floor, before_release, confirmed_at, sequence FROM device_version ORDER BY uid", -1 },
 };
-static const int columns[ARRAY_LEN(tables)] = { 4, 6, 5, 5, 8, 4, 7, 10, 8, 5, 7, 6, 16, 17, 8 };
+static const int columns[ARRAY_LEN(tables)] = { 4, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8 };
 
 static enum err event_fold(struct db *to, const struct event_row *ev, struct fault *f)
 {

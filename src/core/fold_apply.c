@@ -5,6 +5,7 @@
 #include "store/artifact.h"
 #include "store/cert.h"
 #include "store/registry.h"
+#include "store/tag.h"
 #include "store/topics.h"
 #include "store/update.h"
 
@@ -108,6 +109,13 @@ static enum err fold_rev(struct fold *x)
     if (e || d.rev == x->ev->rev)
         return e;
     return store_device_touch(x->to, x->ev->device, x->ev->rev - 1, x->f);
+}
+
+static enum err fold_device_tags(struct fold *x)
+{
+    struct span tags = fold_text(x, "tags");
+    enum err e = x->err ? x->err : store_tags_put(x->to, x->ev->device, tags, x->f);
+    return e ? e : fold_rev(x);
 }
 
 static enum err fold_intent(struct fold *x)
@@ -252,6 +260,7 @@ static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_LINE_CHANGED] = fold_line_changed, [EVENT_LINE_STATE] = fold_line_state,
     [EVENT_BACKEND_SCOPES] = fold_backend,
     [EVENT_DEVICE_ADDED] = fold_device,      [EVENT_DEVICE_STATE] = fold_device_state,
+    [EVENT_DEVICE_TAGS] = fold_device_tags,
     [EVENT_CERT_INTENT] = fold_intent,       [EVENT_CERT_ISSUED] = fold_issued,
     [EVENT_CERT_ORPHAN] = fold_orphan,       [EVENT_CERT_REVOKED] = fold_revoked,
     [EVENT_CERT_FIRST_USE] = fold_first_use, [EVENT_CERT_SUPERSEDED] = fold_superseded,

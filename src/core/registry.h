@@ -26,6 +26,8 @@ MUST_USE enum err registry_op_device_add(struct batch *b, const struct caller *c
 MUST_USE enum err registry_op_device_state(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 /* Up to DEVICE_STATES_MAX (wire/msg.h) devices at once, in one batch: each is judged as alone; the answer says of each what became of it. CE_BAD_FIELD, CE_BAD_UID. */
 MUST_USE enum err registry_op_device_states(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+/* Labels of a device, by which rollouts and searches pick it. CE_UID_UNKNOWN, CE_REV_MISMATCH (If-Match), CE_BAD_NAME, CE_BAD_FIELD. */
+MUST_USE enum err registry_op_device_tags(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 /* CE_NOT_FOUND, CE_OPERATOR_REMOVED, CE_SELF_REMOVE, CE_STATE_CHANGE (the last administrator). */
 MUST_USE enum err operator_op_remove(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 /* What front refused by itself becomes evidence. */

@@ -1,5 +1,7 @@
 /* query_device.c: devices: the list with its filters and prefix search, and one device. */
 #include "role/query_priv.h"
+#include "store/tag.h"
+#include "wire/text_list.h"
 
 #define CERTS_SHOWN 20 /* of one device, oldest first */
 
@@ -22,6 +24,15 @@ static enum err put_certs(struct query_job *job, struct json_out *j, struct span
     }
     json_arr_end(j);
     return db_rows_end(&r, f);
+}
+
+static enum err put_tags(struct query_job *job, struct json_out *j, struct span uid, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf tags = BUF_INIT(0);
+    query_budget(job->q);
+    enum err e = store_tags_get(job->q->db, uid, &tags, f);
+    text_list_json(j, "tags", buf_span(&tags));
+    return e;
 }
 
 static void put_presence(struct json_out *j, const struct device_item *d)
@@ -56,7 +67,8 @@ static enum err put_device(struct query_job *job, struct json_out *j, const stru
     put_time_ms(j, "changed_at", d->changed_at);
     put_time_ms(j, "last_seen", d->last_seen);
     put_presence(j, d);
-    enum err e = put_certs(job, j, d->uid, f);
+    enum err e = put_tags(job, j, d->uid, f);
+    e = e ? e : put_certs(job, j, d->uid, f);
     json_obj_end(j);
     return e;
 }
@@ -95,7 +107,10 @@ static enum err scan(struct query_job *job, struct query_page *p, struct place *
         at->uid = arena_copy(&job->arena, d.uid);
         at->serial = arena_copy(&job->arena, d.serial);
         bool twice = at->order == DEVICE_BY_SERIAL && d.uid.n >= job->m->q.n && memcmp(d.uid.p, job->m->q.p, job->m->q.n) == 0;
-        if (!twice && wanted(job, &d)) {
+        bool tagged = !twice && wanted(job, &d);
+        if (tagged && job->m->tag.n && at->order != DEVICE_BY_TAG)
+            e = store_tag_has(job->q->db, d.uid, job->m->tag, &tagged, f);
+        if (!e && tagged) {
             e = put_device(job, &p->j, &d, f);
             p->n++;
         }
@@ -116,6 +131,7 @@ static void choose(const struct query_job *job, struct place *at)
         enum device_order order;
     } ways[] = {
         {m->batch, DEVICE_BY_BATCH},
+        {m->tag, DEVICE_BY_TAG},
         {m->model, DEVICE_BY_MODEL},
         {m->state, DEVICE_BY_STATE},
         {m->line, DEVICE_BY_LINE},

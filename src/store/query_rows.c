@@ -19,6 +19,8 @@ static const char *const device_sql[DEVICE_ORDERS][2] = {
     [DEVICE_BY_LINE] = { DEVICE_FIRST "d.line = $1 AND d.uid >= $2 ORDER BY d.uid LIMIT $3" },
     [DEVICE_BY_MODEL] = { DEVICE_FIRST "d.model = $1 AND d.uid >= $2 ORDER BY d.uid LIMIT $3" },
     [DEVICE_BY_BATCH] = { DEVICE_FIRST "d.batch <> '' AND d.batch = $1 AND d.uid >= $2 ORDER BY d.uid LIMIT $3" },
+    [DEVICE_BY_TAG] = { DEVICE_COLUMNS "FROM device_tag g CROSS JOIN device d CROSS JOIN device_state s LEFT JOIN presence p ON p.uid = s.uid "
+                                       "WHERE d.uid = g.uid AND s.uid = g.uid AND g.tag = $1 AND g.uid >= $2 ORDER BY g.uid LIMIT $3" },
     [DEVICE_BY_STATE] = { DEVICE_COLUMNS "FROM device_state s CROSS JOIN device d LEFT JOIN presence p ON p.uid = s.uid WHERE d.uid = s.uid AND s.state = $1 AND s.uid >= $2 "
                                          "ORDER BY s.uid LIMIT $3" },
 };

@@ -18,7 +18,7 @@ struct device_item {
         int64_t online, resumed, since, at;
     } presence;
 };
-enum device_order { DEVICE_BY_UID, DEVICE_BY_SERIAL, DEVICE_BY_LINE, DEVICE_BY_MODEL, DEVICE_BY_BATCH, DEVICE_BY_STATE, DEVICE_ORDERS };
+enum device_order { DEVICE_BY_UID, DEVICE_BY_SERIAL, DEVICE_BY_LINE, DEVICE_BY_MODEL, DEVICE_BY_BATCH, DEVICE_BY_TAG, DEVICE_BY_STATE, DEVICE_ORDERS };
 /* BY_UID, BY_SERIAL: from <= key < below (below "" for no end), by that key. Others: rows with this value, from <= uid, by uid. */
 void query_devices(struct db *db, enum device_order o, struct span value, struct span from, struct span below, int64_t limit,
                    struct db_rows *out);

@@ -136,6 +136,8 @@ static const char *const since_2[] = {
     /* files for devices that lie in DIR/artifact */
     "CREATE TABLE artifact (sha256 BLOB NOT NULL PRIMARY KEY, length BIGINT NOT NULL, name TEXT NOT NULL, encrypted BIGINT NOT NULL, "
     "added_at BIGINT NOT NULL, added_by TEXT NOT NULL)" CLUSTERED,
+    "CREATE TABLE device_tag (uid TEXT NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (uid, tag))" CLUSTERED,
+    "CREATE INDEX device_tag_tag ON device_tag (tag, uid)",
 };
 
 /* One row a version: how the database gets there from the version before: first expand, then what is new in it. expand and contract may be

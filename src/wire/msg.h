@@ -31,6 +31,7 @@ enum body_kind { BODY_NONE, BODY_JSON, BODY_CERT, BODY_OCSP, BODY_TEXT, BODY_BIN
 #undef MSG_END
 
 #define DEVICE_STATES_MAX 500 /* UIDs in one msg_device_states */
+#define DEVICE_TAGS_MAX 16    /* tags of one device */
 
 enum msg_type {
 #define MSG_BEGIN(UPPER, lower, type) MSG_##UPPER = type,

@@ -4,7 +4,7 @@
 
 static const struct msg_desc *const descs[] = { &msg_desc_line_add,   &msg_desc_model_add,    &msg_desc_device_add,      &msg_desc_device_state,
                                                 &msg_desc_cert_revoke, &msg_desc_operator_add, &msg_desc_operator_remove, &msg_desc_report,
-                                                &msg_desc_device_states, &msg_desc_line_set, &msg_desc_backend_set };
+                                                &msg_desc_device_states, &msg_desc_line_set, &msg_desc_backend_set, &msg_desc_device_tags };
 
 static void one(const struct msg_desc *d, const json_t *v)
 {

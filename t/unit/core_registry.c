@@ -147,6 +147,35 @@ static void test_callers(void)
     ok(site_count(&s, "SELECT count(*) FROM cert_state WHERE status = 1") == 1, "its certificate is revoked");
 }
 
+/* list: tags, each ended by a line break */
+static const struct site_reply *device_tags(int op, const char *uid, const char *add, const char *remove)
+{
+    const struct msg_device_tags m = { .uid = span_str(uid), .add = span_str(add), .remove = span_str(remove), .note = SPAN_LIT("by test") };
+    return site_ask(&s, op, &msg_desc_device_tags, &m);
+}
+
+static void test_tags(void)
+{
+    char many[200] = "";
+    site_must(device_add(OLGA, "tagged", "m1")->r.code ? CE_INTERNAL : CE_OK, "device", NULL);
+    const struct site_reply *r = device_tags(OLGA, "tagged", "canary\nalpha\ncanary\n", "");
+    ok(r->r.code == CE_OK && r->r.rev == 2 && strstr(r->body, "\"tags\":[\"alpha\",\"canary\"]"), "tags are kept in order, each once (%s)", r->body);
+    ok(site_count(&s, "SELECT count(*) FROM event WHERE kind = 'device-tags' AND device = 'tagged' AND rev = 2") == 1, "and become an event");
+    r = device_tags(OLGA, "tagged", "alpha\n", "none\n");
+    ok(r->r.code == CE_OK && r->r.rev == 2, "what changes nothing is no event and no new revision");
+    r = device_tags(ADMIN, "tagged", "beta\n", "alpha\ncanary\n");
+    ok(r->r.code == CE_OK && r->r.rev == 3 && strstr(r->body, "\"tags\":[\"beta\"]"), "taken away and given in one");
+    ok(device_tags(STATION, "tagged", "x\n", "")->r.code == CE_ROLE_FORBIDDEN && device_tags(AUDITOR, "tagged", "x\n", "")->r.code == CE_ROLE_FORBIDDEN,
+       "stations and auditors give no tags");
+    ok(device_tags(OLGA, "nobody", "x\n", "")->r.code == CE_UID_UNKNOWN && device_tags(OLGA, "tagged", "a b\n", "")->r.code == CE_BAD_NAME,
+       "an unknown device, a tag that is no label");
+    for (int i = 0; i < DEVICE_TAGS_MAX; i++)
+        snprintf(many + strlen(many), sizeof many - strlen(many), "t%d\n", i);
+    ok(device_tags(OLGA, "tagged", many, "")->r.code == CE_BAD_FIELD, "seventeen tags are too many");
+    ok(device_tags(OLGA, "tagged", many, "beta\n")->r.code == CE_OK && site_count(&s, "SELECT count(*) FROM device_tag") == DEVICE_TAGS_MAX, "sixteen are not");
+    ok(device_tags(OLGA, "tagged", "", many)->r.rev == 5 && site_count(&s, "SELECT count(*) FROM device_tag") == 0, "and none is fine");
+}
+
 static void test_idempotency(void)
 {
     uint8_t d1[32] = { 1 }, d2[32] = { 2 };
@@ -438,6 +467,7 @@ int main(void)
     test_names_shared();
     test_states();
     test_callers();
+    test_tags();
     test_idempotency();
     test_refusals();
     test_window();

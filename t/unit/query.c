@@ -8,6 +8,7 @@
 #include "crypt/hash.h"
 #include "store/registry.h"
 #include "store/schema.h"
+#include "store/tag.h"
 #include "store/topics.h"
 #include "t/unit/query_ask.h"
 #include "wire/checkpoint.h"
@@ -57,6 +58,8 @@ static void put_device(struct db *db, int i)
     must(store_device_add(db, &d, &f), "device");
     if (i % 50 == 0)
         must(db_run1(db, "UPDATE device_state SET state = 'revoked', rev = 2 WHERE uid = $1", DB_ARGS(DB_S(uid)), &f), "state");
+    if (i % 30 == 0)
+        must(store_tags_put(db, span_str(uid), i % 60 ? SPAN_LIT("odd\nspare\n") : SPAN_LIT("spare\n"), &f), "tags");
     put_cert(db, i, uid, i % 50 == 0);
 }
 
@@ -166,6 +169,13 @@ static void lists(void)
     ok(walk((struct msg_query){.what = SPAN_LIT("devices"), .scope = SPAN_LIT("pump,valve"), .limit = 500}, "uid", &asc, &pages) == DEVICES,
        "scope of two lines");
     ok(walk((struct msg_query){.what = SPAN_LIT("devices"), .scope = SPAN_LIT("none")}, "uid", &asc, &pages) == 0, "scope without devices");
+    ok(walk((struct msg_query){.what = SPAN_LIT("devices"), .tag = SPAN_LIT("spare"), .limit = 7}, "uid", &asc, &pages) == DEVICES / 30 && asc &&
+           pages == DEVICES / 30 / 7,
+       "devices with a tag, by its index");
+    ok(walk((struct msg_query){.what = SPAN_LIT("devices"), .tag = SPAN_LIT("odd"), .batch = SPAN_LIT("b30")}, "uid", &asc, &pages) == 10 && asc,
+       "a tag within a batch");
+    ok(walk((struct msg_query){.what = SPAN_LIT("devices"), .tag = SPAN_LIT("odd"), .q = SPAN_LIT("PUMP-01")}, "uid", &asc, &pages) == 16 && asc,
+       "a tag within a prefix");
     ok(walk((struct msg_query){.what = SPAN_LIT("certs"), .limit = 100}, "serial", &asc, &pages) == DEVICES && asc,
        "all certificates by serial number");
     ok(walk((struct msg_query){.what = SPAN_LIT("certs"), .state = SPAN_LIT("revoked"), .limit = 7}, "serial", &asc, &pages) == 60 && asc,
