@@ -24,9 +24,10 @@ static void artifact_reply(struct batch *b, const struct artifact_row *r, int64_
 enum err artifact_op_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
 {
     const struct msg_artifact_add *m = msg;
-    struct artifact_row old, row = { .sha256 = m->sha256, .length = m->length, .name = m->name, .encrypted = m->encrypted, .added_at = b->now_ms, .added_by = c->name };
-    if (m->sha256.n != SHA256_LEN || m->length < 1)
-        return fault_set(f, CE_BAD_FIELD, "a file has a SHA-256 and at least one byte");
+    struct artifact_row old, row = { .sha256 = m->sha256, .length = m->length, .name = m->name, .encrypted = m->encrypted, .sha1 = m->sha1,
+                                    .added_at = b->now_ms, .added_by = c->name };
+    if (m->sha256.n != SHA256_LEN || m->sha1.n != SHA1_LEN || m->length < 1)
+        return fault_set(f, CE_BAD_FIELD, "a file has a SHA-256, a SHA-1 and at least one byte");
     enum err e = name_check_text("name", m->name, 160, f);
     e = e ? e : store_artifact_get(b->db, b->arena, m->sha256, &old, f);
     if (!e) {
@@ -44,6 +45,7 @@ enum err artifact_op_add(struct batch *b, const struct caller *c, const void *ms
     json_int(j, "length", m->length);
     json_str(j, "name", m->name);
     json_bool(j, "encrypted", m->encrypted != 0);
+    json_hex(j, "sha1", m->sha1);
     json_str(j, "by", c->name);
     event_end(b);
     artifact_reply(b, &row, 201, out);

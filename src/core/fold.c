@@ -33,7 +33,7 @@ static const struct table tables[] = {
     { "cert_state", "SELECT kid, serial, status, revoked_at, reason, shard, not_after, first_used_at FROM cert_state ORDER BY kid, serial", -1 },
     { "key", "SELECT spki, holder, holder_kind, added_at, revoked_at FROM key ORDER BY spki", -1 },
     { "tuf", "SELECT role, version, sha256, length, expires_at, added_at, envelope FROM tuf ORDER BY role, version", 6 },
-    { "artifact", "SELECT sha256, name, length, encrypted, added_at, added_by FROM artifact ORDER BY sha256", -1 },
+    { "artifact", "SELECT sha256, name, length, encrypted, sha1, added_at, added_by FROM artifact ORDER BY sha256", -1 },
     { "release", "SELECT line, name, version, path, sha256, sbom_sha256, support_end, counter, length, security_only, withdrawn, added_at, min_version, "
                  "handler, models, hw_revs FROM release "
                  "ORDER BY line, name", -1 },

@@ -244,7 +244,7 @@ static enum err fold_release_withdrawn(struct fold *x)
 static enum err fold_artifact(struct fold *x)
 {
     const struct artifact_row r = { .sha256 = fold_hexed(x, "sha256"), .length = fold_number(x, "length"), .name = fold_text(x, "name"),
-                                    .encrypted = json_is_true(json_object_get(x->payload, "encrypted")), .added_by = fold_text(x, "by"), .added_at = x->ev->at };
+                                    .encrypted = json_is_true(json_object_get(x->payload, "encrypted")), .sha1 = fold_hexed(x, "sha1"), .added_by = fold_text(x, "by"), .added_at = x->ev->at };
     return x->err ? x->err : store_artifact_add(x->to, &r, x->f);
 }
 

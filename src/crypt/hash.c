@@ -36,13 +36,24 @@ void sha256_two(struct span a, struct span b, uint8_t out[SHA256_LEN])
     sha256_end(&h, out);
 }
 
+_Static_assert(sizeof(struct sha1) >= sizeof(SHA_CTX), "struct sha1 holds OpenSSL's state");
+
+void sha1_begin(struct sha1 *h) { SHA1_Init((SHA_CTX *)h->state); }
+
+void sha1_add(struct sha1 *h, struct span in)
+{
+    if (in.n)
+        SHA1_Update((SHA_CTX *)h->state, in.p, in.n);
+}
+
+void sha1_end(struct sha1 *h, uint8_t out[SHA1_LEN]) { SHA1_Final(out, (SHA_CTX *)h->state); }
+
 void sha1(struct span in, uint8_t out[SHA1_LEN])
 {
-    SHA_CTX c;
-    SHA1_Init(&c);
-    if (in.n)
-        SHA1_Update(&c, in.p, in.n);
-    SHA1_Final(out, &c);
+    struct sha1 h;
+    sha1_begin(&h);
+    sha1_add(&h, in);
+    sha1_end(&h, out);
 }
 
 void sha384(struct span in, uint8_t out[SHA384_LEN])

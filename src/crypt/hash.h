@@ -1,5 +1,6 @@
 /* hash.h: SHA-256 and SHA-1 of spans, one-shot and streamed. No allocation, no library context, safe in any thread.
- * SHA-1 is only for identifiers that RFC 5280 4.2.1.2 and RFC 6960 4.1.1 define with it, never for signatures.
+ * SHA-1 is only for identifiers that RFC 5280 4.2.1.2 and RFC 6960 4.1.1 define with it, and as the transport checksum that hawkBit's clients
+ * demand; never for signatures.
  */
 #ifndef CRADLE_CRYPT_HASH_H
 #define CRADLE_CRYPT_HASH_H
@@ -14,6 +15,10 @@
 void sha256(struct span in, uint8_t out[SHA256_LEN]);
 void sha256_two(struct span a, struct span b, uint8_t out[SHA256_LEN]); /* of a || b */
 void sha1(struct span in, uint8_t out[SHA1_LEN]);
+struct sha1 { uint64_t state[12]; }; /* as struct sha256 */
+void sha1_begin(struct sha1 *h);
+void sha1_add(struct sha1 *h, struct span in);
+void sha1_end(struct sha1 *h, uint8_t out[SHA1_LEN]);
 void sha384(struct span in, uint8_t out[SHA384_LEN]);
 void sha512(struct span in, uint8_t out[SHA512_LEN]);
 /* HMAC of RFC 2104 with SHA-256. */

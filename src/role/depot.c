@@ -207,7 +207,7 @@ static enum err place(struct depot *d, const struct depot_part *p, struct span s
     return CE_OK;
 }
 
-static enum err finish_part(struct depot *d, const struct depot_part *p, struct span sha256, bool *more, struct fault *f)
+static enum err finish_part(struct depot *d, struct depot_part *p, struct span sha256, bool *more, struct fault *f)
 {
     CLEANUP(buf_free) struct buf hex = BUF_INIT(DEPOT_HEX + 1);
     uint8_t digest[SHA256_LEN];
@@ -217,7 +217,7 @@ static enum err finish_part(struct depot *d, const struct depot_part *p, struct 
         depot_state_free(s);
     if (e || *more)
         return e;
-    depot_state_end(s, digest);
+    depot_state_end(s, digest, p->item.sha1);
     if (!span_eq(span_of(digest, sizeof digest), sha256)) {
         buf_put_hex(&hex, span_of(digest, sizeof digest));
         depot_part_remove(d, sha256);
@@ -241,6 +241,7 @@ enum err depot_upload_finish(struct depot *d, struct span sha256, struct depot_i
     if (!e && p.item.offset != p.item.length)
         e = fault_set(f, CE_OFFSET, "%" PRId64 " of %" PRId64 " bytes have come", p.item.offset, p.item.length);
     e = e ? e : finish_part(d, &p, sha256, more, f);
+    memcpy(out->sha1, p.item.sha1, SHA1_LEN);
     out->stored = !e && !*more;
     return e;
 }

@@ -3,7 +3,7 @@
  *
  * DIR/artifact/HEX              a whole file; HEX is its SHA-256. Never changed, only removed
  * DIR/artifact/HEX.blocks       the SHA-256 of each block of 1 MiB, one after the other
- * DIR/artifact/HEX.meta         its length, whether it is encrypted, its name
+ * DIR/artifact/HEX.meta         its length, whether it is encrypted, its SHA-1, its name
  * DIR/artifact/part/HEX         an upload under way: the bytes that came
  * DIR/artifact/part/HEX.meta    what it is to become, and how many bytes were promised to be durable
  *
@@ -14,6 +14,7 @@
 #define CRADLE_ROLE_DEPOT_H
 
 #include "base/file.h"
+#include "crypt/hash.h"
 #include "wire/msg.h"
 
 #define DEPOT_BLOCK (1u << 20)          /* as the block digests of releases: cli/release_file.h */
@@ -31,6 +32,7 @@ void depot_close(struct depot *d); /* NULL is legal */
 struct depot_item {
     int64_t length, offset; /* offset: bytes that are durable; length when stored */
     char name[161];
+    uint8_t sha1[SHA1_LEN]; /* of a whole file: no proof of anything, hawkBit's clients want it */
     bool encrypted, stored; /* stored: the whole file is in place */
 };
 /* Begins an upload, or says how far it is. CE_BAD_FIELD; CE_DISK_FULL: the rest would not fit; CE_BUSY: too many are unfinished;

@@ -15,6 +15,7 @@ static void state_begin(struct depot_state *s, struct span sha256)
     s->blocks = BUF_INIT(DEPOT_LENGTH_MAX / DEPOT_BLOCK * SHA256_LEN);
     sha256_begin(&s->whole);
     sha256_begin(&s->block);
+    sha1_begin(&s->sha1);
 }
 
 struct depot_state *depot_state_of(struct depot *d, struct span sha256, bool make)
@@ -46,6 +47,7 @@ static void block_end(struct depot_state *s)
 void depot_state_add(struct depot_state *s, struct span bytes)
 {
     sha256_add(&s->whole, bytes);
+    sha1_add(&s->sha1, bytes);
     while (bytes.n) {
         size_t room = DEPOT_BLOCK - (size_t)(s->hashed % DEPOT_BLOCK), n = bytes.n < room ? bytes.n : room;
         sha256_add(&s->block, span_of(bytes.p, n));
@@ -56,9 +58,10 @@ void depot_state_add(struct depot_state *s, struct span bytes)
     }
 }
 
-void depot_state_end(struct depot_state *s, uint8_t digest[SHA256_LEN])
+void depot_state_end(struct depot_state *s, uint8_t digest[SHA256_LEN], uint8_t sha1_digest[SHA1_LEN])
 {
     if (s->hashed % DEPOT_BLOCK)
         block_end(s);
     sha256_end(&s->whole, digest);
+    sha1_end(&s->sha1, sha1_digest);
 }

@@ -38,17 +38,22 @@ enum err depot_fault(struct fault *f, enum err e, const char *what)
 
 void depot_meta_put(const struct depot_item *i, struct buf *out)
 {
-    buf_printf(out, "%020" PRId64 " %" PRId64 " %d %s\n", i->offset, i->length, i->encrypted, i->name);
+    buf_printf(out, "%020" PRId64 " %" PRId64 " %d ", i->offset, i->length, i->encrypted);
+    buf_put_hex(out, span_of(i->sha1, sizeof i->sha1));
+    buf_printf(out, " %s\n", i->name);
 }
 
 static enum err meta_parse(struct span text, struct depot_item *out)
 {
-    struct span offset, length, encrypted;
+    CLEANUP(buf_free) struct buf raw = BUF_INIT(SHA1_LEN);
+    struct span offset, length, encrypted, sha1_hex;
     int64_t flag;
-    if (!span_cut(&text, ' ', &offset) || !span_cut(&text, ' ', &length) || !span_cut(&text, ' ', &encrypted) || text.n < 2 ||
-        offset.n != META_OFFSET || !span_to_i64(offset, &out->offset) || !span_to_i64(length, &out->length) || !span_to_i64(encrypted, &flag))
+    if (!span_cut(&text, ' ', &offset) || !span_cut(&text, ' ', &length) || !span_cut(&text, ' ', &encrypted) ||
+        !span_cut(&text, ' ', &sha1_hex) || text.n < 2 || hex_decode(sha1_hex, &raw) || raw.len != SHA1_LEN || offset.n != META_OFFSET ||
+        !span_to_i64(offset, &out->offset) || !span_to_i64(length, &out->length) || !span_to_i64(encrypted, &flag))
         return CE_IO;
     out->encrypted = flag != 0;
+    memcpy(out->sha1, raw.data, SHA1_LEN);
     return span_to_cstr(span_of(text.p, text.n - 1), out->name, sizeof out->name) ? CE_IO : CE_OK;
 }
 

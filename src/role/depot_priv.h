@@ -14,6 +14,7 @@ struct depot_state {
     uint64_t used;
     int64_t hashed;
     struct sha256 whole, block;
+    struct sha1 sha1;               /* of the whole: what hawkBit's clients compare */
     struct buf blocks;              /* owned: digests of whole blocks */
 };
 
@@ -53,7 +54,7 @@ MUST_USE enum err depot_part_append(struct depot *d, struct depot_part *p, struc
 struct depot_state *depot_state_of(struct depot *d, struct span sha256, bool make); /* NULL: none */
 void depot_state_free(struct depot_state *s);
 void depot_state_add(struct depot_state *s, struct span bytes);
-/* Digest of all, and the list of blocks with the last short one in it; s is used up. */
-void depot_state_end(struct depot_state *s, uint8_t digest[SHA256_LEN]);
+/* Digests of all, and the list of blocks with the last short one in it; s is used up. */
+void depot_state_end(struct depot_state *s, uint8_t digest[SHA256_LEN], uint8_t sha1_digest[SHA1_LEN]);
 
 #endif

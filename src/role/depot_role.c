@@ -58,7 +58,8 @@ static void reply_item(struct channel *ch, uint64_t rid, struct span sha256, con
 static void reply_stored(struct channel *ch, uint64_t rid, struct span sha256, const struct depot_item *i)
 {
     CLEANUP(buf_free) struct buf body = BUF_INIT(0);
-    const struct msg_artifact_add m = { .sha256 = sha256, .length = i->length, .name = span_str(i->name), .encrypted = i->encrypted };
+    const struct msg_artifact_add m = { .sha256 = sha256, .length = i->length, .name = span_str(i->name), .encrypted = i->encrypted,
+                                        .sha1 = span_of(i->sha1, sizeof i->sha1) };
     msg_pack(&msg_desc_artifact_add, &m, &body);
     const struct msg_reply r = { .http = 200, .body_kind = BODY_BINARY, .body = buf_span(&body) };
     channel_send_msg(ch, &msg_desc_reply, rid, &r);

@@ -3,20 +3,21 @@
 
 #include "store/rows.h"
 
-#define COLUMNS "sha256, length, name, encrypted, added_at, added_by"
+#define COLUMNS "sha256, length, name, encrypted, sha1, added_at, added_by"
 #define SELECT "SELECT " COLUMNS ", (SELECT count(*) FROM release r WHERE r.sha256 = artifact.sha256 AND r.withdrawn = 0) FROM artifact "
 
 enum err store_artifact_add(struct db *db, const struct artifact_row *r, struct fault *f)
 {
-    enum err e = db_run(db, "INSERT INTO artifact (" COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6)",
-                        DB_ARGS(DB_B(r->sha256), DB_I(r->length), DB_T(r->name), DB_I(r->encrypted), DB_I(r->added_at), DB_T(r->added_by)), NULL, f);
+    enum err e = db_run(db, "INSERT INTO artifact (" COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                        DB_ARGS(DB_B(r->sha256), DB_I(r->length), DB_T(r->name), DB_I(r->encrypted), DB_B(r->sha1), DB_I(r->added_at), DB_T(r->added_by)), NULL, f);
     return e == CE_EXISTS ? fault_set(f, e, "a file with this digest is here already") : e;
 }
 
 static void artifact_take(const struct db_rows *r, struct arena *a, struct artifact_row *out)
 {
     *out = (struct artifact_row){ .sha256 = arena_copy(a, db_span(r, 0)), .length = db_i64(r, 1), .name = arena_copy(a, db_span(r, 2)),
-                                  .encrypted = db_i64(r, 3), .added_at = db_i64(r, 4), .added_by = arena_copy(a, db_span(r, 5)), .releases = db_i64(r, 6) };
+                                  .encrypted = db_i64(r, 3), .sha1 = arena_copy(a, db_span(r, 4)), .added_at = db_i64(r, 5), .added_by = arena_copy(a, db_span(r, 6)),
+                                  .releases = db_i64(r, 7) };
 }
 
 enum err store_artifact_get(struct db *db, struct arena *a, struct span sha256, struct artifact_row *out, struct fault *f)

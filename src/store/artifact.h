@@ -8,7 +8,7 @@
 #include "store/db.h"
 
 struct artifact_row {
-    struct span sha256, name, added_by;
+    struct span sha256, sha1, name, added_by;
     int64_t length, encrypted, added_at;
     int64_t releases; /* signed releases, not withdrawn, that name it; read only */
 };

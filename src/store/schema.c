@@ -134,7 +134,7 @@ static const char *const since_2[] = {
     "CREATE TABLE rollout_count (rollout TEXT NOT NULL, wave BIGINT NOT NULL, state TEXT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (rollout, wave, state))" CLUSTERED,
     "CREATE INDEX release_sha256 ON release (sha256)",
     /* files for devices that lie in DIR/artifact */
-    "CREATE TABLE artifact (sha256 BLOB NOT NULL PRIMARY KEY, length BIGINT NOT NULL, name TEXT NOT NULL, encrypted BIGINT NOT NULL, "
+    "CREATE TABLE artifact (sha256 BLOB NOT NULL PRIMARY KEY, length BIGINT NOT NULL, name TEXT NOT NULL, encrypted BIGINT NOT NULL, sha1 BLOB NOT NULL, "
     "added_at BIGINT NOT NULL, added_by TEXT NOT NULL)" CLUSTERED,
     "CREATE TABLE device_tag (uid TEXT NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (uid, tag))" CLUSTERED,
     "CREATE INDEX device_tag_tag ON device_tag (tag, uid)",

@@ -102,6 +102,7 @@ rm "$SITE/filler"
 api "$HTTPS/api/v1/uploads/$F" >answer; is "$(jq .offset answer)" 8000000 "what was acknowledged is there"
 wait_for 30 healthy; cradle artifact upload last --quiet; is "$?" 0 "with room again it goes on"
 stored $F; ok $? "and ends well"
+is "$(cradle event list --kind artifact-stored --json | jq -r --arg h "$F" '.items[] | select(.payload.sha256 == $h).payload.sha1')" "$(sha1sum last | cut -c1-40)" "its SHA-1 is in the evidence"
 all_named_right; ok $? "every file has the digest of its name"
 
 # -- what a release names stays
