@@ -58,7 +58,7 @@ BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 LOADS := $(addprefix $(B)/bench/,est_load mqttload revoke_load)
 FUZZERS := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/*.c))
 
-.PHONY: all lib tests fuzzers benches clean install help man debian13 netns soak leak
+.PHONY: all lib tests fuzzers benches clean install help man debian13 netns soak leak mcu-size
 all: $(LIBS) $(PROGRAMS) $(PLUGIN) $(DEVLIB) $(EDGELIB)
 tests: all $(UNITS) $(TOOLS) $(LOADS) $(FUZZERS:%=$(B)/t/replay_%)
 fuzzers: $(FUZZERS:%=$(B)/t/fuzz_%)
@@ -168,6 +168,10 @@ leak: all
 	$(MAKE) VARIANT=asan all $(patsubst t/tool/%.c,build/asan/t/%,$(wildcard t/tool/*.c))
 	sh t/leak.sh $(LOGINS) $(SANITIZED)
 
+# code, RAM and stack of updates on a microcontroller; needs gcc-arm-none-eabi
+mcu-size:
+	@sh t/mcu_size.sh
+
 # the broker's tests in a chroot of another Debian: make debian13 SUITE=sid
 SUITE ?= trixie
 debian13:
@@ -185,6 +189,7 @@ help:
 	@echo "make netns                                           brokers cut from the server for 1 s, 10 s, 20 min (root; 22 minutes)"
 	@echo "make soak MINUTES=10                                 kill -9 of every part at random under load, with a revocation a second"
 	@echo "make leak LOGINS=100000 SANITIZED=100000             does the broker keep anything of sessions that have ended?"
+	@echo "make mcu-size                                        what updates cost on a microcontroller (needs gcc-arm-none-eabi)"
 	@echo "make install DESTDIR=... PREFIX=/usr                 programs, plugin, library, units, man pages"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
