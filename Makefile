@@ -158,6 +158,8 @@ install: all man
 	install -m 0644 LICENSE $(wildcard README.md SECURITY.md CHANGELOG.md docs/*.md docs/openapi.yaml) $(DESTDIR)$(PREFIX)/share/doc/cradle
 	install -d $(DESTDIR)$(PREFIX)/share/doc/cradle/recipes
 	install -m 0644 docs/recipes/* $(DESTDIR)$(PREFIX)/share/doc/cradle/recipes
+	install -d $(DESTDIR)$(PREFIX)/share/doc/cradle/examples/mcu
+	install -m 0644 examples/mcu/* $(DESTDIR)$(PREFIX)/share/doc/cradle/examples/mcu
 
 # long versions of tests in ./check; `make soak MINUTES=10`
 MINUTES ?= 10
