@@ -90,4 +90,3 @@ order() { api -d "{\"release\":\"$2\",\"note\":\"test\"}" "$HTTPS/api/v1/devices
 once() { cradle-agent -c "$T/$1.conf" update once >>"$T/agent.log" 2>&1; } # UID
 status() { cradle-agent -c "$T/$1.conf" update status; } # UID
 state_is() { [ "$(status "$1" | jq -r .state)" = "$2" ]; } # UID STATE
-said() { cradle event list --kind "firmware-$2" --json | jq -r --arg d "$1" '[.items[] | select(.subject == $d or .device == $d or .uid == $d)] | length'; } # UID WORD: events of it

@@ -52,6 +52,8 @@ static int verb_settle(bool renew)
     enum err e = agent_open(&agent, &f);
     if (!e)
         e = agent_settle(&agent, renew, 60000, &f);
+    if (!e && reset_pending(&agent.cfg))
+        e = reset_step(&agent, &f);
     agent_close(&agent);
     if (e)
         return fail(e, &f);

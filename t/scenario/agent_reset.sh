@@ -1,0 +1,100 @@
+#!/bin/sh
+# agent_reset.sh: a factory reset, ordered by the site or at the device, offline too, and killed at every file operation: the user's data and the operational
+# key are gone, what the factory gave and what is known of updates stays, and the receipt verifies by the key that no longer exists.
+cd "$(dirname "$0")/../.." || exit 1
+. t/lib.sh
+. t/ceremony.sh
+need strace strace
+B=$PWD/build/release
+PATH="$B:$PATH" # strace and the sanitizers' leak check exclude each other
+. t/update.sh
+update_site; ok $? "a site with a ceremony"
+image 1.1.0 300000; publish r11 1.1.0 2; ok $? "a release"
+fill() { # UID: what a user leaves on a device
+    mkdir -p "$T/$1/data/photos/2026" "$T/outside"
+    echo secret >"$T/$1/data/photos/2026/one"; echo secret >"$T/$1/data/.hidden"; echo wifi >"$T/$1/settings"
+    echo kept >"$T/outside/file"; ln -sf "$T/outside" "$T/$1/data/link"
+}
+erased() { [ -d "$T/$1/data" ] && [ -z "$(ls -A "$T/$1/data")" ] && [ ! -e "$T/$1/settings" ] && [ -e "$T/outside/file" ]; }
+pub() { openssl pkey -in "$T/$1/state/current/key.pem" -pubout 2>/dev/null; }
+# the site lets a device with a live certificate enroll anew when that certificate is revoked
+revoke() { for s in $(cradle cert list --device "$1" --state good --json | jq -r '.items[].serial'); do cradle cert revoke "$s" --reason superseded --quiet >>"$T/log" 2>&1; done; }
+receipt_good() { # TEXT KEYFILE
+    printf '%s' "${1% *}" >"$T/said"
+    printf '%s' "${1##* }" | openssl base64 -d -A >"$T/sig"
+    openssl dgst -sha256 -verify "$2" -signature "$T/sig" "$T/said" >/dev/null 2>&1
+}
+
+device r-1 "reset_paths = $T/r-1/data $T/r-1/settings"; ok $? "a device"
+road_start r-1; ok $? "a road"
+echo "update_url = $ROAD" >>"$T/r-1.conf"
+U=$T/r-1/state/update
+order r-1 r11 >/dev/null; once r-1; boot r-1; once r-1; state_is r-1 confirmed; ok $? "with an update"
+fill r-1
+pub r-1 >"$T/old.pub"
+seq=$(api -d '{"note":"sold"}' "$HTTPS/api/v1/devices/r-1/reset" | jq -r .sequence); has "$seq" '^[0-9]+$' "the site orders a reset"
+cradle-agent -c "$T/r-1.conf" run 2>>"$T/agent.log" & agent=$!; own $agent
+wait_for 20 erased r-1; ok $? "the user's data are erased, what a link points at is not"
+told() { cradle event list --kind device-reset --json | jq -r '.items[-1].payload.text // empty' >"$T/told"; [ -s "$T/told" ]; }
+wait_for 20 told; ok $? "the site has the receipt"
+receipt_good "$(cat "$T/told")" "$T/old.pub"; ok $? "signed by the key that is destroyed now"
+has "$(cat "$T/told")" "^cradle-reset 1 r-1 $seq [0-9]+ " "for this device and order"
+fresh() { [ ! -e "$U/reset" ] && [ -e "$T/r-1/state/current/cert.pem" ] && [ "$(pub r-1)" != "$(cat "$T/old.pub")" ]; }
+wait_for 20 sh -c "[ ! -e $T/r-1/state/id-1 ]"; ok $? "the old key is gone"
+revoke r-1
+wait_for 30 fresh; ok $? "it has a new key and certificate"
+[ ! -e "$U/receipt" ]; ok $? "and nothing left to tell"
+grep -q '^counter_floor = 2' "$U/state"; ok $? "the floor of updates stays"
+is "$(cat "$U/slot")" b "and so does the firmware"
+kill $agent; wait $agent 2>/dev/null
+
+# -- at the device, while the site is away: told later
+fill r-1; pub r-1 >"$T/old.pub"
+api -d '{"note":"lost"}' "$HTTPS/api/v1/devices/r-1/reset" >/dev/null
+kill $road_pid; wait $road_pid 2>/dev/null; road_open # with the new certificate
+once r-1; ok $? "an order to reset is taken"
+sed -i "s|^update_url = .*|update_url = https://localhost:$((BASE + 9))|" "$T/r-1.conf"
+cradle-agent -c "$T/r-1.conf" csr >"$T/csr" 2>>"$T/agent.log"; ok $? "whatever is started next goes on with it"
+erased r-1; ok $? "the data are erased"
+[ "$(pub r-1)" != "$(cat "$T/old.pub")" ]; ok $? "the key is another one"
+receipt_good "$(cat "$U/receipt")" "$T/old.pub"; ok $? "the receipt is kept, since nobody could be told"
+sed -i "s|^update_url = .*|update_url = $HTTPS|" "$T/r-1.conf"
+cradle event list --kind device-reset --json | jq '.items | length' >"$T/n"
+revoke r-1
+cradle-agent -c "$T/r-1.conf" enroll >>"$T/agent.log" 2>&1; ok $? "it enrolls anew"
+is "$(cradle event list --kind device-reset --json | jq '.items | length')" $(($(cat "$T/n") + 1)) "and tells the receipt then"
+[ ! -e "$U/reset" ]; ok $? "which ends the reset"
+cradle-agent -c "$T/r-1.conf" reset 2>"$T/err"; is $? 2 "without --yes nothing is reset"
+has "$(cat "$T/err")" "$T/r-1/data" "it says what it would erase"
+sed "s|^reset_paths = .*|reset_paths = $T/r-1|" "$T/r-1.conf" >"$T/bad.conf"
+cradle-agent -c "$T/bad.conf" config >/dev/null 2>"$T/err"; [ $? != 0 ] && grep -q "a reset keeps" "$T/err"; ok $? "a path that holds the agent's own state is refused"
+
+# -- killed at every file operation
+device r-2 "reset_paths = $T/r-2/data $T/r-2/settings"; ok $? "another device"
+sed -i "s|^est_url = .*|est_url = https://localhost:$((BASE + 9))|" "$T/r-2.conf"
+n_kills=0; left=0; same=0
+for kind in openat write fsync rename unlink unlinkat rmdir symlink; do
+    n=1
+    while [ $n -le 30 ]; do
+        fill r-2; pub r-2 >"$T/old.pub"
+        [ -e "$T/r-2/state/current/cert.pem" ] || cp "$T/cert.keep" "$T/r-2/state/current/cert.pem"; cp "$T/r-2/state/current/cert.pem" "$T/cert.keep"
+        rm -f "$T/r-2/state/update/reset" "$T/r-2/state/update/receipt"
+        sed 's/^enroll_/#&/' "$T/r-2.conf" >"$T/r-2x.conf"
+        strace -o /dev/null -e trace=$kind -e inject=$kind:signal=KILL:when=$n cradle-agent -c "$T/r-2x.conf" reset --yes >>"$T/agent.log" 2>&1
+        [ $? = 137 ] && n_kills=$((n_kills + 1)) || break
+        if [ -e "$T/r-2/state/update/reset" ]; then
+            cradle-agent -c "$T/r-2x.conf" csr >"$T/csr" 2>>"$T/agent.log"
+            erased r-2 || { left=$((left + 1)); echo "# data are left after $kind $n"; }
+            [ "$(pub r-2)" != "$(cat "$T/old.pub")" ] || { same=$((same + 1)); echo "# the key is the same after $kind $n"; }
+            grep -q '^phase = enroll' "$T/r-2/state/update/reset" || { left=$((left + 1)); echo "# the reset stands still after $kind $n"; }
+        else # it was not begun: nothing may be missing
+            [ -e "$T/r-2/settings" ] && [ "$(pub r-2)" = "$(cat "$T/old.pub")" ] || { left=$((left + 1)); echo "# half a reset without a note after $kind $n"; }
+        fi
+        n=$((n + 1))
+    done
+done
+[ $n_kills -ge 30 ]; ok $? "a reset was killed at $n_kills file operations"
+is "$left $same" "0 0" "each time the next start went on: data erased, key destroyed"
+[ -z "$(find "$T/r-2/state" -name '*.tmp*')" ]; ok $? "nothing is left over"
+site_stop
+finish

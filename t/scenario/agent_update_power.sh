@@ -1,0 +1,104 @@
+#!/bin/sh
+# agent_update_power.sh: the update client is killed at every file operation of an installation, of a confirmation and of a way back (strace injects
+# SIGKILL into the n-th call of each kind), and the power comes back: the device ends in the version that was ordered or in the one before, never boots a
+# slot that was not verified, never installs the same order twice, and what it knows only grows.
+cd "$(dirname "$0")/../.." || exit 1
+. t/lib.sh
+. t/ceremony.sh
+need strace strace
+B=$PWD/build/release
+PATH="$B:$PATH" # strace and the sanitizers' leak check exclude each other
+. t/update.sh
+update_site; ok $? "a site with a ceremony"
+image 1.1.0 1200000; publish r11 1.1.0; image 1.2.0 1200000; publish r12 1.2.0; ok $? "two releases"
+device p-1 "health_command = /usr/bin/test -e $T/well" "trial_limit_s = 1"; ok $? "a device"
+road_start p-1; ok $? "a road"
+echo "update_url = $ROAD" >>"$T/p-1.conf"
+U=$T/p-1/state/update
+known=" $(sum "$T/img/1.0.0") $(sum "$T/img/1.1.0") $(sum "$T/img/1.2.0") "
+unverified=0; back=0; lost=0; n_kills=0; n_orders=0; n_confirmed=0
+floor=0; sequence=0
+value() { sed -n "s/^$1 = //p" "$U/state" 2>/dev/null; }
+look() { # WHERE: what must hold at any moment
+    slot=$(cat "$U/slot" 2>/dev/null || echo a)
+    case "$known" in *" $(sum "$T/p-1/slots/$slot") "*) ;; *) unverified=$((unverified + 1)); echo "# slot $slot is not verified after $1" ;; esac
+    s=$(value sequence); c=$(value counter_floor)
+    [ "${s:-0}" -ge $sequence ] && [ "${c:-0}" -ge $floor ] || { back=$((back + 1)); echo "# the state went back after $1"; }
+    sequence=${s:-0} floor=${c:-0}
+}
+killed_at() { # KIND N: runs the client; 0: it was killed there
+    strace -o /dev/null -e trace="$1" -e inject="$1":signal=KILL:when="$2" cradle-agent -c "$T/p-1.conf" update once >>"$T/agent.log" 2>&1
+    [ $? = 137 ]
+}
+settle() { # the power comes back, until the order has ended
+    for i in 1 2 3 4 5 6 7 8; do
+        boot p-1; once p-1; look "$1"
+        case $(value_of_order) in confirmed | rolled-back | failed) break ;; esac
+    done
+    boot p-1
+}
+value_of_order() { sed -n 's/^state = //p' "$U/order"; }
+next() { # orders the release that does not run
+    old=$(running p-1)
+    if [ "$old" = 1.1.0 ]; then want=1.2.0 rel=r12; else want=1.1.0 rel=r11; fi
+    order p-1 $rel >/dev/null
+    n_orders=$((n_orders + 1))
+}
+expect() { # STATE VERSION WHERE
+    [ "$(value_of_order) $(running p-1)" = "$1 $2" ] || { lost=$((lost + 1)); echo "# after $3: $(value_of_order), $(running p-1) runs; wanted $1, $2"; }
+    [ "$1" = rolled-back ] || n_confirmed=$((n_confirmed + 1))
+}
+kinds="mkdir write pwrite64 fsync rename unlink ftruncate"
+
+touch "$T/well"
+for kind in $kinds; do
+    n=1
+    while [ $n -le 40 ]; do
+        next
+        if killed_at $kind $n; then hit=yes n_kills=$((n_kills + 1)); else hit=; fi
+        look "$kind $n"; settle "$kind $n of an installation"
+        expect confirmed $want "$kind $n of an installation"
+        [ -n "$hit" ] || break
+        n=$((n + 1))
+    done
+done
+[ $n_kills -ge 40 ]; ok $? "an installation was killed at $n_kills file operations"
+is $lost 0 "each time the ordered version ran in the end, and was confirmed"
+
+n_kills=0
+for kind in $kinds; do
+    n=1
+    while [ $n -le 40 ]; do
+        next; once p-1; boot p-1
+        if killed_at $kind $n; then hit=yes n_kills=$((n_kills + 1)); else hit=; fi
+        look "$kind $n"; settle "$kind $n of a confirmation"
+        expect confirmed $want "$kind $n of a confirmation"
+        [ -n "$hit" ] || break
+        n=$((n + 1))
+    done
+done
+[ $n_kills -ge 15 ]; ok $? "a confirmation was killed at $n_kills file operations"
+is $lost 0 "each time the new version stayed"
+
+n_kills=0
+for kind in $kinds; do
+    n=1
+    while [ $n -le 40 ]; do
+        touch "$T/well"; next; once p-1; boot p-1; rm "$T/well"
+        if killed_at $kind $n; then hit=yes n_kills=$((n_kills + 1)); else hit=; fi
+        look "$kind $n"; settle "$kind $n of a way back"
+        expect rolled-back "$old" "$kind $n of a way back"
+        [ -n "$hit" ] || break
+        n=$((n + 1))
+    done
+done
+[ $n_kills -ge 10 ]; ok $? "a way back was killed at $n_kills file operations"
+is $lost 0 "each time the old version ran in the end"
+is $unverified 0 "no slot was ever named that does not hold a whole, signed image"
+is $back 0 "sequence and counter never went back"
+is "$(awk '$4 == "update" && / trial$/ { tried[$5] = 1 } $4 == "update" && / installing$/ && tried[$5] { print $5 }' "$T/agent.log")" "" "no order was installed a second time"
+is "$(cradle event list --kind firmware-confirmed --limit 5000 --json | jq -r '[.items[].payload.sequence] | "\(length) \(unique | length)"')" "$n_confirmed $n_confirmed" "the site heard of each confirmation once"
+[ -z "$(find "$U" -name '*.tmp*')" ]; ok $? "nothing is left over"
+echo "# $n_orders orders"
+site_stop
+finish
