@@ -33,6 +33,8 @@ static void config_copy(struct core *core, const struct core_config *c)
         .crl_refresh_s = or_default(c->crl_refresh_s, 86400),
         .ocsp_validity_s = or_default(c->ocsp_validity_s, 300),
         .directive_s = or_default(c->directive_s, 7 * 86400),
+        .approvals = or_default(c->approvals, 1),
+        .approvals_all = or_default(c->approvals_all, 2),
         .drill_every_s = c->drill_every_s,
         .log_quiet_ms = or_default(c->log_quiet_ms, 1000),
         .refusal_window_ms = or_default(c->refusal_window_ms, 60000),

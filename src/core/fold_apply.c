@@ -272,6 +272,9 @@ static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_FIRMWARE_POSTPONED] = fold_postponed, [EVENT_FIRMWARE_DECLINED] = fold_moved, [EVENT_FIRMWARE_SILENT] = fold_moved,
     [EVENT_FIRMWARE_CANCELLED] = fold_moved, [EVENT_FIRMWARE_RUNNING] = fold_running, [EVENT_DEVICE_RESET] = fold_moved,
     [EVENT_ARTIFACT_STORED] = fold_artifact, [EVENT_ARTIFACT_REMOVED] = fold_artifact_removed,
+    [EVENT_ROLLOUT_CREATED] = fold_rollout,  [EVENT_ROLLOUT_APPROVED] = fold_rollout_approved, [EVENT_ROLLOUT_STATE] = fold_rollout_state,
+    [EVENT_WAVE_OPENED] = fold_wave_opened,  [EVENT_WAVE_FILLED] = fold_wave_filled, [EVENT_WAVE_REACHED] = fold_wave_reached,
+    [EVENT_WAVE_EXCUSED] = fold_wave_excused,
     [EVENT_OPERATOR_ADDED] = fold_operator,  [EVENT_OPERATOR_REMOVED] = fold_operator_removed,
 };
 

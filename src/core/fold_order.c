@@ -2,14 +2,28 @@
 #include "base/clock.h"
 #include "core/fold_priv.h"
 #include "store/order.h"
+#include "store/rollout.h"
 #include "store/update.h"
+
+/* The row of the device, and of the rollout's member: what it was before an order no event says. */
+static enum err order_store(struct fold *x, const struct order_row *o)
+{
+    bool added = false, working = span_eq_str(o->state, "offered") || span_eq_str(o->state, "downloading") || span_eq_str(o->state, "installed");
+    const struct member_row m = { .uid = o->uid, .wave = o->wave, .state = o->state, .sequence = o->sequence,
+                                  .since = working ? o->offered_at : span_eq_str(o->state, "postponed") ? o->until_at : o->changed_at };
+    enum err e = store_order_put(x->to, o, x->f);
+    if (e || !o->rollout.n)
+        return e;
+    e = store_member_add(x->to, o->rollout, &m, &added, x->f);
+    return e || added ? e : store_member_set(x->to, o->rollout, &m, x->f);
+}
 
 enum err fold_ordered(struct fold *x)
 {
     const struct order_row r = { .uid = x->ev->device, .sequence = fold_number(x, "sequence"), .action = fold_text(x, "action"), .rollout = fold_text(x, "rollout"),
                                  .wave = fold_number(x, "wave"), .line = fold_text(x, "line"), .release = fold_text(x, "release"), .by = fold_text(x, "by"),
                                  .state = SPAN_LIT("ordered"), .ordered_at = x->ev->at, .changed_at = x->ev->at };
-    return x->err ? x->err : store_order_put(x->to, &r, x->f);
+    return x->err ? x->err : order_store(x, &r);
 }
 
 /* The order that the event speaks of: the newest of the device. */
@@ -37,7 +51,7 @@ enum err fold_offered(struct fold *x)
         r.state = SPAN_LIT("offered");
         r.changed_at = x->ev->at;
     }
-    return store_order_put(x->to, &r, x->f);
+    return order_store(x, &r);
 }
 
 static enum err confirmed(struct fold *x, const struct order_row *o)
@@ -68,7 +82,7 @@ enum err fold_moved(struct fold *x)
     r.reason = fold_text(x, "reason");
     r.changed_at = x->ev->at;
     r.until_at = 0;
-    e = x->err ? x->err : store_order_put(x->to, &r, x->f);
+    e = x->err ? x->err : order_store(x, &r);
     return !e && span_eq_str(r.state, "confirmed") ? confirmed(x, &r) : e;
 }
 
@@ -83,7 +97,7 @@ enum err fold_postponed(struct fold *x)
     r.state = SPAN_LIT("postponed");
     r.reason = span_str("");
     r.changed_at = x->ev->at;
-    return store_order_put(x->to, &r, x->f);
+    return order_store(x, &r);
 }
 
 enum err fold_running(struct fold *x)

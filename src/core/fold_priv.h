@@ -26,5 +26,13 @@ enum err fold_offered(struct fold *x);
 enum err fold_moved(struct fold *x);
 enum err fold_postponed(struct fold *x);
 enum err fold_running(struct fold *x);
+/* fold_rollout.c */
+enum err fold_rollout(struct fold *x);
+enum err fold_rollout_approved(struct fold *x);
+enum err fold_rollout_state(struct fold *x);
+enum err fold_wave_opened(struct fold *x);
+enum err fold_wave_filled(struct fold *x);
+enum err fold_wave_reached(struct fold *x);
+enum err fold_wave_excused(struct fold *x);
 
 #endif

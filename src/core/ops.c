@@ -6,6 +6,7 @@
 #include "core/order.h"
 #include "core/registry.h"
 #include "core/revoke.h"
+#include "core/rollout.h"
 #include "core/stream.h"
 #include "core/update.h"
 #include "wire/route.h"

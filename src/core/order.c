@@ -2,6 +2,7 @@
 #include "core/order.h"
 
 #include "base/log.h"
+#include "core/rollout.h"
 #include "store/registry.h"
 #include "wire/text_list.h"
 
@@ -86,7 +87,7 @@ enum err order_make(struct batch *b, struct order *o, const struct release_row *
     *o = (struct order){ .row = row, .state = ORDER_ORDERED, .reset = !release };
     if (release)
         o->release = *release;
-    return CE_OK;
+    return member_follow(b, &o->row, f);
 }
 
 static void move_event(struct batch *b, const struct order *o, enum order_state to, const struct order_word *w)
@@ -117,6 +118,9 @@ enum err order_move(struct batch *b, struct order *o, enum order_state to, const
     if (e)
         return e;
     move_event(b, o, to, w);
+    e = member_follow(b, &o->row, f);
+    if (e)
+        return e;
     return to == ORDER_CONFIRMED ? order_version_confirm(b, o, f) : CE_OK;
 }
 

@@ -1,6 +1,6 @@
 /* core/order_ask.c: orders to one device by somebody: a release, or a factory reset. See core/order.h. */
-#include "core/order.h"
 #include "core/registry.h"
+#include "core/rollout.h"
 
 static enum err target_get(struct batch *b, const struct caller *c, struct span uid, struct device *d, struct order *o, struct fault *f)
 {
@@ -23,6 +23,7 @@ static void ask_reply(struct batch *b, const struct order *o, struct msg_reply *
 {
     CLEANUP(buf_free) struct buf body = BUF_INIT(0);
     struct json_out j = JSON_OUT(&body);
+    rollout_changed(b, o->row.uid);
     json_obj(&j, NULL);
     json_str(&j, "device", o->row.uid);
     json_int(&j, "sequence", o->row.sequence);

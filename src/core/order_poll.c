@@ -3,10 +3,13 @@
 
 #include "base/span.h"
 #include "core/cert.h"
-#include "core/order.h"
 #include "core/registry.h"
+#include "core/rollout.h"
+#include "store/registry.h"
 
 #define POLL_SLEEP_S 300
+#define POLL_KEEP_S 900
+#define POLL_SEEN_MS 300000 /* last_seen is as exact as these two together */
 
 struct poll {             /* of an answer that waits for the signer */
     struct reply_to to;
@@ -20,7 +23,7 @@ static enum err metadata_put(struct batch *b, struct span line, struct json_out 
     struct tuf_row *rows;
     int64_t v[5] = { 0 };
     size_t n;
-    enum err e = store_tuf_list(b->db, b->arena, &rows, &n, f);
+    enum err e = rollout_metadata(b, &rows, &n, f);
     for (size_t i = 0; !e && i < n; i++) {
         for (size_t k = 0; k < ARRAY_LEN(online); k++)
             if (span_eq_str(rows[i].role, online[k]))
@@ -36,54 +39,57 @@ static enum err metadata_put(struct batch *b, struct span line, struct json_out 
     return e;
 }
 
-static void release_put(const struct order *o, struct json_out *j)
+static void release_put(const struct release_row *r, struct json_out *j)
 {
     CLEANUP(buf_free) struct buf url = BUF_INIT(0);
-    json_str(j, "release", o->release.name);
-    json_str(j, "version", o->release.version);
+    json_str(j, "release", r->name);
+    json_str(j, "version", r->version);
     json_obj(j, "artifact");
-    json_hex(j, "sha256", o->release.sha256);
-    json_int(j, "length", o->release.length);
+    json_hex(j, "sha256", r->sha256);
+    json_int(j, "length", r->length);
     buf_put_str(&url, "/update/v1/artifact/");
-    buf_put_hex(&url, o->release.sha256);
+    buf_put_hex(&url, r->sha256);
     json_str(j, "url", buf_span(&url));
     json_bool(j, "encrypted", false);
     json_obj_end(j);
 }
 
-/* ready: the order's directive goes with it. */
-static enum err body_make(struct batch *b, const struct device *d, const struct order *o, bool ready, struct buf *out, struct fault *f)
+/* Idle: no order is open and none is near. Ready: the order's directive goes with it. */
+static enum err body_make(struct batch *b, const struct device *d, const struct order *o, const struct offer *offer, struct buf *out, struct fault *f)
 {
     struct json_out j = JSON_OUT(out);
-    bool open = order_state_open(o->state);
+    bool open = order_state_open(o->state), idle = !open && !offer->wait, ready = !idle && !offer->wait;
     json_obj(&j, NULL);
     json_str(&j, "device", d->uid);
     json_int(&j, "sleep_s", POLL_SLEEP_S);
     enum err e = metadata_put(b, d->line, &j, f);
-    json_cstr(&j, "action", !open ? "none" : o->reset ? "reset" : "install");
+    json_cstr(&j, "action", idle ? "none" : open && o->reset ? "reset" : "install");
     json_int(&j, "sequence", o->row.sequence);
-    json_cstr(&j, "state", !open ? "idle" : ready ? "ready" : "waiting");
+    json_cstr(&j, "state", idle ? "idle" : ready ? "ready" : "waiting");
     if (ready)
         json_raw(&j, "directive", o->row.envelope);
     else
         json_none(&j, "directive");
-    if (open && !o->reset)
-        release_put(o, &j);
-    json_int(&j, "wait_s", 0);
+    if (!idle && !(open && o->reset))
+        release_put(open ? &o->release : &offer->release, &j);
+    json_int(&j, "wait_s", offer->wait_s);
     json_obj_end(&j);
     return e;
 }
 
-static enum err poll_reply(struct batch *b, const struct device *d, const struct order *o, bool ready, bool raw, struct msg_reply *out, struct fault *f)
+static enum err poll_reply(struct batch *b, const struct device *d, const struct order *o, const struct offer *offer, bool raw, struct msg_reply *out,
+                           struct fault *f)
 {
     CLEANUP(buf_free) struct buf body = BUF_INIT(0);
+    bool open = order_state_open(o->state);
     out->body_kind = BODY_JSON;
     if (raw) {
         out->body = o->row.envelope;
-        return ready ? CE_OK : fault_set(f, CE_NOT_FOUND, "there is no directive for this device now");
+        return open && !offer->wait ? CE_OK : fault_set(f, CE_NOT_FOUND, "there is no directive for this device now");
     }
-    enum err e = body_make(b, d, o, ready, &body, f);
+    enum err e = body_make(b, d, o, offer, &body, f);
     out->body = arena_copy(b->arena, buf_span(&body));
+    out->retry_s = open || offer->wait ? 0 : POLL_KEEP_S; /* so long a front may say the same by itself */
     return e;
 }
 
@@ -94,8 +100,9 @@ static void poll_signed(struct batch *b, void *data, const struct order *o, cons
     struct msg_reply r = { 0 };
     struct device d;
     struct fault f = *why;
+    const struct offer now = { .wait = false };
     enum err e = o ? device_get(b, o->row.uid, &d, &f) : f.code;
-    e = e ? e : poll_reply(b, &d, o, true, p->raw, &r, &f);
+    e = e ? e : poll_reply(b, &d, o, &now, p->raw, &r, &f);
     if (e)
         batch_refuse(b, &p->to, &f, span_str(p->to.who));
     else
@@ -120,16 +127,22 @@ enum err order_op_poll(struct batch *b, const struct caller *c, const void *msg,
     const struct msg_update_poll *m = msg;
     struct device d;
     struct order o;
+    struct offer offer = { 0 };
     enum err e = cert_seen(b, c->name, c->m->kid, c->m->serial, f);
     e = e ? e : device_get(b, c->name, &d, f);
     e = e ? e : order_get(b, c->name, &o, f);
     e = e ? e : order_version_seen(b, &d, &o, m->version, f);
+    if (!e && b->now_ms - d.last_seen > POLL_SEEN_MS)
+        e = store_device_seen(b->db, d.uid, b->now_ms, f);
+    if (!e && !order_state_open(o.state))
+        e = rollout_offer(b, &d, &o, m, &offer, f);
+    if (!e && order_state_open(o.state))
+        e = rollout_hold(b, &o, m, &offer, f);
     if (e)
         return e;
-    bool open = order_state_open(o.state);
-    if (open && !order_signed(b, &o, c->m->spki))
+    if (order_state_open(o.state) && !offer.wait && !order_signed(b, &o, c->m->spki))
         return poll_sign(b, c, &d, &o, m->raw != 0, f);
-    return poll_reply(b, &d, &o, open, m->raw != 0, out, f);
+    return poll_reply(b, &d, &o, &offer, m->raw != 0, out, f);
 }
 
 enum err order_op_get(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)

@@ -3,8 +3,8 @@
  */
 #include "base/clock.h"
 #include "core/engine.h"
-#include "core/order.h"
 #include "core/registry.h"
+#include "core/rollout.h"
 
 #define POSTPONE_LONGEST_MS (7 * 86400000LL)
 
@@ -47,6 +47,23 @@ static enum err phase_note(struct batch *b, struct order *o, const struct msg_up
     return store_order_put(b->db, &o->row, f);
 }
 
+/* A user may put a forced rollout off for a day, and not decline it. */
+static enum err postpone_limit(struct batch *b, const struct order *o, enum order_state *to, struct order_word *said, struct fault *f)
+{
+    struct rollout r = { 0 };
+    bool there;
+    enum err e = rollout_of(b, o, &r, &there, f);
+    bool forced = there && r.row.forced;
+    int64_t longest = forced ? ROLLOUT_FORCED_POSTPONE_MS : POSTPONE_LONGEST_MS;
+    if (forced && *to == ORDER_DECLINED)
+        *to = ORDER_POSTPONED;
+    if (forced && o->row.offered_at + longest < b->now_ms + longest) /* counted from the offer: a second time is no longer */
+        longest = o->row.offered_at + longest > b->now_ms ? o->row.offered_at + longest - b->now_ms : 1;
+    if (*to == ORDER_POSTPONED && (said->until_ms <= b->now_ms || said->until_ms > b->now_ms + longest))
+        said->until_ms = b->now_ms + longest;
+    return e;
+}
+
 static enum err report_apply(struct batch *b, struct order *o, const struct word *w, const struct msg_update_report *m, struct fault *f)
 {
     enum order_state to = w->state;
@@ -56,10 +73,11 @@ static enum err report_apply(struct batch *b, struct order *o, const struct word
         to = ORDER_FAILED;
         said.reason = SPAN_LIT("wrong-version");
     }
-    if (to == ORDER_POSTPONED && (said.until_ms <= b->now_ms || said.until_ms > b->now_ms + POSTPONE_LONGEST_MS))
-        said.until_ms = b->now_ms + POSTPONE_LONGEST_MS;
+    enum err e = to == ORDER_POSTPONED || to == ORDER_DECLINED ? postpone_limit(b, o, &to, &said, f) : CE_OK;
+    if (e)
+        return e;
     if (fits && o->state != to && order_state_allowed(o->state, to)) {
-        enum err e = order_move(b, o, to, &said, f);
+        e = order_move(b, o, to, &said, f);
         if (e)
             return e;
     }

@@ -2,9 +2,10 @@
  */
 #include <stdlib.h>
 
-#include "core/order.h"
+#include "core/rollout.h"
 #include "crypt/hash.h"
 #include "store/registry.h"
+#include "wire/directive.h"
 
 struct order_ask {
     struct core *core;
@@ -64,7 +65,8 @@ static enum err envelope_store(struct batch *b, struct order *o, const struct or
         o->row.changed_at = b->now_ms;
     }
     offered_event(b, o, a);
-    return store_order_put(b->db, &o->row, f);
+    enum err e = store_order_put(b->db, &o->row, f);
+    return e ? e : member_follow(b, &o->row, f);
 }
 
 /* An order that was overtaken, or ended, while the signer worked: nobody gets this directive. */
@@ -88,28 +90,40 @@ static enum err directive_signed(struct batch *b, void *data, const struct msg_s
     return db_err_fatal(e) ? e : CE_OK;
 }
 
-static struct span approvals_of(struct batch *b, const struct order *o)
+/* Who wanted it, and who agreed. */
+static enum err approvals_of(struct batch *b, const struct order *o, struct span *packed, struct fault *f)
 {
     CLEANUP(buf_free) struct buf out = BUF_INIT(1024);
-    const struct msg_approval one = { .by = o->row.by, .at = o->row.ordered_at / 1000 };
-    msg_pack(&msg_desc_approval, &one, &out);
-    return arena_copy(b->arena, buf_span(&out));
+    const struct msg_approval first = { .by = o->row.by, .at = o->row.ordered_at / 1000 };
+    struct approval_row *rows = NULL;
+    size_t n = 0;
+    enum err e = o->row.rollout.n ? store_approval_list(b->db, b->arena, o->row.rollout, &rows, &n, f) : CE_OK;
+    if (!n)
+        msg_pack(&msg_desc_approval, &first, &out);
+    for (size_t i = 0; !e && i < n && i < DIRECTIVE_APPROVALS; i++) {
+        const struct msg_approval one = { .by = rows[i].by, .at = rows[i].at / 1000 };
+        msg_pack(&msg_desc_approval, &one, &out);
+    }
+    *packed = arena_copy(b->arena, buf_span(&out));
+    return e;
 }
 
 enum err order_sign(struct batch *b, const struct order *o, const struct device *d, struct span spki, struct order_done done, struct fault *f)
 {
     struct model_row model;
     struct version_row v;
+    struct span approvals = { 0 };
     enum err e = spki.n == SHA256_LEN ? batch_clock_check(b, f) : fault_set(f, CE_INTERNAL, "the caller has no key");
     e = e ? e : store_model_get(b->db, b->arena, d->model, &model, f);
     e = e ? e : store_version_get(b->db, b->arena, d->uid, &v, f);
+    e = e ? e : approvals_of(b, o, &approvals, f);
     if (e)
         return e;
     struct order_ask *a = mem_calloc(1, sizeof *a);
     *a = (struct order_ask){ .core = b->core, .done = done, .sequence = o->row.sequence, .expires_s = b->now_ms / 1000 + core_config(b->core)->directive_s };
     snprintf(a->uid, sizeof a->uid, SPAN_FMT, SPAN_ARG(d->uid));
     memcpy(a->spki, spki.p, SHA256_LEN);
-    struct msg_sign_directive m = { .action = o->reset ? 2 : 1, .device = d->uid, .line = d->line, .model = d->model, .hw_rev = model.hw_rev, .spki = spki,
+    struct msg_sign_directive m = { .action = o->reset ? DIRECTIVE_RESET : DIRECTIVE_INSTALL, .device = d->uid, .line = d->line, .model = d->model, .hw_rev = model.hw_rev, .spki = spki,
                                     .sequence = o->row.sequence, .issued = b->now_ms / 1000, .expires = a->expires_s };
     if (!o->reset) {
         m.release = o->release.name;
@@ -119,7 +133,7 @@ enum err order_sign(struct batch *b, const struct order *o, const struct device 
         m.sbom_sha256 = o->release.sbom_sha256;
         m.length = o->release.length;
         m.counter_floor = v.counter_floor;
-        m.approvals = approvals_of(b, o);
+        m.approvals = approvals;
     }
     batch_sign_msg(b, &msg_desc_sign_directive, &m, (struct sign_done){ .fn = directive_signed, .drop = ask_drop, .data = a });
     return CE_OK;

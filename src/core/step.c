@@ -11,6 +11,7 @@
 #include "core/engine.h"
 #include "core/evlog.h"
 #include "core/presence.h"
+#include "core/rollout.h"
 #include "core/update.h"
 #include "core/stream.h"
 

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/rollout.h"
 #include "core/update_priv.h"
 #include "crypt/hash.h"
 #include "store/update.h"
@@ -35,6 +36,7 @@ void update_changed(struct batch *b, struct span role, struct span envelope)
     const struct msg_push_meta m = { .role = role, .envelope = envelope };
     if (span_eq_str(role, "root") || span_eq_str(role, "targets"))
         batch_push_msg(b, -1, &msg_desc_push_meta, &m);
+    rollout_changed(b, span_str(""));
     if (!span_eq_str(role, "root"))
         batch_then(b, changed_then, u);
 }
@@ -123,6 +125,7 @@ static enum err meta_signed(struct batch *b, void *data, const struct msg_signed
         return e;
     }
     signed_event(b, &row, m);
+    rollout_changed(b, span_str(""));
     batch_then(b, signed_then, u);
     return CE_OK;
 }

@@ -45,6 +45,10 @@ static void on_push_meta(struct front *fr, const void *m)
 {
     front_push_meta(fr, m);
 }
+static void on_push_update(struct front *fr, const void *m)
+{
+    front_push_update(fr, m);
+}
 static void on_push_ready(struct front *fr, const void *m)
 {
     fr->ready = true;
@@ -60,6 +64,7 @@ static const struct push {
     {MSG_PUSH_CERT, &msg_desc_push_cert, on_push_cert},
     {MSG_PUSH_FRAME, &msg_desc_push_frame, on_push_frame},
     {MSG_PUSH_META, &msg_desc_push_meta, on_push_meta},
+    {MSG_PUSH_UPDATE, &msg_desc_push_update, on_push_update},
     {MSG_PUSH_READY, &msg_desc_push_ready, on_push_ready},
 };
 
@@ -68,6 +73,7 @@ union push_any {
     struct msg_push_cert cert;
     struct msg_push_frame frame;
     struct msg_push_meta meta;
+    struct msg_push_update update;
     struct msg_push_ready ready;
 };
 
@@ -104,6 +110,7 @@ static void core_lost(struct front *fr)
     front_map_free(&fr->blocked);
     front_meta_clear(fr->meta);
     front_ocsp_cache_clear(fr->ocsp);
+    front_polls_clear(fr->polls);
     channel_free(ch);
 }
 
@@ -224,6 +231,7 @@ enum err front_new(const struct front_config *config, struct front **out, struct
     fr->certs = front_cert_cache_new();
     fr->meta = front_meta_new();
     fr->ocsp = front_ocsp_cache_new();
+    fr->polls = front_polls_new();
     fr->next_rid = 0;
     enum err e = files_open(fr, f);
     if (!e)
@@ -260,6 +268,7 @@ void front_free(struct front *fr)
     front_map_free(&fr->idents);
     front_map_free(&fr->blocked);
     front_ocsp_cache_free(fr->ocsp);
+    front_polls_free(fr->polls);
     free(fr->certs);
     front_meta_free(fr->meta);
     free(fr);

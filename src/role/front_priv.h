@@ -129,6 +129,7 @@ struct front {
     struct front_cert_cache *certs;
     struct front_meta *meta;      /* root and targets of updates */
     struct front_ocsp_cache *ocsp;
+    struct front_polls *polls;    /* what idle devices were told */
     struct front_stream *streams;
     size_t nstreams;
     uint64_t count[COUNT_N], refused[CE_COUNT];
@@ -178,6 +179,15 @@ front_decode_fn front_poll, front_directive;
 /* front_artifact.c */
 front_decode_fn front_upload_open, front_upload_put, front_upload_named, front_artifact_remove;
 front_reply_fn front_reply_upload, front_reply_removed;
+/* front_polls.c */
+front_reply_fn front_reply_poll;
+struct front_polls *front_polls_new(void);
+void front_polls_clear(struct front_polls *p);
+void front_polls_free(struct front_polls *p); /* NULL is fine */
+void front_push_update(struct front *fr, const struct msg_push_update *m);
+bool front_poll_told(struct front_req *r); /* r->out is the answer */
+/* front_rollout.c */
+front_decode_fn front_rollout_add, front_rollout_move;
 /* front_est.c */
 front_decode_fn front_cacerts, front_csrattrs, front_enroll, front_reenroll, front_serverkeygen;
 front_reply_fn front_reply_enrolled;

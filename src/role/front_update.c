@@ -18,7 +18,7 @@ static enum err poll_set(struct msg_update_poll *m, struct span name, struct spa
     return CE_OK; /* a newer device may say more */
 }
 
-enum err front_poll(struct front_req *r, struct fault *f)
+static enum err poll_read(struct front_req *r, struct fault *f)
 {
     struct msg_update_poll *m = arena_alloc(&r->arena, sizeof *m);
     struct span rest = r->query, name, value;
@@ -32,9 +32,11 @@ enum err front_poll(struct front_req *r, struct fault *f)
     return e == CE_NOT_FOUND ? CE_OK : e;
 }
 
+enum err front_poll(struct front_req *r, struct fault *f) { return front_poll_told(r) ? CE_OK : poll_read(r, f); }
+
 enum err front_directive(struct front_req *r, struct fault *f)
 {
-    enum err e = front_poll(r, f);
+    enum err e = poll_read(r, f);
     if (!e)
         ((struct msg_update_poll *)r->msg)->raw = 1;
     return e;

@@ -125,7 +125,7 @@ static const char *const since_2[] = {
     /* waves from 1; percent: up to this share of the group, or devices: so many, or tag: those who have it */
     "CREATE TABLE rollout_wave (rollout TEXT NOT NULL, wave BIGINT NOT NULL, percent BIGINT NOT NULL, devices BIGINT NOT NULL, tag TEXT NOT NULL, "
     "success_percent BIGINT NOT NULL, error_percent BIGINT NOT NULL, soak_s BIGINT NOT NULL, opened_at BIGINT NOT NULL, filled_at BIGINT NOT NULL, "
-    "reached_at BIGINT NOT NULL, PRIMARY KEY (rollout, wave))" CLUSTERED,
+    "reached_at BIGINT NOT NULL, excused BIGINT NOT NULL, PRIMARY KEY (rollout, wave))" CLUSTERED,
     /* members; states as of device_order, and before an order: waiting absent current cannot; since: of the state, or offered */
     "CREATE TABLE rollout_device (rollout TEXT NOT NULL, uid TEXT NOT NULL, wave BIGINT NOT NULL, state TEXT NOT NULL, sequence BIGINT NOT NULL, "
     "since BIGINT NOT NULL, PRIMARY KEY (rollout, uid))" CLUSTERED,
