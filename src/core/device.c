@@ -8,14 +8,14 @@
 static const char *const names[DEVICE_STATES] = { "registered", "provisioned", "active", "quarantined", "suspended", "revoked",
                                                    "decommissioned" };
 
-/* Rows: from; bits: to. provisioned: holds a certificate, not seen with it yet. active -> registered is not there: a device that is
- * reset is decommissioned and registered under a new UID. Quarantine and suspension lift to active, also of a device that never was; who holds
+/* Rows: from; bits: to. provisioned: holds a certificate, not seen with it yet. active -> provisioned: only by the
+ * device's own receipt of a factory reset that was ordered; then it may be enrolled with another key, like one that was reset on the line. Quarantine and suspension lift to active, also of a device that never was; who holds
  * no certificate has nothing to be quarantined. */
 #define TO(s) (1u << DEVICE_##s)
 static const unsigned allowed[DEVICE_STATES] = {
     [DEVICE_REGISTERED] = TO(PROVISIONED) | TO(SUSPENDED) | TO(REVOKED) | TO(DECOMMISSIONED),
     [DEVICE_PROVISIONED] = TO(ACTIVE) | TO(QUARANTINED) | TO(SUSPENDED) | TO(REVOKED) | TO(DECOMMISSIONED),
-    [DEVICE_ACTIVE] = TO(QUARANTINED) | TO(SUSPENDED) | TO(REVOKED) | TO(DECOMMISSIONED),
+    [DEVICE_ACTIVE] = TO(PROVISIONED) | TO(QUARANTINED) | TO(SUSPENDED) | TO(REVOKED) | TO(DECOMMISSIONED),
     [DEVICE_QUARANTINED] = TO(ACTIVE) | TO(SUSPENDED) | TO(REVOKED) | TO(DECOMMISSIONED),
     [DEVICE_SUSPENDED] = TO(ACTIVE) | TO(QUARANTINED) | TO(REVOKED) | TO(DECOMMISSIONED),
     [DEVICE_REVOKED] = 0,

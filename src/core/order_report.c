@@ -64,7 +64,16 @@ static enum err postpone_limit(struct batch *b, const struct order *o, enum orde
     return e;
 }
 
-static enum err report_apply(struct batch *b, struct order *o, const struct word *w, const struct msg_update_report *m, struct fault *f)
+/* It has wiped itself and holds its key no more, or soon: it may be enrolled with another one. Its certificate stays good until the next one is used,
+ * because a wipe that failed half-way must be able to say so. */
+static enum err reset_note(struct batch *b, struct device *d, struct fault *f)
+{
+    if (d->state != DEVICE_ACTIVE)
+        return CE_OK;
+    return device_move(b, d, DEVICE_PROVISIONED, SPAN_LIT("factory-reset"), span_str(""), d->uid, f);
+}
+
+static enum err report_apply(struct batch *b, struct device *d, struct order *o, const struct word *w, const struct msg_update_report *m, struct fault *f)
 {
     enum order_state to = w->state;
     struct order_word said = { m->version, m->reason, m->text, m->until };
@@ -78,6 +87,8 @@ static enum err report_apply(struct batch *b, struct order *o, const struct word
         return e;
     if (fits && o->state != to && order_state_allowed(o->state, to)) {
         e = order_move(b, o, to, &said, f);
+        if (!e && to == ORDER_RESET)
+            e = reset_note(b, d, f);
         if (e)
             return e;
     }
@@ -100,7 +111,7 @@ enum err order_op_report(struct batch *b, const struct caller *c, const void *ms
     if (w->state == ORDER_NONE)
         e = order_version_seen(b, &d, &o, m->version, f);
     else if (m->sequence == o.row.sequence && o.state != ORDER_NONE)
-        e = report_apply(b, &o, w, m, f);
+        e = report_apply(b, &d, &o, w, m, f);
     else
         refusal_note(b, CE_OTHER_ORDER, err_text(CE_OTHER_ORDER), c->name, c->m->addr, c->name, "update_report");
     json_obj(&j, NULL);

@@ -1,92 +1,8 @@
-/* core_rollout.c: rollouts in simulated time: approvals, the gate, waves and their thresholds, silence, pauses, devices that appear late,
- * maintenance windows, postponement, cancelling and taking back; and that the events say it all, across restarts.
+/* core_rollout.c: rollouts in simulated time: approvals, the gate, waves and their thresholds, pauses, taking back; and that the events say
+ * it all, across restarts. Silence, windows and users: core_rollout_time.c.
  */
-#include "base/log.h"
-#include "t/unit/order_site.h"
-
 #define FLEET 120
-static struct site s;
-static struct who station, ann, olga, fleet[FLEET];
-static const struct site_release r6 = { "r6", "1.6.0", "m-pump\n", NULL, 4 }, r7 = { "r7", "1.7.0", "m-pump\n", NULL, 4 },
-                                 r8 = { "r8", "1.8.0", "m-pump\n", NULL, 5 }, old = { "old", "1.0.0", "m-pump\n", "2020-01-01", 1 };
-
-static const struct msg_reply *create(const char *name, const char *release, const char *waves, struct msg_rollout_add m)
-{
-    m.name = span_str(name);
-    m.line = SPAN_LIT("pump");
-    m.release = span_str(release);
-    m.waves = span_str(waves);
-    return site_do(&s, &s.admin, &msg_desc_rollout_add, &m);
-}
-
-static const struct msg_reply *move(const struct who *w, const char *name, const char *what)
-{
-    const struct msg_rollout_move m = { .name = span_str(name), .move = span_str(what) };
-    return site_do(&s, w, &msg_desc_rollout_move, &m);
-}
-
-/* With the approvals that it needs, and all members of its first wave. */
-static bool start(const char *name)
-{
-    bool good = reply_is(move(&ann, name, "approve"), CE_OK) && reply_is(move(&olga, name, "approve"), CE_OK) && reply_is(move(&s.admin, name, "start"), CE_OK);
-    site_wait(&s, 20);
-    return good;
-}
-
-static void pass(int64_t ms)
-{
-    struct fault f = { 0 };
-    s.wall_skew_ms += ms;
-    for (int i = 0; i < 4; i++) {
-        site_must(core_tick(s.core, clock_mono_ms() + 2000, &f), &f, "core_tick");
-        site_run(&s);
-    }
-}
-
-static int64_t count(const char *rollout, const char *state)
-{
-    char sql[300];
-    int64_t rows, n;
-    snprintf(sql, sizeof sql, "SELECT count(*) FROM rollout_device WHERE rollout = '%s' AND state = '%s'", rollout, state);
-    rows = site_count(&s, sql);
-    snprintf(sql, sizeof sql, "SELECT coalesce(sum(n), 0) FROM rollout_count WHERE rollout = '%s' AND state = '%s'", rollout, state);
-    n = site_count(&s, sql);
-    if (rows != n)
-        printf("# %s: %s: %lld members, counted %lld\n", rollout, state, (long long)rows, (long long)n);
-    return rows == n ? n : -1;
-}
-
-static bool state_is(const char *rollout, const char *state)
-{
-    char sql[200];
-    snprintf(sql, sizeof sql, "SELECT count(*) FROM rollout WHERE name = '%s' AND state = '%s'", rollout, state);
-    return site_count(&s, sql) == 1;
-}
-
-/* One device's turn: polls, and does what it is told, or fails. Returns the number of its order, 0: nothing to do. */
-static int64_t turn(int i, const char *end, const char *version)
-{
-    json_t *j = site_poll(&s, &fleet[i]);
-    int64_t sequence = strcmp(json_word(j, "state"), "ready") == 0 ? json_number(j, "sequence") : 0;
-    json_decref(j);
-    if (!sequence)
-        return 0;
-    if (!end)
-        return sequence;
-    if (strcmp(end, "confirmed") == 0)
-        (void)site_report(&s, &fleet[i], sequence, "installed", version);
-    (void)site_report(&s, &fleet[i], sequence, end, version);
-    return sequence;
-}
-
-static int all(const char *end, const char *version)
-{
-    int n = 0;
-    for (int i = 0; i < FLEET; i++)
-        n += turn(i, end, version) != 0;
-    site_wait(&s, 10);
-    return n;
-}
+#include "t/unit/rollout_site.h"
 
 static void approvals(void)
 {
@@ -193,28 +109,12 @@ static void taken_back(void)
 
 int main(void)
 {
-    static char uid[FLEET][16];
-    log_setup("test", LOG_LEVEL_ERROR);
-    site_open(&s);
-    site_operator(&s, "line-1", "station", "", &station);
-    site_operator(&s, "ann", "admin", "", &ann);
-    site_operator(&s, "olga", "operator", "pump", &olga);
-    for (int i = 0; i < FLEET; i++) {
-        snprintf(uid[i], sizeof uid[i], "dev-%03d", i);
-        site_enroll(&s, &station, uid[i], "pump", &fleet[i]);
-    }
-    site_role(&s, "targets", 1, span_str(""));
-    site_releases(&s, "pump", 1, (const struct site_release[]){ r6, r7, r8, old }, 4);
+    rollout_site_open();
     approvals();
     first();
     waves();
     pausing();
     taken_back();
-    for (int i = 0; i < FLEET; i++)
-        buf_free(&fleet[i].der);
-    buf_free(&station.der);
-    buf_free(&ann.der);
-    buf_free(&olga.der);
-    site_close(&s);
+    rollout_site_close();
     return done();
 }
