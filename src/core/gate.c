@@ -1,6 +1,7 @@
 /* core/gate.c: what must hold before a rollout starts. Every rule is judged and written down, also those that hold. See core/rollout.h. */
 #include "base/clock.h"
 #include "core/rollout.h"
+#include "store/artifact.h"
 
 /* Nobody knows of vulnerabilities yet: said in the evidence, not passed over. */
 static const struct gate_source *const source = NULL;
@@ -33,9 +34,10 @@ static enum err metadata_rules(struct batch *b, const struct rollout *r, struct 
     return e;
 }
 
-static void release_rules(struct batch *b, const struct rollout *r, struct gate *g)
+static enum err release_rules(struct batch *b, const struct rollout *r, struct gate *g, struct fault *f)
 {
     const struct release_row *rel = &r->release;
+    struct artifact_row file;
     char today[40];
     static const uint8_t none[32];
     clock_text_s(b->now_ms / 1000, today);
@@ -43,6 +45,9 @@ static void release_rules(struct batch *b, const struct rollout *r, struct gate 
     rule(g, "release", !rel->withdrawn, "signed");
     rule(g, "sbom", rel->sbom_sha256.n == 32 && memcmp(rel->sbom_sha256.p, none, 32) != 0, "named");
     rule(g, "support-end", rel->support_end.n == 10 && memcmp(rel->support_end.p, today, 10) >= 0, "ahead");
+    enum err e = store_artifact_get(b->db, b->arena, rel->sha256, &file, f);
+    rule(g, "artifact", !e && file.length == rel->length, "stored");
+    return db_err_fatal(e) ? e : CE_OK;
 }
 
 static enum err findings_rule(struct batch *b, const struct rollout *r, struct gate *g, struct fault *f)
@@ -74,7 +79,7 @@ enum err gate_judge(struct batch *b, const struct rollout *r, struct span by, bo
     int64_t have, need;
     enum err e = metadata_rules(b, r, &g, f);
     if (!e && !r->row.of.n) /* one that takes back is judged device by device */
-        release_rules(b, r, &g);
+        e = release_rules(b, r, &g, f);
     e = e ? e : rollout_approved(b, r, &enough, &have, &need, f);
     rule(&g, "approvals", enough, "complete");
     e = e ? e : findings_rule(b, r, &g, f);

@@ -5,6 +5,7 @@
 #include "core/cert.h"
 #include "core/registry.h"
 #include "core/rollout.h"
+#include "store/artifact.h"
 #include "store/registry.h"
 
 #define POLL_SLEEP_S 300
@@ -39,8 +40,11 @@ static enum err metadata_put(struct batch *b, struct span line, struct json_out 
     return e;
 }
 
-static void release_put(const struct release_row *r, struct json_out *j)
+static void release_put(struct batch *b, const struct release_row *r, struct json_out *j)
 {
+    struct artifact_row file = { 0 };
+    struct fault none;
+    bool stored = !store_artifact_get(b->db, b->arena, r->sha256, &file, &none);
     CLEANUP(buf_free) struct buf url = BUF_INIT(0);
     json_str(j, "release", r->name);
     json_str(j, "version", r->version);
@@ -50,7 +54,7 @@ static void release_put(const struct release_row *r, struct json_out *j)
     buf_put_str(&url, "/update/v1/artifact/");
     buf_put_hex(&url, r->sha256);
     json_str(j, "url", buf_span(&url));
-    json_bool(j, "encrypted", false);
+    json_bool(j, "encrypted", stored && file.encrypted);
     json_obj_end(j);
 }
 
@@ -71,7 +75,7 @@ static enum err body_make(struct batch *b, const struct device *d, const struct 
     else
         json_none(&j, "directive");
     if (!idle && !(open && o->reset))
-        release_put(open ? &o->release : &offer->release, &j);
+        release_put(b, open ? &o->release : &offer->release, &j);
     json_int(&j, "wait_s", offer->wait_s);
     json_obj_end(&j);
     return e;
