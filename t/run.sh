@@ -29,6 +29,7 @@ run_one() { # name: TAP to build/…/t/out/NAME.tap
     tsan/*) timeout "$limit_s" "$tsan_dir/t/$name" ;;
     replay/*) timeout "$limit_s" "$B/t/replay_$name" "t/corpus/$name" ;;
     scenario/*) timeout -k 10 "$limit_s" sh "t/scenario/$name.sh" ;;
+    trixie/*) timeout -k 10 "$limit_s" sh "t/trixie/$name.sh" ;; # needs packages that Debian 12 has not: t/debian13.sh runs it
     esac >"$out" 2>"$out.err" </dev/null
     rc=$?
     good=$(grep -c '^ok ' "$out"); bad=$(grep -c '^not ok ' "$out")

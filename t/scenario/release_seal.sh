@@ -4,7 +4,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
 . t/ceremony.sh
-need openssl openssl; need jq jq; need swupdate swupdate; need rauc rauc; need mksquashfs squashfs-tools; need cpio cpio
+need openssl openssl; need jq jq; need swupdate swupdate; need rauc rauc; need mksquashfs squashfs-tools; need cpio cpio; need softhsm2-util softhsm2
 mkdir "$T/trust"
 for n in tuf-snapshot tuf-timestamp directive; do openssl ecparam -genkey -name prime256v1 -noout 2>/dev/null | openssl ec -pubout -out "$T/trust/$n.pub" 2>/dev/null; done
 ceremony "$T/trust"; ok $? "a ceremony with one line"
@@ -165,4 +165,20 @@ cradle release seal "$R" vib r1 --key signer.key --cert self.pem $P --quiet; ok 
 cradle release verify "$F" --ca self.pem --quiet; ok $? "it holds with that anchor"
 cms "$F/manifest.json" "$F/manifest.json.p7s" self.pem; ok $? "for openssl too"
 cp "$F/manifest.json" "$F/manifest.json.p7s" now/; cradle release verify now --ca release-ca.pem --json >out 2>err; rc=$?; fails "not issued by" "and not with the other one"
+
+# -- keys in tokens: of the release CA and of the signer
+SOFTHSM2_CONF="$T/softhsm.conf"; export SOFTHSM2_CONF
+mkdir "$T/tokens"; printf 'directories.tokendir = %s/tokens\nobjectstore.backend = file\nlog.level = ERROR\n' "$T" >"$SOFTHSM2_CONF"
+softhsm2-util --init-token --free --label release --so-pin 12345678 --pin 654321 >/dev/null; ok $? "a SoftHSM token"
+(umask 077; echo 654321 >pin)
+uri() { echo "pkcs11:token=release;object=$1?module-path=$(find /usr/lib -name libsofthsm2.so | head -n 1)&pin-source=$T/pin"; }
+cradle tuf key hsm-ca --pkcs11 "$(uri ca)" --quiet && cradle tuf key hsm-signer --pkcs11 "$(uri signer)" --quiet; ok $? "two keys made in it"
+cradle release cert hsm-ca --ca --pkcs11 "$(uri ca)" --life 60y --quiet; ok $? "a release CA whose key is there"
+cradle release cert hsm-signer --public hsm-signer.pub --issuer hsm-ca.pem --issuer-pkcs11 "$(uri ca)" --life 50y --quiet; ok $? "a signer whose key is there"
+cradle release seal "$R" vib r1 --pkcs11 "$(uri signer)" --cert hsm-signer.pem --quiet; ok $? "sealed by the token"
+cradle release verify "$F" --ca hsm-ca.pem --quiet; ok $? "it holds"
+blob "$F/fw.bin" "$F/signer.pub" "$F/fw.bin.sig"; ok $? "for openssl too: the file"
+cms "$F/manifest.json" "$F/manifest.json.p7s" hsm-ca.pem; ok $? "and the manifest"
+cradle release crl hsm.crl --issuer hsm-ca.pem --issuer-pkcs11 "$(uri ca)" --revoke hsm-signer.pem --quiet; ok $? "the CA's list is signed in the token"
+cat hsm-ca.pem hsm.crl >ca+crl.pem; not cms "$F/manifest.json" "$F/manifest.json.p7s" ca+crl.pem -crl_check; ok $? "openssl refuses the revoked signer"
 finish
