@@ -41,6 +41,12 @@ HANDLER(evidence_proof, QUERY(front_query, "proof", "index"))
 HANDLER(tuf_list, QUERY(front_query, "tuf", ""))
 HANDLER(artifact_list, QUERY(front_query, "artifacts", PAGE))
 HANDLER(release_list, QUERY(front_query, "releases", PAGE "line"))
+HANDLER(release_get, QUERY(front_release, "release", ""))
+HANDLER(release_devices, QUERY(front_release, "release_devices", PAGE "which"))
+HANDLER(rollout_list, QUERY(front_query, "rollouts", PAGE "line"))
+HANDLER(rollout_get, QUERY(front_query, "rollout", "", .param = "name"))
+HANDLER(rollout_devices, QUERY(front_query, "rollout_devices", PAGE "state", .param = "name"))
+HANDLER(device_firmware, QUERY(front_query, "firmware", PAGE, .param = "uid"))
 HANDLER(metadata_get, QUERY(front_metadata, "metadata", ""))
 
 /* changes: a JSON body becomes the message of the same name */

@@ -166,7 +166,7 @@ void front_conns_sweep(struct front *fr, int64_t now_ms);
 /* front_rest.c, front_query.c */
 /* The path parameter, judged by what it names (handler->param): a UID, a name, or a serial (hex in, bytes out). */
 MUST_USE enum err front_param(struct front_req *r, struct span *out, struct fault *f);
-front_decode_fn front_json, front_operator_add, front_query, front_cert_query, front_report;
+front_decode_fn front_json, front_operator_add, front_query, front_cert_query, front_release, front_report;
 front_reply_fn front_reply_created, front_reply_operator, front_reply_report;
 /* front_tuf.c */
 struct front_meta *front_meta_new(void);

@@ -15,7 +15,7 @@ static const struct filter {
         name, offsetof(struct msg_query, field), max                                                                                       \
     }
     FILTER("after", after, 1024), FILTER("line", line, 48),   FILTER("model", model, 48),
-    FILTER("batch", batch, 48),   FILTER("state", state, 16), FILTER("kind", kind, 48), FILTER("country", country, 2),
+    FILTER("batch", batch, 48),   FILTER("state", state, 16), FILTER("kind", kind, 48), FILTER("which", kind, 48), FILTER("country", country, 2),
     FILTER("edge", edge, 48), FILTER("tag", tag, 48), FILTER("since", since, 40),
     FILTER("q", q, 64),           FILTER("device", key, 64),  FILTER("index", key, 20),
 #undef FILTER
@@ -102,4 +102,18 @@ enum err front_cert_query(struct front_req *r, struct fault *f)
     if (!e && http_accepts(front_in_header(r, "Accept"), "application/pkix-cert"))
         ((struct msg_query *)r->msg)->kind = SPAN_LIT("der");
     return e;
+}
+
+/* The two parts of a release's name are two parts of the path. */
+enum err front_release(struct front_req *r, struct fault *f)
+{
+    enum err e = front_query(r, f);
+    e = e ? e : name_check_label("line", r->match.params[0], f);
+    e = e ? e : name_check_label("name", r->match.params[1], f);
+    if (e)
+        return e;
+    struct msg_query *m = r->msg;
+    m->line = r->match.params[0];
+    m->key = r->match.params[1];
+    return CE_OK;
 }

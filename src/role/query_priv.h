@@ -77,9 +77,17 @@ void put_event_head(struct json_out *j, const struct event_item *ev);
 void put_event_payload(struct json_out *j, const struct event_item *ev);
 const char *cert_status_text(const struct cert_item *c, int64_t now_s);
 
+/* query_rollout.c, query_update.c: for each other */
+struct rollout_item;
+struct release_row;
+MUST_USE enum err query_put_rollout(struct query_job *job, struct json_out *j, const struct rollout_item *item, struct fault *f);
+MUST_USE enum err query_put_approvals(struct query_job *job, struct json_out *j, struct span rollout, struct fault *f);
+void query_put_release(struct json_out *j, const struct release_row *r); /* members of an object */
+
 typedef enum err query_fn(struct query_job *job, struct fault *f);
 query_fn query_do_devices, query_do_device, query_do_certs, query_do_cert, query_do_operators, query_do_lines, query_do_models,
     query_do_events, query_do_timeline, query_do_export, query_do_proof, query_do_cuts, query_do_uncut, query_do_drills,
+    query_do_rollouts, query_do_rollout, query_do_rollout_devices, query_do_release, query_do_release_devices, query_do_firmware,
     query_do_metadata, query_do_tuf, query_do_releases, query_do_artifacts,
     query_do_backends, query_do_policy;
 

@@ -55,6 +55,22 @@ enum err query_do_tuf(struct query_job *job, struct fault *f)
     return e;
 }
 
+void query_put_release(struct json_out *j, const struct release_row *r)
+{
+    json_str(j, "line", r->line);
+    json_str(j, "name", r->name);
+    json_str(j, "version", r->version);
+    json_int(j, "counter", r->counter);
+    json_str(j, "path", r->path);
+    json_int(j, "length", r->length);
+    json_hex(j, "sha256", r->sha256);
+    json_hex(j, "sbom_sha256", r->sbom_sha256);
+    json_str(j, "support_end", r->support_end);
+    json_bool(j, "security_only", r->security_only != 0);
+    json_cstr(j, "state", r->withdrawn ? "withdrawn" : "signed");
+    put_time_ms(j, "added_at", r->added_at);
+}
+
 enum err query_do_releases(struct query_job *job, struct fault *f)
 {
     struct query_page p;
@@ -71,18 +87,7 @@ enum err query_do_releases(struct query_job *job, struct fault *f)
     page_begin(job, &p);
     for (size_t i = 0; i < n; i++, p.n++) {
         json_obj(&p.j, NULL);
-        json_str(&p.j, "line", rows[i].line);
-        json_str(&p.j, "name", rows[i].name);
-        json_str(&p.j, "version", rows[i].version);
-        json_int(&p.j, "counter", rows[i].counter);
-        json_str(&p.j, "path", rows[i].path);
-        json_int(&p.j, "length", rows[i].length);
-        json_hex(&p.j, "sha256", rows[i].sha256);
-        json_hex(&p.j, "sbom_sha256", rows[i].sbom_sha256);
-        json_str(&p.j, "support_end", rows[i].support_end);
-        json_bool(&p.j, "security_only", rows[i].security_only != 0);
-        json_cstr(&p.j, "state", rows[i].withdrawn ? "withdrawn" : "signed");
-        put_time_ms(&p.j, "added_at", rows[i].added_at);
+        query_put_release(&p.j, &rows[i]);
         json_obj_end(&p.j);
     }
     page_end(job, &p, p.n == job->limit ? &next : NULL);

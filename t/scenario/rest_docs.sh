@@ -17,7 +17,7 @@ sed -n 's/.*\$ref: "#\/components\/\([a-z]*\)\/\([A-Za-z]*\)".*/\1 \2/p' docs/op
 awk '/^components:/ { on = 1; next } on && /^  [a-zA-Z]+:$/ { kind = $1; sub(/:$/, "", kind) }
     on && /^    [A-Za-z]+:$/ { name = $1; sub(/:$/, "", name); print kind, name }' docs/openapi.yaml | sort -u >"$T/defs"
 is "$(comm -23 "$T/refs" "$T/defs")" "" "every reference in openapi.yaml is defined"
-is "$(awk '{ print $2 }' "$T/openapi" | tr '{' '\n' | sed -n 's/}.*//p' | sort -u | tr '\n' ' ')" "id name serial sha256 uid " "path parameters are the known ones"
+is "$(awk '{ print $2 }' "$T/openapi" | tr '{' '\n' | sed -n 's/}.*//p' | sort -u | tr '\n' ' ')" "id line name serial sha256 uid " "path parameters are the known ones"
 for r in 401 403 503; do
     is "$(grep -c "^        \"$r\":" docs/openapi.yaml)" "$(wc -l <"$T/openapi")" "every operation documents $r"
 done
