@@ -7,8 +7,6 @@
 #include "cradle/delta.h"
 #include "wire/delta_find.h"
 
-#define WINDOW_LOG 23 /* holds DELTA_REF_MAX and a block */
-
 CLEANUP_PTR(ZSTD_CCtx, ZSTD_freeCCtx)
 
 struct work {
@@ -36,6 +34,15 @@ static enum err emit(struct work *w, struct span piece)
     if (w->in->give_up && w->out->length > w->in->give_up)
         return fault_set(w->f, CE_TOO_LARGE, "the delta is larger than %llu bytes", (unsigned long long)w->in->give_up);
     return w->put(w->arg, piece);
+}
+
+/* The smallest window that holds the references and a block. */
+static int window_log(const struct delta_in *in)
+{
+    int log = 10;
+    while ((1u << log) < (in->ref_max ? in->ref_max : DELTA_REF_MAX) + in->block_size)
+        log++;
+    return log;
 }
 
 static enum err header(struct work *w)
@@ -118,7 +125,7 @@ enum err delta_make(const struct delta_in *in, enum err (*put)(void *arg, struct
         return fault_set(f, CE_TOO_LARGE, "the installed file is too large for a delta");
     CLEANUP(ZSTD_freeCCtx_p) ZSTD_CCtx *zstd = ZSTD_createCCtx();
     if (!zstd || ZSTD_isError(ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, in->level ? in->level : DELTA_LEVEL)) ||
-        ZSTD_isError(ZSTD_CCtx_setParameter(zstd, ZSTD_c_windowLog, WINDOW_LOG)))
+        ZSTD_isError(ZSTD_CCtx_setParameter(zstd, ZSTD_c_windowLog, window_log(in))))
         return fault_set(f, CE_INTERNAL, "zstd cannot be set up");
     CLEANUP(work_end) struct work w = { .in = in, .put = put, .arg = arg, .out = out, .f = f, .zstd = zstd };
     find_open(&w.find, in->from);

@@ -6,6 +6,7 @@
 
 #define LENGTH 20000
 #define BLOCK 4096
+#define REF (64u << 10)
 
 static int stream(struct span s, size_t piece, uint32_t *written)
 {
@@ -26,8 +27,8 @@ static void round_trip(struct span from, struct span to)
     CLEANUP(buf_free) struct buf b = BUF_INIT(0);
     struct delta_device x;
     struct delta_out out;
-    dd_open(&x, from, to, sizes[to.n % 3], DELTA_REF_MAX, false);
-    const struct delta_in in = { .from = from, .to = to, .from_sha256 = x.from_sha256, .to_sha256 = x.up.target.sha256, .block_size = sizes[to.n % 3], .level = 3 };
+    dd_open(&x, from, to, sizes[to.n % 3], REF, false);
+    const struct delta_in in = { .from = from, .to = to, .from_sha256 = x.from_sha256, .to_sha256 = x.up.target.sha256, .block_size = sizes[to.n % 3], .ref_max = REF, .level = 3 };
     if (delta_make(&in, dd_collect, &b, &out, NULL) || dd_feed(&x, buf_span(&b), 1 + from.n) || memcmp(x.image, to.p, to.n) != 0)
         __builtin_trap();
     dd_close(&x);
