@@ -61,6 +61,8 @@ MUST_USE enum err order_op_poll(struct batch *b, const struct caller *c, const v
 MUST_USE enum err order_op_report(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 /* CE_NOT_ORDERED: the device's current order does not name that file. */
 MUST_USE enum err order_op_get(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+/* The same for the device of a token that this site made: CE_UID_UNKNOWN, CE_DEVICE_… besides. */
+MUST_USE enum err order_op_of(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 /* CE_UID_UNKNOWN, CE_LINE_FORBIDDEN, CE_NOT_FOUND (release), CE_BAD_FIELD (it does not fit), CE_DEVICE_…. */
 MUST_USE enum err order_op_device(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 MUST_USE enum err order_op_reset(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);

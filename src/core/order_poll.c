@@ -149,17 +149,16 @@ enum err order_op_poll(struct batch *b, const struct caller *c, const void *msg,
     return poll_reply(b, &d, &o, &offer, m->raw != 0, out, f);
 }
 
-enum err order_op_get(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
+static enum err order_names(struct batch *b, struct span uid, struct span sha256, struct msg_reply *out, struct fault *f)
 {
-    const struct msg_order_get *m = msg;
     CLEANUP(buf_free) struct buf body = BUF_INIT(0);
     struct json_out j = JSON_OUT(&body);
     struct order o;
-    enum err e = order_get(b, c->name, &o, f);
+    enum err e = order_get(b, uid, &o, f);
     if (e)
         return e;
-    if (!order_state_open(o.state) || o.reset || !o.row.offered_at || !span_eq(o.release.sha256, m->sha256))
-        return fault_set(f, CE_NOT_ORDERED, "no order to device '" SPAN_FMT "' names this file now", SPAN_ARG(c->name));
+    if (!order_state_open(o.state) || o.reset || !o.row.offered_at || !span_eq(o.release.sha256, sha256))
+        return fault_set(f, CE_NOT_ORDERED, "no order to device '" SPAN_FMT "' names this file now", SPAN_ARG(uid));
     json_obj(&j, NULL);
     json_int(&j, "sequence", o.row.sequence);
     json_str(&j, "line", o.row.line);
@@ -169,4 +168,19 @@ enum err order_op_get(struct batch *b, const struct caller *c, const void *msg, 
     json_obj_end(&j);
     reply_json(b, &body, out);
     return CE_OK;
+}
+
+enum err order_op_get(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
+{
+    return order_names(b, c->name, ((const struct msg_order_get *)msg)->sha256, out, f);
+}
+
+enum err order_op_of(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
+{
+    const struct msg_order_of *m = msg;
+    struct device d;
+    (void)c;
+    enum err e = device_get(b, m->uid, &d, f);
+    e = e ? e : device_usable(&d, f);
+    return e ? e : order_names(b, m->uid, m->sha256, out, f);
 }

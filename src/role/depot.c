@@ -25,8 +25,10 @@ enum err depot_open(const char *site, int64_t part_keep_s, struct depot **out, s
     d->part_keep_s = part_keep_s;
     path_join(path, "%s/artifact/part", site);
     enum err e = file_mkdirs(path, 0700);
-    if (e) {
+    if (e)
         fault_set(f, e, "%s cannot be made: %s", path, strerror(errno));
+    e = e ? e : depot_key_open(d, f);
+    if (e) {
         depot_close(d);
         return e;
     }
@@ -38,6 +40,8 @@ void depot_close(struct depot *d)
 {
     for (size_t i = 0; d && i < DEPOT_STATES; i++)
         depot_state_free(&d->states[i]);
+    if (d)
+        mem_zero(d->token_key, sizeof d->token_key);
     free(d);
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "crypt/hash.h"
+#include "wire/captoken.h"
 #include "wire/msg.h"
 
 #define DEPOT_BLOCK (1u << 20)          /* as the block digests of releases: cli/release_file.h */
@@ -25,7 +26,7 @@
 
 struct depot;
 
-/* site: absolute. Makes DIR/artifact/part. part_keep_s: an upload that nobody went on with for so long is removed. CE_IO. */
+/* site: absolute. Makes DIR/artifact/part, and DIR/depot/token.key when there is none. part_keep_s: an upload that nobody went on with for so long is removed. CE_IO. */
 MUST_USE enum err depot_open(const char *site, int64_t part_keep_s, struct depot **out, struct fault *f);
 void depot_close(struct depot *d); /* NULL is legal */
 
@@ -48,6 +49,9 @@ MUST_USE enum err depot_upload_put(struct depot *d, const struct msg_upload_put 
 MUST_USE enum err depot_upload_finish(struct depot *d, struct span sha256, struct depot_item *out, bool *more, struct fault *f);
 /* Removes a whole file. CE_OK also when there is none. */
 MUST_USE enum err depot_drop(struct depot *d, struct span sha256, struct fault *f);
+/* depot_token.c: fills in the MAC; judges it and the end: CE_BAD_TOKEN. */
+void depot_token_make(const struct depot *d, struct captoken *t);
+MUST_USE enum err depot_token_check(const struct depot *d, const struct captoken *t, int64_t now_s, struct fault *f);
 /* Throws unfinished uploads away that are older than part_keep_s at now_s. */
 void depot_tidy(struct depot *d, int64_t now_s);
 

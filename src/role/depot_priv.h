@@ -4,6 +4,7 @@
 
 #include "crypt/hash.h"
 #include "role/depot.h"
+#include "wire/captoken.h"
 
 #define DEPOT_STATES 8              /* uploads whose hash goes on in memory; of others it is made anew at the end */
 #define DEPOT_HEX (2 * SHA256_LEN)
@@ -21,6 +22,7 @@ struct depot_state {
 struct depot {
     char site[PATH_MAX_LEN];
     int64_t part_keep_s;
+    uint8_t token_key[32];
     uint64_t clock;
     struct depot_state states[DEPOT_STATES];
     uint8_t chunk[256 << 10];
@@ -50,6 +52,7 @@ void depot_part_remove(struct depot *d, struct span sha256);
 size_t depot_parts_walk(struct depot *d, int64_t now_s);
 MUST_USE enum err depot_part_append(struct depot *d, struct depot_part *p, struct span sha256, int from, struct span bytes, int64_t n, struct fault *f);
 
+MUST_USE enum err depot_key_open(struct depot *d, struct fault *f); /* depot_token.c */
 /* depot_hash.c */
 struct depot_state *depot_state_of(struct depot *d, struct span sha256, bool make); /* NULL: none */
 void depot_state_free(struct depot_state *s);

@@ -130,6 +130,40 @@ static enum err on_drop(struct request *r, const void *msg, struct fault *f)
     return e;
 }
 
+static void token_fill(struct captoken *t, struct span uid, struct span sha256, int64_t expires)
+{
+    *t = (struct captoken){ .expires_s = expires };
+    INVARIANT(span_to_cstr(uid, t->uid, sizeof t->uid) == CE_OK && sha256.n == sizeof t->sha256);
+    memcpy(t->sha256, sha256.p, sizeof t->sha256);
+}
+
+static enum err on_token_make(struct request *r, const void *msg, struct fault *f)
+{
+    const struct msg_token_make *m = msg;
+    CLEANUP(buf_free) struct buf text = BUF_INIT(CAPTOKEN_MAX);
+    struct captoken t;
+    (void)f;
+    token_fill(&t, m->uid, m->sha256, m->expires);
+    depot_token_make(r->d->depot, &t);
+    captoken_encode(&t, &text);
+    const struct msg_reply rep = { .body_kind = BODY_TEXT, .body = buf_span(&text) };
+    channel_send_msg(r->ch, &msg_desc_reply, r->rid, &rep);
+    return CE_OK;
+}
+
+static enum err on_token_check(struct request *r, const void *msg, struct fault *f)
+{
+    const struct msg_token_check *m = msg;
+    const struct msg_reply good = { 0 };
+    struct captoken t;
+    token_fill(&t, m->uid, m->sha256, m->expires);
+    memcpy(t.mac, m->mac.p, m->mac.n == sizeof t.mac ? sizeof t.mac : 0);
+    enum err e = depot_token_check(r->d->depot, &t, clock_now_s(), f);
+    if (!e)
+        channel_send_msg(r->ch, &msg_desc_reply, r->rid, &good);
+    return e;
+}
+
 static const struct {
     enum msg_type type;
     const struct msg_desc *desc;
@@ -137,7 +171,8 @@ static const struct {
 } table[] = {
     { MSG_UPLOAD_OPEN, &msg_desc_upload_open, on_open },       { MSG_UPLOAD_PUT, &msg_desc_upload_put, on_put },
     { MSG_UPLOAD_GET, &msg_desc_upload_get, on_get },          { MSG_UPLOAD_FINISH, &msg_desc_upload_finish, on_finish },
-    { MSG_ARTIFACT_DROP, &msg_desc_artifact_drop, on_drop },
+    { MSG_ARTIFACT_DROP, &msg_desc_artifact_drop, on_drop },   { MSG_TOKEN_MAKE, &msg_desc_token_make, on_token_make },
+    { MSG_TOKEN_CHECK, &msg_desc_token_check, on_token_check },
 };
 
 static void on_frame(void *ctx, struct channel *ch, const struct ipc_frame *frame)

@@ -22,6 +22,7 @@ struct front_config {
     int64_t open_max;        /* open requests; above it 503 busy with Retry-After */
     int64_t streams_max;     /* edge streams; above it 503 */
     int64_t ocsp_ms;         /* how long an OCSP answer may be given again */
+    int64_t download_rate, download_total; /* bytes/s: of one download, of all; 0: no limit */
     bool require_rev;        /* PATCH and DELETE without If-Match: 428 rev-required */
 };
 

@@ -5,7 +5,7 @@
 #include "role/front_priv.h"
 
 /* -- what comes --------------------------------------------------------------------------------------------------------------------- */
-static enum err sha256_param(struct front_req *r, struct span *out, struct fault *f)
+enum err front_sha256_param(struct front_req *r, struct span *out, struct fault *f)
 {
     CLEANUP(buf_free) struct buf b = BUF_INIT(SHA256_LEN);
     const struct span p = r->match.params[0];
@@ -48,7 +48,7 @@ enum err front_upload_put(struct front_req *r, struct fault *f)
 {
     struct msg_upload_put *m = arena_alloc(&r->arena, sizeof *m);
     struct span path = front_in_header(r, "X-Cradle-Body");
-    enum err e = sha256_param(r, &m->sha256, f);
+    enum err e = front_sha256_param(r, &m->sha256, f);
     e = e ? e : offset_read(r, &m->offset, f);
     if (e)
         return e;
@@ -69,13 +69,13 @@ enum err front_upload_named(struct front_req *r, struct fault *f)
 {
     r->desc = r->handler->desc;
     r->msg = arena_alloc(&r->arena, r->desc->size);
-    return sha256_param(r, r->msg, f);
+    return front_sha256_param(r, r->msg, f);
 }
 
 enum err front_artifact_remove(struct front_req *r, struct fault *f)
 {
     struct span sha256;
-    enum err e = sha256_param(r, &sha256, f);
+    enum err e = front_sha256_param(r, &sha256, f);
     e = e ? e : front_json(r, f);
     if (!e)
         ((struct msg_artifact_remove *)r->msg)->sha256 = sha256;

@@ -81,6 +81,10 @@ HANDLER(rollout_cancel, MOVE)
 HANDLER(rollout_rollback, MOVE)
 HANDLER(device_order, JSON(device_order, .param = "uid"))
 HANDLER(device_reset, JSON(device_reset, .param = "uid"))
+HANDLER(artifact_get, FRONT_CORE, .proto = "update", .decode = front_download, .reply = front_reply_download)
+HANDLER(blocks_get, FRONT_CORE, .proto = "update", .decode = front_download, .reply = front_reply_download, .what = ".blocks")
+HANDLER(token_get, FRONT_DEPOT, .proto = "update", .decode = front_token, .reply = front_reply_token)
+
 /* uploads: the depot, and core when a file is whole */
 #define UPLOAD(decode_, ...) FRONT_DEPOT, .proto = "rest", .decode = decode_, .reply = front_reply_upload, ##__VA_ARGS__
 HANDLER(upload_open, UPLOAD(front_upload_open, .media = "application/json", .desc = &msg_desc_artifact_add))

@@ -50,6 +50,8 @@ static enum err front_start(struct front_process *p, const struct role_context *
         .request_ms = s->request_deadline * 1000,
         .open_max = s->max_requests,
         .streams_max = s->max_streams,
+        .download_rate = s->download_rate,
+        .download_total = s->download_total,
         .require_rev = s->require_if_match,
         .ocsp_ms = s->ocsp_validity >= 60 ? 30000 : s->ocsp_validity * 500,
     };

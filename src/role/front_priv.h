@@ -176,7 +176,11 @@ void front_push_meta(struct front *fr, const struct msg_push_meta *m);
 front_decode_fn front_tuf_put, front_metadata;
 /* front_update.c */
 front_decode_fn front_poll, front_directive;
+/* front_download.c */
+front_decode_fn front_download, front_token;
+front_reply_fn front_reply_download, front_reply_token;
 /* front_artifact.c */
+MUST_USE enum err front_sha256_param(struct front_req *r, struct span *out, struct fault *f); /* the first path parameter: CE_BAD_FIELD */
 front_decode_fn front_upload_open, front_upload_put, front_upload_named, front_artifact_remove;
 front_reply_fn front_reply_upload, front_reply_removed;
 /* front_polls.c */

@@ -37,6 +37,8 @@ static const struct problem {
     { 502, 503, CE_ROLE_GONE, "a part of the service is restarting; try again" },
     { 503, 503, CE_BUSY, "the service is too busy; try again later" },
     { 504, 503, CE_TIMEOUT, "the answer took longer than allowed" },
+    { 526, 404, CE_NOT_FOUND, "the file is not at this site yet: cradle release upload" },
+    { 529, 503, CE_BUSY, "too many downloads are running; try again later" },
     { 507, 503, CE_DISK_FULL, "no space is left to store the body; nothing was taken" },
 };
 
@@ -50,17 +52,26 @@ static void put_quoted(struct buf *b, const char *text)
     }
 }
 
-/* failed: the problem behind nginx' own 500. */
-static void put_error_pages(struct buf *b, int failed)
+static const struct problem *problem_find(int status)
 {
     for (size_t i = 0; i < ARRAY_LEN(problems); i++)
-        buf_printf(b, "    error_page %d =%d /problem/%d;\n", problems[i].status, problems[i].status == 500 && failed != 500 ? 503 : problems[i].answer,
-                   problems[i].status == 500 ? failed : problems[i].status);
+        if (problems[i].status == status)
+            return &problems[i];
+    return NULL;
+}
+
+/* as: the problem that `status` is in this place; 0, 0: all as everywhere. */
+static void put_error_pages(struct buf *b, int status, int as)
+{
+    for (size_t i = 0; i < ARRAY_LEN(problems); i++) {
+        const struct problem *p = problems[i].status == status ? problem_find(as) : &problems[i];
+        buf_printf(b, "    error_page %d =%d /problem/%d;\n", problems[i].status, p->answer, p->status);
+    }
 }
 
 static void put_problems(struct buf *b)
 {
-    put_error_pages(b, 500);
+    put_error_pages(b, 0, 0);
     for (size_t i = 0; i < ARRAY_LEN(problems); i++) {
         const struct problem *p = &problems[i];
         const char *reason = err_reason(p->code);
@@ -69,7 +80,7 @@ static void put_problems(struct buf *b)
                    "      internal;\n      client_max_body_size 0; # a large body would be judged once more, and end in nginx' own page\n      default_type application/problem+json;\n"
                    "      add_header X-Cradle-Reason %s always;\n%s"
                    "      return %d '{\"type\":\"urn:cradle:problem:%s\",\"title\":\"",
-                   p->status, reason, p->answer == 503 || p->answer == 429 ? "      add_header Retry-After 1 always;\n" : "",
+                   p->status, reason, p->status == 529 ? "      add_header Retry-After 30 always;\n" : p->answer == 503 || p->answer == 429 ? "      add_header Retry-After 1 always;\n" : "",
                    p->answer, reason);
         put_quoted(b, err_text(p->code));
         buf_printf(b, "\",\"status\":%d,\"detail\":\"", p->answer);
@@ -98,7 +109,9 @@ static void put_http(struct buf *b, const struct settings *s, const char *site)
                    "  client_header_timeout 10s;\n  client_body_timeout 10s;\n  send_timeout 30s;\n  keepalive_timeout 75s;\n"
                    "  lingering_timeout 1s; # an idle client that does not close its side would hold up the end of the service\n"
                    "  keepalive_requests 100000;\n  large_client_header_buffers 4 8k;\n  http2_max_concurrent_streams 64;\n"
-                   "  limit_conn_zone $binary_remote_addr zone=conn:10m;\n  limit_conn_status 429;\n  limit_req_status 429;\n");
+                   "  limit_conn_zone $binary_remote_addr zone=conn:10m;  limit_conn_zone $ssl_client_serial$cradle_url zone=device:4m;\n"
+                   "  limit_conn_zone all zone=downloads:1m;  map $ssl_client_serial $cradle_url { default \"\"; \"\" $uri; }\n"
+                   " \n  limit_conn_status 429;\n  limit_req_status 429;\n");
     buf_printf(b, "  limit_req_zone $binary_remote_addr zone=req:10m rate=%dr/s;\n", (int)s->requests_per_second);
     buf_printf(b, "  limit_conn conn %d;\n  limit_req zone=req burst=%d nodelay;\n", (int)s->connections_per_address,
                (int)s->requests_per_second * 10);
@@ -148,7 +161,25 @@ static void put_uploads(struct buf *b)
     put_headers(b, true);
     buf_put_str(b, "      proxy_set_header Content-Length 0;\n      proxy_set_header X-Cradle-Body $request_body_file;\n"
                    "      proxy_pass http://front;\n");
-    put_error_pages(b, 507);
+    put_error_pages(b, 500, 507);
+    buf_put_str(b, "    }\n");
+}
+
+/* Downloads: front says who may have what (X-Accel-Redirect), the bytes come from the folder. The limits count requests of this place, which
+ * live until the last byte is sent. The key of a device is its certificate's serial number; without one the URL, whose token is one device's. */
+static void put_downloads(struct buf *b, const struct settings *s, const char *site, bool tls)
+{
+    buf_printf(b, "    location ~ ^/%s/ {\n"
+                  "      client_max_body_size 1k; limit_conn conn %d; limit_conn device %d; limit_conn downloads %d; limit_conn_status 529;\n",
+               tls ? "(update/v1/(artifact|blocks)|get)" : "get", (int)s->connections_per_address, (int)s->downloads_per_device, (int)s->download_max);
+    put_headers(b, tls);
+    if (s->download_total)
+        buf_put_str(b, "      proxy_set_header X-Cradle-Active $connections_writing;\n");
+    buf_put_str(b, "      proxy_pass http://front;\n    }\n"
+                   "    location ~ ^/inside/artifact/(?<artifact_file>(?<artifact_digest>[0-9a-f]+)(\\.blocks)?)$ {\n");
+    buf_printf(b, "      internal; alias %s/artifact/$artifact_file; etag off; add_header ETag '\"$artifact_digest\"'; max_ranges 16;\n"
+                  "      default_type application/octet-stream;\n", site);
+    put_error_pages(b, 404, 526);
     buf_put_str(b, "    }\n");
 }
 
@@ -190,6 +221,7 @@ static void put_tls_server(struct buf *b, const struct settings *s, const char *
                    "    location = /healthz { client_max_body_size 1k; proxy_pass http://front; }\n"
                    "    location = /metrics { client_max_body_size 1k; proxy_pass http://front; }\n");
     put_uploads(b);
+    put_downloads(b, s, site, true);
     buf_printf(b,
                "    location = /log/checkpoint { alias %s/log/checkpoint; default_type text/plain; add_header Cache-Control no-store; }\n"
                "    location /log/tile/ { alias %s/log/tile/; add_header Cache-Control \"public, max-age=31536000, immutable\"; }\n"
@@ -211,6 +243,7 @@ static void put_plain_server(struct buf *b, const struct settings *s, const char
                "    location = /ocsp { client_max_body_size 8k; proxy_request_buffering off; proxy_pass http://front; }\n"
                "    location /ocsp/ { client_max_body_size 1k; proxy_pass http://front; }\n",
                site, site);
+    put_downloads(b, s, site, false);
     if (s->local_metrics)
         buf_printf(b, "    location = /healthz { %s }\n    location = /metrics { %s }\n", local, local);
     buf_put_str(b, "    location / { return 404; }\n  }\n");

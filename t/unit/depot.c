@@ -208,6 +208,30 @@ static void test_full(void)
     ok(!depot_drop(d, sha256_of_it, &f), "removed");
 }
 
+static void test_token(void)
+{
+    struct captoken t = { .expires_s = 1000, .uid = "vib-1" }, got;
+    struct buf text = BUF_INIT(0);
+    memcpy(t.sha256, digest, sizeof digest);
+    depot_token_make(d, &t);
+    captoken_encode(&t, &text);
+    ok(!captoken_decode(buf_span(&text), &got, &f) && strcmp(got.uid, "vib-1") == 0 && got.expires_s == 1000 && !depot_token_check(d, &got, 1000, &f), "a token is made, written, read and good");
+    ok(depot_token_check(d, &got, 1001, &f) == CE_BAD_TOKEN, "until its end: %s", f.text);
+    reopen();
+    ok(!depot_token_check(d, &got, 1000, &f), "also at the next process");
+    got.uid[4] = '2';
+    ok(depot_token_check(d, &got, 1000, &f) == CE_BAD_TOKEN, "for another device it is none: %s", f.text);
+    got = t;
+    got.expires_s++;
+    ok(depot_token_check(d, &got, 1000, &f) == CE_BAD_TOKEN, "nor for longer");
+    char path[PATH_MAX_LEN];
+    path_join(path, "%s/depot/token.key", site);
+    ok(!unlink(path), "another key");
+    reopen();
+    ok(depot_token_check(d, &t, 1000, &f) == CE_BAD_TOKEN, "voids it");
+    buf_free(&text);
+}
+
 static void test_old(void)
 {
     struct depot_item i;
@@ -295,6 +319,7 @@ int main(void)
     test_wrong();
     test_torn();
     test_full();
+    test_token();
     test_old();
     test_kill();
     depot_close(d);

@@ -1,0 +1,86 @@
+/* front_download.c: GET of artifacts and their block lists by the device that is ordered to have them. Core says whether it may; the bytes are
+ * nginx' (X-Accel-Redirect into DIR/artifact), with ranges, speed and all. Devices without a certificate come with a token in the URL, which
+ * the depot judges before core is asked.
+ */
+#include "crypt/hash.h"
+#include "role/front_priv.h"
+#include "wire/captoken.h"
+
+#define RATE_FLOOR 16384 /* bytes/s: a budget shared by too many does not stop them */
+
+struct wanted {
+    uint8_t sha256[SHA256_LEN];
+    struct captoken token;
+};
+
+enum err front_download(struct front_req *r, struct fault *f)
+{
+    struct wanted *w = arena_alloc(&r->arena, sizeof *w);
+    struct msg_order_get *m = arena_alloc(&r->arena, sizeof *m);
+    enum err e = front_sha256_param(r, &m->sha256, f);
+    if (e)
+        return e;
+    memcpy(w->sha256, m->sha256.p, sizeof w->sha256);
+    r->note = w;
+    r->desc = &msg_desc_order_get;
+    r->msg = m;
+    return CE_OK;
+}
+
+enum err front_token(struct front_req *r, struct fault *f)
+{
+    struct wanted *w = arena_alloc(&r->arena, sizeof *w);
+    struct msg_token_check *m = arena_alloc(&r->arena, sizeof *m);
+    enum err e = captoken_decode(r->match.params[0], &w->token, f);
+    if (e)
+        return e;
+    memcpy(w->sha256, w->token.sha256, sizeof w->sha256);
+    *m = (struct msg_token_check){ .uid = span_str(w->token.uid), .sha256 = span_of(w->sha256, SHA256_LEN), .expires = w->token.expires_s,
+                                   .mac = span_of(w->token.mac, CAPTOKEN_MAC) };
+    r->note = w;
+    r->desc = &msg_desc_token_check;
+    r->msg = m;
+    return CE_OK;
+}
+
+/* download_total is shared evenly by what nginx answers when a download starts; a download keeps its share to the end. 0: no limit. */
+static int64_t rate_of(const struct front_req *r)
+{
+    const struct front_config *c = &r->fr->config;
+    int64_t active = 1, rate = c->download_rate;
+    if (!c->download_total)
+        return rate;
+    if (!span_to_i64(front_in_header(r, "X-Cradle-Active"), &active) || active < 1)
+        active = 1;
+    int64_t share = c->download_total / active > RATE_FLOOR ? c->download_total / active : RATE_FLOOR;
+    return rate && rate < share ? rate : share;
+}
+
+void front_reply_download(struct front_req *r, const struct msg_reply *rep)
+{
+    CLEANUP(buf_free) struct buf hex = BUF_INIT(2 * SHA256_LEN + 1);
+    int64_t rate = rate_of(r);
+    (void)rep;
+    buf_put_hex(&hex, span_of(((const struct wanted *)r->note)->sha256, SHA256_LEN));
+    front_header(r, "X-Accel-Redirect", "/inside/artifact/%s%s", buf_cstr(&hex), r->handler->what ? r->handler->what : "");
+    if (rate)
+        front_header(r, "X-Accel-Limit-Rate", "%lld", (long long)rate);
+    front_header(r, "Content-Type", "application/octet-stream");
+    r->fr->count[COUNT_DOWNLOADS]++;
+    front_send(r, 200, NULL, (struct span){ 0 });
+}
+
+void front_reply_token(struct front_req *r, const struct msg_reply *rep)
+{
+    const struct wanted *w = r->note;
+    struct fault f = { 0 };
+    if (channel_peer(r->sent_to) == ROLE_CORE) {
+        front_reply_download(r, rep);
+        return;
+    }
+    struct msg_order_of *m = arena_alloc(&r->arena, sizeof *m);
+    *m = (struct msg_order_of){ .uid = span_str(w->token.uid), .sha256 = span_of(w->sha256, SHA256_LEN) };
+    enum err e = front_ask(r, r->fr->core, &msg_desc_order_of, m, &f);
+    if (e)
+        front_refuse(r, e, f.text, NULL);
+}
