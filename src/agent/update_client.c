@@ -235,7 +235,7 @@ static enum err fetch_failed(struct updater *u, enum err e, const struct fault *
         u->bad_data = 0;
         return updater_move(u, ORDER_FAILED, e == CE_TOO_LARGE ? "wrong-length" : "wrong-digest", why->text, f);
     }
-    int64_t wait_ms = updater_backoff_ms(u, u->poll_attempts++);
+    int64_t wait_ms = u->retry_s * 1000 + updater_backoff_ms(u, u->poll_attempts++);
     u->next_poll_ms = clock_mono_ms() + wait_ms;
     log_warn(0, "the update was not fetched (%s): %s; it goes on in %lld ms", err_reason(e), why->text, (long long)wait_ms);
     return CE_OK;

@@ -33,6 +33,7 @@ struct updater {
     unsigned doubts;                /* refusals of the same order in a row that may pass by themselves */
     unsigned bad_data;              /* downloads in a row whose bytes were wrong */
     bool counted;                   /* this start was counted in the trial */
+    int64_t retry_s;                /* a busy server asked for that long */
     enum err last;                  /* of the last step */
     bool reset;                     /* a factory reset was ordered: the daemon does it */
 };

@@ -173,6 +173,7 @@ static enum err list_get(struct fetch *x, struct fault *f)
         return fault_set(f, CE_BAD_PROOF, "blocks of %lld bytes are not taken", (long long)o->block_size);
     path_join(path, "/update/v1/blocks/%.64s", o->sha256);
     enum err e = net_get(x->u->net, path, &reply, f);
+    x->u->retry_s = reply.retry_s;
     if (e)
         return e;
     if (reply.body.len != 32 * (size_t)((o->length + o->block_size - 1) / o->block_size) || !digest_is(reply.body.data, reply.body.len, want))
@@ -291,6 +292,7 @@ enum err update_fetch(struct updater *u, const char *path, struct fault *f)
     struct net_download d = { .from = x.at, .limit = u->order.length, .min_rate = u->cfg->download_min_rate, .stall_s = u->cfg->download_stall_s,
                               .on_begin = on_begin, .on_bytes = on_bytes, .arg = &x };
     e = x.at < u->order.length ? net_download(u->net, url, &d, f) : CE_OK;
+    u->retry_s = d.retry_s;
     if (e == CE_OK && x.e)
         e = fault_set(f, x.e, "%s", x.why.text);
     if (e == CE_OK && x.at != u->order.length)
