@@ -43,6 +43,7 @@ install() { # UID IMAGE
     TMPDIR=$T/tmp timeout 60 swupdate -v -f swu.cfg -H lab:1.0 -k image-ca.pem --cert-purpose codeSigning -P "cradle-gate -c $T/$1.gate check swupdate" \
         -p "cradle-gate -c $T/$1.gate installed" -i "$2.swu" >swupdate.log 2>&1
 }
+said() { cradle event list --kind "firmware-$2" --json | jq -r --arg d "$1" '[.items[] | select(.device == $d)] | length'; } # UID WORD: events of it
 word() { grep -ao 'cradle-gate: .*' swupdate.log | head -n 1; }
 install dev-1 one; [ $? != 0 ] && [ ! -e out ]; ok $? "a published release that nobody ordered is not installed"; has "$(word)" no-order "no-order"
 has "$(order dev-1 two)" '^[0-9]+$' "the site orders the second one for dev-1"
