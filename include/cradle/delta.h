@@ -68,6 +68,7 @@ struct cradle_delta { /* private but for block and offset */
     uint8_t from_sha256[32];
     uint8_t head[CRADLE_DELTA_RECORD];
     size_t head_n, body_n, body_want; /* gathered of the header or record; of its content */
+    uint32_t skip;
     int step, err;
 };
 
@@ -79,6 +80,8 @@ int cradle_delta_add(struct cradle_delta *d, const void *data, size_t n);
 /* After the header: the blocks before this one are written already, and what comes next is the stream from offset on. Both as an earlier
  * run over the same stream left them. */
 int cradle_delta_resume(struct cradle_delta *d, uint32_t block, uint64_t offset);
+/* Or, before the stream, when the offset is not known: the blocks before this one are written already; their records are read and passed over. */
+void cradle_delta_skip(struct cradle_delta *d, uint32_t block);
 int cradle_delta_end(struct cradle_delta *d); /* CRADLE_DELTA_OK: every block has been written */
 
 #ifdef __cplusplus

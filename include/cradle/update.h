@@ -118,6 +118,8 @@ int cradle_update_targets(struct cradle_update *u, char *envelope, size_t n);
 int cradle_update_directive(struct cradle_update *u, char *envelope, size_t n);
 int cradle_update_line(struct cradle_update *u, char *envelope, size_t n); /* target.action CRADLE_UP_INSTALL only */
 
+/* Begins at the file: for a target that the line step found good earlier and that the caller has kept since. */
+void cradle_update_again(struct cradle_update *u, const struct cradle_update_port *port, const struct cradle_update_target *target);
 /* The file, in pieces of any size and in order. end: are length and digest those of the target? Only then may it be used. */
 int cradle_update_file_begin(struct cradle_update *u);
 int cradle_update_file_add(struct cradle_update *u, const void *data, size_t n);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent/update_client.h"
+#include "agent/update_delta.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -277,6 +278,44 @@ static enum err fetch_end(struct fetch *x, struct fault *f)
     return e;
 }
 
+/* -- as differences to what is installed -------------------------------------------------------------------------------------------- */
+static enum err delta_write(void *arg, int64_t at, struct span block)
+{
+    struct fetch *x = arg;
+    x->at = at;
+    enum err e = put(x, block.p, block.n);
+    if (!e)
+        tell_percent(x);
+    return e;
+}
+
+static bool delta_stopped(void *arg) { return *((struct fetch *)arg)->u->stop; }
+
+/* What the order's slot before holds is what was confirmed last? Then a delta may do. Whatever becomes of it, the whole file can go on at x->at. */
+static enum err delta_try(struct fetch *x, struct fault *f)
+{
+    const struct agent_config *cfg = x->u->cfg;
+    struct update_installed from;
+    struct handler h;
+    struct fault why = { 0 };
+    char path[PATH_MAX_LEN];
+    if (!cfg->update_delta || !x->list.len || !*x->u->order.from_slot || installed_load(x->u->dir, &from, &why) || !*from.sha256 ||
+        strcmp(from.slot, x->u->order.from_slot) != 0 || handler_find(cfg, x->u->dir, x->u->order.handler, &h, &why) || !h.slots)
+        return CE_OK;
+    slot_path(&h, from.slot[0], path);
+    const struct delta_job j = { .net = x->u->net, .order = &x->u->order, .from = &from, .from_path = path, .list = buf_span(&x->list), .at = x->at,
+                                 .min_rate = cfg->download_min_rate, .stall_s = cfg->download_stall_s, .wait_s = cfg->update_delta_wait_s,
+                                 .write = delta_write, .stopped = delta_stopped, .arg = x };
+    enum err e = update_delta(&j, &why);
+    if (!e)
+        log_info(0, "the update came as a delta");
+    else if (e != CE_NOT_FOUND)
+        log_info(0, "no delta (%s): the whole file is fetched", why.text);
+    if (x->e) /* of put */
+        return fault_set(f, x->e, "%s", x->why.text);
+    return e == CE_DRAINING ? fault_set(f, e, "stopped") : CE_OK;
+}
+
 enum err update_fetch(struct updater *u, const char *path, struct fault *f)
 {
     CLEANUP(fetch_free) struct fetch x = { .u = u, .fd = -1, .list = BUF_INIT(32u << 20), .block = BUF_INIT(BLOCK_MAX), .told_ms = clock_mono_ms() };
@@ -288,6 +327,9 @@ enum err update_fetch(struct updater *u, const char *path, struct fault *f)
     place_resume(&x);
     if (x.at)
         log_info(0, "%lld of %lld bytes of the update are there already", (long long)x.at, (long long)u->order.length);
+    e = x.at < u->order.length ? delta_try(&x, f) : CE_OK;
+    if (e)
+        return e;
     path_join(url, "/update/v1/artifact/%.64s", u->order.sha256);
     struct net_download d = { .from = x.at, .limit = u->order.length, .min_rate = u->cfg->download_min_rate, .stall_s = u->cfg->download_stall_s,
                               .on_begin = on_begin, .on_bytes = on_bytes, .arg = &x };

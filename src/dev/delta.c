@@ -111,9 +111,20 @@ static int copy_read(struct cradle_delta *d, size_t len)
     return d->port->old_read(d->port->ctx, at, d->mem.out, len) ? CRADLE_DELTA_OLD : CRADLE_DELTA_OK;
 }
 
+static int record_next(struct cradle_delta *d)
+{
+    d->offset += d->head_n + d->body_want;
+    d->block++;
+    d->head_n = 0;
+    d->step = d->block == block_count(d) ? STEP_END : STEP_RECORD;
+    return CRADLE_DELTA_OK;
+}
+
 /* The record is whole: makes its block, verifies it, writes it. */
 static int record_end(struct cradle_delta *d)
 {
+    if (d->block < d->skip)
+        return record_next(d);
     size_t len = block_len(d), ref_n = 0;
     char kind = (char)d->head[0];
     int err = kind == 'c' ? copy_read(d, len) : kind == 'p' ? parts_read(d, &ref_n) : CRADLE_DELTA_OK;
@@ -124,13 +135,7 @@ static int record_end(struct cradle_delta *d)
         err = CRADLE_DELTA_BLOCK;
     if (!err && d->port->write(d->port->ctx, d->block, d->mem.out, len))
         err = CRADLE_DELTA_WRITE;
-    if (err)
-        return err;
-    d->offset += d->head_n + d->body_want;
-    d->block++;
-    d->head_n = 0;
-    d->step = d->block == block_count(d) ? STEP_END : STEP_RECORD;
-    return CRADLE_DELTA_OK;
+    return err ? err : record_next(d);
 }
 
 /* -- the stream ----------------------------------------------------------------------------------------------------------------------- */
@@ -199,6 +204,8 @@ int cradle_delta_resume(struct cradle_delta *d, uint32_t block, uint64_t offset)
     d->step = block == block_count(d) ? STEP_END : STEP_RECORD;
     return CRADLE_DELTA_OK;
 }
+
+void cradle_delta_skip(struct cradle_delta *d, uint32_t block) { d->skip = block; }
 
 int cradle_delta_end(struct cradle_delta *d)
 {

@@ -162,6 +162,14 @@ int cradle_update_line(struct cradle_update *u, char *envelope, size_t n)
 }
 
 /* -- the file -------------------------------------------------------------------------------------------------------------------------- */
+void cradle_update_again(struct cradle_update *u, const struct cradle_update_port *port, const struct cradle_update_target *target)
+{
+    memset(u, 0, sizeof *u);
+    u->port = port;
+    u->target = *target;
+    u->step = UP_STEP_READY;
+}
+
 int cradle_update_file_begin(struct cradle_update *u)
 {
     if (u->step != UP_STEP_READY && u->step != UP_STEP_FILE)

@@ -157,6 +157,13 @@ static void resumed(void)
         dd_close(&y);
     }
     ok(right == runs, "resumed after %d interruptions", runs);
+    struct delta_device x;
+    dd_open(&x, old, new, MIB, DELTA_REF_MAX, false);
+    memcpy(x.image, new.p, 3 * MIB);
+    x.written = 3;
+    cradle_delta_skip(&x.d, 3);
+    ok(dd_feed(&x, stream, 5000) == CRADLE_DELTA_OK && memcmp(x.image, new.p, new.n) == 0, "blocks that are there already are passed over");
+    dd_close(&x);
 }
 
 static void edges(void)
