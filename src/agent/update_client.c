@@ -288,6 +288,20 @@ static bool already_there(const struct updater *u, const struct update_order *o)
     return strcmp(u->version, o->version) == 0 && installed_load(u->dir, &i, &f) == CE_OK && *i.sha256 && strcmp(i.sha256, o->sha256) == 0;
 }
 
+/* The server holds the directive back, perhaps because the user put it off: the user may think otherwise meanwhile. */
+static enum err order_held_back(struct updater *u, struct fault *f)
+{
+    enum choice c = update_choice(u);
+    if (c == CHOICE_DECLINE)
+        return updater_move(u, ORDER_DECLINED, "declined", "the user declined it", f);
+    if (c == CHOICE_WAIT || !u->order.until_s)
+        return CE_OK;
+    updater_mention(u, "downloading", 0);
+    u->order.until_s = 0;
+    u->next_poll_ms = clock_mono_ms() + 1000;
+    return updater_save(u, f);
+}
+
 static enum err poll_act(struct updater *u, const struct update_poll *p, struct fault *f)
 {
     struct cradle_update_target t;
@@ -303,7 +317,7 @@ static enum err poll_act(struct updater *u, const struct update_poll *p, struct 
         known = false;
     }
     if (!p->ready)
-        return CE_OK;
+        return order_state(&u->order) == ORDER_FETCHING ? order_held_back(u, f) : CE_OK;
     if (known && order_ended(&u->order)) { /* the server did not hear how it ended */
         u->order.told[0] = 0;
         return CE_OK;

@@ -17,8 +17,8 @@ fill() { # UID: what a user leaves on a device
 }
 erased() { [ -d "$T/$1/data" ] && [ -z "$(ls -A "$T/$1/data")" ] && [ ! -e "$T/$1/settings" ] && [ -e "$T/outside/file" ]; }
 pub() { openssl pkey -in "$T/$1/state/current/key.pem" -pubout 2>/dev/null; }
-# the site lets a device with a live certificate enroll anew when that certificate is revoked
-revoke() { for s in $(cradle cert list --device "$1" --state good --json | jq -r '.items[].serial'); do cradle cert revoke "$s" --reason superseded --quiet >>"$T/log" 2>&1; done; }
+# without a receipt the site lets nobody else have the identity of an active device: its certificate is revoked first
+revoke() { for s in $(cradle cert list --device "$1" --json | jq -r '.items[].serial'); do cradle cert revoke "$s" --reason superseded --quiet >>"$T/log" 2>&1; done; }
 receipt_good() { # TEXT KEYFILE
     printf '%s' "${1% *}" >"$T/said"
     printf '%s' "${1##* }" | openssl base64 -d -A >"$T/sig"
@@ -41,8 +41,7 @@ receipt_good "$(cat "$T/told")" "$T/old.pub"; ok $? "signed by the key that is d
 has "$(cat "$T/told")" "^cradle-reset 1 r-1 $seq [0-9]+ " "for this device and order"
 fresh() { [ ! -e "$U/reset" ] && [ -e "$T/r-1/state/current/cert.pem" ] && [ "$(pub r-1)" != "$(cat "$T/old.pub")" ]; }
 wait_for 20 sh -c "[ ! -e $T/r-1/state/id-1 ]"; ok $? "the old key is gone"
-revoke r-1
-wait_for 30 fresh; ok $? "it has a new key and certificate"
+wait_for 30 fresh; ok $? "it has a new key and certificate: by its receipt the site lets it enroll anew"
 [ ! -e "$U/receipt" ]; ok $? "and nothing left to tell"
 grep -q '^counter_floor = 2' "$U/state"; ok $? "the floor of updates stays"
 is "$(cat "$U/slot")" b "and so does the firmware"

@@ -129,15 +129,19 @@ once dev-1; state_is dev-1 fetching; ok $? "it waits on"
 is "$(events postponed)" 1 "and the site knows"
 cradle-agent -c "$T/dev-1.conf" update decline >/dev/null; once dev-1; state_is dev-1 declined; ok $? "or declines it"
 is "$(events declined)" 1 "which the site knows too"
-order dev-1 r18 >/dev/null; once dev-1; cradle-agent -c "$T/dev-1.conf" update accept >/dev/null; once dev-1; state_is dev-1 confirmed; ok $? "or accepts it"
+order dev-1 r18 >/dev/null; once dev-1; cradle-agent -c "$T/dev-1.conf" update postpone 2d >/dev/null; once dev-1
+cradle-agent -c "$T/dev-1.conf" update accept >/dev/null; once dev-1; sleep 1; once dev-1; state_is dev-1 confirmed; ok $? "or puts it off, and accepts it all the same"
 cradle-agent -c "$T/dev-1.conf" update accept 2>/dev/null; is $? 4 "when there is nothing to decide, it says so"
 
 # -- the daemon does it by itself
 sed -i 's/^update_ask.*//' "$T/dev-1.conf"
-image 1.9.0 20000; publish r19 1.9.0 2 --handler files
+sed -i '/^update_url/d' "$T/dev-1.conf" # no road any more: from the site's own store
+image 1.9.0 2500000; publish r19 1.9.0 2 --handler files; cradle artifact upload "$T/img/1.9.0" --quiet; ok $? "the site holds a file itself"
 cradle-agent -c "$T/dev-1.conf" run 2>>"$T/agent.log" & agent=$!; own $agent
 order dev-1 r19 >/dev/null
-wait_for 20 state_is dev-1 confirmed; ok $? "the daemon's client installs without being told"
+runs() { [ "$(status dev-1 | jq -r .confirmed.version)" = "$1" ]; }
+wait_for 30 runs 1.9.0; ok $? "the daemon's client installs it without being told"
+cmp -s "$T/dev-1/app" "$T/img/1.9.0"; ok $? "bit by bit"
 kids=$(pgrep -P $agent); kill $agent; wait $agent 2>/dev/null
 wait_for 10 sh -c "! kill -0 $kids"; ok $? "and ends with it"
 ! grep -qE 'Sanitizer|runtime error|invariant' "$T/agent.log"; ok $? "no sanitizer has found anything"
