@@ -18,6 +18,7 @@ struct update {
     bool asked;            /* one is at the signer */
     bool stamp;            /* of it: a timestamp, not a snapshot */
     int64_t version, expires_s; /* of it */
+    struct ca_signature signature;
     int64_t snapshot_due_ms, timestamp_due_ms; /* monotonic */
 };
 
@@ -93,6 +94,7 @@ static void signed_then(void *data, bool committed)
     struct update *u = data;
     u->asked = false;
     if (!committed) {
+        ca_signature_unused(u->core, &u->signature, "not-stored");
         retry_later(u, clock_mono_ms());
     } else if (u->stamp) {
         u->timestamp_due_ms = clock_mono_ms() + UPDATE_TIMESTAMP_S * 500LL;
@@ -116,10 +118,12 @@ static enum err meta_signed(struct batch *b, void *data, const struct msg_signed
         return CE_OK;
     }
     sha256(m->body, digest);
+    u->signature = ca_signature_of(m);
     const struct tuf_row row = { span_str(u->stamp ? "timestamp" : "snapshot"), u->version, m->body, span_of(digest, sizeof digest), (int64_t)m->body.n,
                                  u->expires_s, b->now_ms };
     enum err e = store_tuf_add(b->db, &row, &f);
     if (e) {
+        ca_signature_unused(u->core, &u->signature, "not-stored");
         log_warn(0, "the %s of the update metadata could not be stored: %s", u->stamp ? "timestamp" : "snapshot", f.text);
         retry_later(u, b->mono_ms);
         return e;
