@@ -34,8 +34,9 @@ static inline void site_releases(struct site *s, const char *line, int64_t versi
                                                .support_end = span_str(list[i].support_end ? list[i].support_end : "2040-01-01"), .counter = list[i].counter,
                                                .length = 1000, .handler = SPAN_LIT("raw"), .models = span_str(list[i].models), .hw_revs = SPAN_LIT("\n") };
         msg_pack(&msg_desc_release_item, &item, &items);
-        const struct msg_artifact_add file = { .sha256 = item.sha256, .length = item.length, .name = span_str(list[i].name) };
-        (void)site_do(s, &s->admin, &msg_desc_artifact_add, &file); /* it may be there */
+        const struct msg_artifact_add file = { .sha256 = item.sha256, .sha1 = span_of(digest, 20), .length = item.length, .name = span_str(list[i].name) };
+        const struct msg_reply *r = site_do(s, &s->admin, &msg_desc_artifact_add, &file);
+        site_must(r->code == CE_EXISTS ? CE_OK : (enum err)r->code, NULL, "artifact");
     }
     site_role(s, line, version, buf_span(&items));
     buf_free(&items);
