@@ -47,7 +47,7 @@ static void put_rollout(struct db *db)
     must(db_ddl(db, "INSERT INTO rollout (name, line, release, of_rollout, q_model, q_batch, q_country, q_version, q_tag, timeout_s, from_min, to_min, forced, "
                     "max_active, note, state, why, wave, rev, created_at, created_by, started_at, changed_at) VALUES ('r7-all', 'vib', 'r7', '', '', '', '', '', "
                     "'', 86400, 1320, 300, 0, 0, '', 'running', '', 2, 3, 1, 'ann', 1000000, 2)", &f), "rollout");
-    must(db_ddl(db, "INSERT INTO rollout_wave (rollout, wave, percent, devices, tag, success_percent, error_percent, soak_s, opened_at, filled_at, reached_at) VALUES ('r7-all', 1, 1, 0, '', 95, 3, 0, 5, 0, 0), ('r7-all', 2, 100, 0, '', 90, 5, 0, 0, 0, 0)", &f), "waves");
+    must(db_ddl(db, "INSERT INTO rollout_wave (rollout, wave, percent, devices, tag, success_percent, error_percent, soak_s, opened_at, filled_at, reached_at, excused) VALUES ('r7-all', 1, 1, 0, '', 95, 3, 0, 5, 0, 0, 0), ('r7-all', 2, 100, 0, '', 90, 5, 0, 0, 0, 0, 0)", &f), "waves");
     must(db_ddl(db, "INSERT INTO rollout_approval (rollout, by_whom, at) VALUES ('r7-all', 'bob', 1)", &f), "approval");
     for (int k = 0; k < 10; k++) { /* every hundredth device, those with a remainder of 0, is in the first wave */
         int64_t first = k ? 0 : n_devices / 100;
@@ -107,7 +107,9 @@ static void test_rollout(void)
 static void test_release(void)
 {
     json_t *o = asked((struct msg_query){ .line = SPAN_LIT("vib"), .key = SPAN_LIT("r7") }, "release");
-    ok(num(o, "on", NULL) == n_devices * 8 / 10 && json_is_true(json_object_get(o, "on_exact")) && json_array_size(json_object_get(o, "rollouts")) == 1, "how many run it");
+    bool exact = json_is_true(json_object_get(o, "on_exact"));
+    ok(exact ? num(o, "on", NULL) == n_devices * 8 / 10 : num(o, "on", NULL) >= 50000, "%s", exact ? "all are counted" : "counted as far as time allows");
+    ok(json_array_size(json_object_get(o, "rollouts")) == 1, "how many run it");
     json_decref(o);
     o = asked((struct msg_query){ .line = SPAN_LIT("vib"), .key = SPAN_LIT("r7"), .kind = SPAN_LIT("behind"), .limit = 100 }, "release_devices");
     const json_t *d = json_array_get(json_object_get(o, "items"), 0);

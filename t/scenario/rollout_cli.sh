@@ -1,0 +1,79 @@
+#!/bin/sh
+# rollout_cli.sh: what people see of rollouts: drafts with the devices that match, approval by somebody else, bars, members, the pause that
+# follows failures, who runs a release and who is behind, and what one device has run; on a real site, devices played by curl.
+cd "$(dirname "$0")/../.." || exit 1
+. t/lib.sh
+. t/ceremony.sh
+need openssl openssl; need jq jq; need curl curl
+HOME=$T/home; XDG_CONFIG_HOME=$T/home/config; export HOME XDG_CONFIG_HOME
+run() { out=$("$@" 2>&1); rc=$?; }
+site_init || finish
+site_start; ok $? "a site"
+cradle line add vib --quiet; cradle model add vib-1 --line vib --quiet
+cradle operator add alice --role operator --out "$T/alice" >"$T/log" 2>&1; ok $? "a second person"
+alice() { (unset CRADLE_SITE; XDG_CONFIG_HOME=$T/alice/config; export XDG_CONFIG_HOME; exec "$@"); }
+mkdir -p "$T/alice/config"
+alice cradle profile set --url "$HTTPS/" --ca "$SITE/ca/bundle.pem" --cert "$T/alice/alice.pem" --key "$T/alice/alice.key" --quiet; ok $? "with a profile of their own"
+cradle station add st --out "$T/st" >>"$T/log" 2>&1; ok $? "a station"
+enroll() { # UID
+    cradle device add "$1" --model vib-1 --quiet && key "$T/$1" && csr "$T/$1" "/CN=$1" &&
+        curl -sf --cacert "$SITE/ca/bundle.pem" --cert "$T/st/st.pem" --key "$T/st/st.key" -H 'Content-Type: application/pkcs10' \
+            --data-binary @"$T/$1.csr" "$HTTPS/.well-known/est/simpleenroll" | openssl base64 -d | openssl pkcs7 -inform DER -print_certs >"$T/$1.pem"
+}
+for d in v1 v2 v3 v4; do enroll $d || break; done; ok $? "four devices"
+dev() { d=$1; shift; curl -s -m 10 --cacert "$SITE/ca/bundle.pem" --cert "$T/$d.pem" --key "$T/$d.key" -H 'Content-Type: application/json' "$@"; }
+poll() { dev "$1" "$HTTPS/update/v1/poll?version=$2"; }
+report() { dev "$1" -d "{\"sequence\":$2,\"state\":\"$3\",\"version\":\"$4\",\"reason\":\"$5\"}" "$HTTPS/update/v1/report" >/dev/null; } # device sequence state version reason
+ready() { [ "$(poll "$1" "$2" | jq -r .state)" = ready ]; }
+for d in v1 v2 v3 v4; do report $d 0 running 1.0.0 ""; done
+cradle device tag v1 --add canary --quiet; ok $? "one is a canary"
+
+ceremony "$SITE/trust"; head -c 5000 /dev/urandom >"$T/fw1.bin"; head -c 5000 /dev/urandom >"$T/fw.bin"
+release_make "$T/fw1.bin" r1 1.0.0 1 && release_make "$T/fw.bin" r7 1.7.0 1 && cradle tuf publish "$R" --quiet; ok $? "two releases are published"
+cradle artifact upload "$T/fw.bin" --quiet; ok $? "the file is in the depot"
+
+run cradle rollout create x --line vib --release r7 --wave 1; has "$rc$out" "^0" "a wave of one device"
+cradle rollout cancel x --quiet
+run cradle rollout create bad --line vib --release r7; is $rc 2 "a rollout without waves: exit code"
+run cradle rollout create bad --line vib --release r7 --wave 300%; is $rc 2 "a wave of 300 %: exit code"; has "$out" "share .1% to 100%." "and what a wave is"
+run cradle rollout create bad --line vib --release r7 --wave 1%,soak=x; is $rc 2 "a soak that is no time: exit code"
+run cradle rollout create bad --line vib --release r99 --wave 1%; is $rc 4 "an unknown release: exit code"
+run cradle rollout create r7-all --line vib --release r7 --model vib-1 --wave tag=canary,success=100,errors=0 --wave 100%,success=90,errors=0 --dry-run
+is $rc 0 "a dry run"; has "$out" "^4 devices match" "says how many devices match"
+is "$(cradle rollout list --json | jq '[.items[] | select(.name == "r7-all")] | length')" 0 "and makes nothing"
+run cradle rollout create r7-all --line vib --release r7 --model vib-1 --wave tag=canary,success=100,errors=0 --wave 100%,success=90,errors=0 --note 'try'
+is $rc 0 "the rollout is drafted"; has "$out" "approve r7-all" "the next step is named"
+run cradle rollout approve r7-all; [ $rc != 0 ]; ok $? "who made it does not approve it"
+run cradle rollout start r7-all; [ $rc != 0 ]; ok $? "without an approval it does not start"; has "$out" "gate|approv" "and says why"
+alice cradle rollout approve r7-all --quiet; ok $? "somebody else does"
+run cradle rollout start r7-all; is $rc 0 "it starts"; has "$out" "is running" "and says so"; echo "$out" | sed 's/^/# /'
+run cradle rollout show r7-all; has "$out" "^wave 1  tag canary " "a bar for each wave"; has "$out" "^Approved by alice" "who approved"
+
+wait_for 20 ready v1 1.0.0; ok $? "the canary is offered it"
+is "$(poll v2 1.0.0 | jq -r .state)" idle "the others are not"
+seq=$(poll v1 1.0.0 | jq .sequence)
+report v1 "$seq" installed 1.0.0 ""; report v1 "$seq" confirmed 1.7.0 ""
+wait_for 20 ready v2 1.0.0; ok $? "confirmed by the canary, the next wave opens"
+is "$(cradle rollout show r7-all --json | jq -c '[.waves[0].counts.confirmed, .waves[0].counts.total]')" "[1,1]" "the first wave is through"
+has "$(cradle rollout show r7-all)" "\[########################################\] 1 of 1 confirmed" "its bar is full"
+report v2 "$(poll v2 1.0.0 | jq .sequence)" failed 1.0.0 bad-digest
+paused() { [ "$(cradle rollout show r7-all --json | jq -r .state)" = paused ]; }
+wait_for 20 paused; ok $? "a failure pauses it"
+run cradle rollout watch r7-all --once; [ $rc != 0 ]; ok $? "watch ends with an exit code that says so"; has "$out" "paused: ." "and why"
+is "$(cradle rollout devices r7-all --state failed --json | jq -r '.items[] | "\(.uid) \(.reason)"')" "v2 bad-digest" "who failed, and why"
+run cradle rollout resume r7-all --note 'one bad flash'; is $rc 0 "somebody lets it go on"
+has "$(cradle rollout list)" "^r7-all +running " "the list says so"
+
+is "$(cradle release show vib r7 --json | jq -c '[.on, .on_exact, (.rollouts | map(.name) | index("r7-all") != null)]')" '[1,true,true]' "a release: how many run it, which rollouts"
+is "$(cradle release show vib r7 --on --json | jq -r '.items[].uid')" v1 "who runs it"
+is "$(cradle release show vib r7 --behind --json | jq -r '[.items[].uid] | join(" ")')" "v2 v3 v4" "who is behind"
+run cradle release show vib r99; is $rc 4 "an unknown release: exit code"
+is "$(cradle device firmware v1 --json | jq -r '[.items[] | select(.kind == "firmware-confirmed") | .release, .approvals[0].by, (.sbom_sha256 | length)] | join(" ")')" \
+    "r7 alice 64" "what a device has run: the release, who approved, which parts list"
+run cradle device firmware nobody; is $rc 4 "of an unknown device: exit code"
+run cradle rollout cancel r7-all; is $rc 0 "it is cancelled"
+run cradle rollout watch r7-all --json; is "$rc $(echo "$out" | jq -r .state)" "0 cancelled" "watch of one that is over"
+run cradle rollout show none; is $rc 4 "an unknown rollout: exit code"
+kill "$CRADLED"; wait "$CRADLED" 2>/dev/null
+cradled -f "$SITE" >"$T/log" 2>&1; ok $? "the events give the tables"; sed 's/^/# /' "$T/log" | tail -3
+finish
