@@ -54,6 +54,9 @@ MUST_USE enum err order_sign(struct batch *b, const struct order *o, const struc
 MUST_USE enum err order_version_seen(struct batch *b, const struct device *d, const struct order *o, struct span version, struct fault *f);
 MUST_USE enum err order_version_confirm(struct batch *b, const struct order *o, struct fault *f);
 
+/* order_seen.c: members of the answer to a poll: line, reported, reason, cancelled. */
+void order_seen_put(const struct device *d, const struct order *o, struct json_out *j);
+
 /* -- operations: order_poll.c, order_report.c, order_ask.c ------------------------------------------------------------------------ */
 /* What is to do now? Body: docs/updates.md. CE_SIGNER, CE_CLOCK_BACK: try again. */
 MUST_USE enum err order_op_poll(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);

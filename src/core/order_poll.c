@@ -55,6 +55,10 @@ static void release_put(struct batch *b, const struct release_row *r, struct jso
     buf_put_hex(&url, r->sha256);
     json_str(j, "url", buf_span(&url));
     json_bool(j, "encrypted", stored && file.encrypted);
+    if (stored) {
+        json_str(j, "name", file.name);
+        json_hex(j, "sha1", file.sha1);
+    }
     json_obj_end(j);
 }
 
@@ -77,6 +81,7 @@ static enum err body_make(struct batch *b, const struct device *d, const struct 
     if (!idle && !(open && o->reset))
         release_put(b, open ? &o->release : &offer->release, &j);
     json_int(&j, "wait_s", offer->wait_s);
+    order_seen_put(d, o, &j);
     json_obj_end(&j);
     return e;
 }

@@ -92,7 +92,8 @@ static enum err report_apply(struct batch *b, struct device *d, struct order *o,
         if (e)
             return e;
     }
-    return w->phase && o->state == ORDER_DOWNLOADING ? phase_note(b, o, m, f) : CE_OK;
+    bool known = o->state == ORDER_CANCELLED && w->state == ORDER_DECLINED; /* the device has heard that the order was taken back */
+    return known || (w->phase && o->state == ORDER_DOWNLOADING) ? phase_note(b, o, m, f) : CE_OK;
 }
 
 enum err order_op_report(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)

@@ -228,6 +228,7 @@ enum err front_new(const struct front_config *config, struct front **out, struct
     fr->conns = front_conns_map();
     fr->idents = FRONT_MAP(struct front_ident);
     fr->blocked = FRONT_MAP(struct front_blocked);
+    fr->ddi = front_ddi_map();
     fr->certs = front_cert_cache_new();
     fr->meta = front_meta_new();
     fr->ocsp = front_ocsp_cache_new();
@@ -266,6 +267,7 @@ void front_free(struct front *fr)
     buf_free(&fr->csrattrs);
     front_map_free(&fr->requests);
     front_map_free(&fr->idents);
+    front_map_free(&fr->ddi);
     front_map_free(&fr->blocked);
     front_ocsp_cache_free(fr->ocsp);
     front_polls_free(fr->polls);

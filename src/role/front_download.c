@@ -56,18 +56,23 @@ static int64_t rate_of(const struct front_req *r)
     return rate && rate < share ? rate : share;
 }
 
-void front_reply_download(struct front_req *r, const struct msg_reply *rep)
+void front_send_artifact(struct front_req *r, struct span sha256)
 {
     CLEANUP(buf_free) struct buf hex = BUF_INIT(2 * SHA256_LEN + 1);
     int64_t rate = rate_of(r);
-    (void)rep;
-    buf_put_hex(&hex, span_of(((const struct wanted *)r->note)->sha256, SHA256_LEN));
+    buf_put_hex(&hex, sha256);
     front_header(r, "X-Accel-Redirect", "/inside/artifact/%s%s", buf_cstr(&hex), r->handler->what ? r->handler->what : "");
     if (rate)
         front_header(r, "X-Accel-Limit-Rate", "%lld", (long long)rate);
     front_header(r, "Content-Type", "application/octet-stream");
     r->fr->count[COUNT_DOWNLOADS]++;
     front_send(r, 200, NULL, (struct span){ 0 });
+}
+
+void front_reply_download(struct front_req *r, const struct msg_reply *rep)
+{
+    (void)rep;
+    front_send_artifact(r, span_of(((const struct wanted *)r->note)->sha256, SHA256_LEN));
 }
 
 void front_reply_token(struct front_req *r, const struct msg_reply *rep)

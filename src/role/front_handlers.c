@@ -92,6 +92,17 @@ HANDLER(upload_put, UPLOAD(front_upload_put))
 HANDLER(upload_get, UPLOAD(front_upload_named, .desc = &msg_desc_upload_get))
 HANDLER(upload_finish, UPLOAD(front_upload_named, .desc = &msg_desc_upload_finish))
 
+/* hawkBit's DDI: what is to do now is asked of core first, then what the client told becomes a report */
+#define DDI(decode_, reply_) FRONT_CORE, .proto = "ddi", .decode = decode_, .reply = reply_
+#define DDI_BODY(decode_, reply_) DDI(decode_, reply_), .media = "application/json"
+HANDLER(ddi_base, DDI(front_ddi_get, front_reply_ddi_base))
+HANDLER(ddi_deployment, DDI(front_ddi_get, front_reply_ddi_deployment))
+HANDLER(ddi_cancel, DDI(front_ddi_get, front_reply_ddi_cancel))
+HANDLER(ddi_artifact, DDI(front_ddi_get, front_reply_ddi_artifact))
+HANDLER(ddi_feedback, DDI_BODY(front_ddi_feedback, front_reply_ddi_feedback))
+HANDLER(ddi_cancelled, DDI_BODY(front_ddi_feedback, front_reply_ddi_cancelled))
+HANDLER(ddi_config, DDI_BODY(front_ddi_config, front_reply_ddi_config))
+
 HANDLER(edge_stream, FRONT_CORE, .proto = "edge", .decode = front_stream_open, .reply = front_stream_begin)
 HANDLER(status_get, FRONT_CORE, .proto = "rest", .decode = front_status)
 HANDLER(metrics_get, FRONT_CORE, .proto = "rest", .decode = front_metrics, .reply = front_reply_metrics, .local = true)

@@ -13,6 +13,7 @@
 struct front_process {
     struct event_base *base;
     struct front *front;
+    char https_url[SETTINGS_URL_MAX];
 };
 
 static void on_peer(void *ctx, const struct role_peer *p)
@@ -53,8 +54,10 @@ static enum err front_start(struct front_process *p, const struct role_context *
         .download_rate = s->download_rate,
         .download_total = s->download_total,
         .require_rev = s->require_if_match,
+        .https_url = p->https_url,
         .ocsp_ms = s->ocsp_validity >= 60 ? 30000 : s->ocsp_validity * 500,
     };
+    settings_https_url(s, p->https_url);
     enum err e = front_listen(c->site, c->index, &config.listen_fd, f);
     if (!e)
         e = socket_share(c, f);

@@ -125,6 +125,7 @@ struct front {
     struct front_map conns;    /* input buffer -> struct front_conn */
     struct front_map idents;   /* name -> struct front_ident */
     struct front_map blocked;  /* kid || serial -> struct front_blocked */
+    struct front_map ddi;      /* hawkBit clients: name -> what was last heard and asked (front_ddi.c) */
     uint64_t blocked_changes;  /* PUSH_CERTs seen: an OCSP answer asked for before one is not cached */
     struct front_cert_cache *certs;
     struct front_meta *meta;      /* root and targets of updates */
@@ -179,6 +180,7 @@ front_decode_fn front_poll, front_directive;
 /* front_download.c */
 front_decode_fn front_download, front_token;
 front_reply_fn front_reply_download, front_reply_token;
+void front_send_artifact(struct front_req *r, struct span sha256); /* nginx sends the file; ends r */
 /* front_artifact.c */
 MUST_USE enum err front_sha256_param(struct front_req *r, struct span *out, struct fault *f); /* the first path parameter: CE_BAD_FIELD */
 front_decode_fn front_upload_open, front_upload_put, front_upload_named, front_artifact_remove;
@@ -192,6 +194,11 @@ void front_push_update(struct front *fr, const struct msg_push_update *m);
 bool front_poll_told(struct front_req *r); /* r->out is the answer */
 /* front_rollout.c */
 front_decode_fn front_rollout_add, front_rollout_move;
+/* front_ddi.c */
+front_decode_fn front_ddi_get, front_ddi_feedback, front_ddi_config;
+front_reply_fn front_reply_ddi_base, front_reply_ddi_deployment, front_reply_ddi_cancel, front_reply_ddi_artifact, front_reply_ddi_feedback,
+    front_reply_ddi_cancelled, front_reply_ddi_config;
+struct front_map front_ddi_map(void);
 /* front_est.c */
 front_decode_fn front_cacerts, front_csrattrs, front_enroll, front_reenroll, front_serverkeygen;
 front_reply_fn front_reply_enrolled;

@@ -171,7 +171,7 @@ static void put_downloads(struct buf *b, const struct settings *s, const char *s
 {
     buf_printf(b, "    location ~ ^/%s/ {\n"
                   "      client_max_body_size 1k; limit_conn conn %d; limit_conn device %d; limit_conn downloads %d; limit_conn_status 529;\n",
-               tls ? "(update/v1/(artifact|blocks)|get)" : "get", (int)s->connections_per_address, (int)s->downloads_per_device, (int)s->download_max);
+               tls ? "(update/v1/(artifact|blocks)|get|[0-9A-Za-z._-]+/controller/v1/[^/]+/artifact)" : "get", (int)s->connections_per_address, (int)s->downloads_per_device, (int)s->download_max);
     put_headers(b, tls);
     if (s->download_total)
         buf_put_str(b, "      proxy_set_header X-Cradle-Active $connections_writing;\n");
@@ -222,6 +222,7 @@ static void put_tls_server(struct buf *b, const struct settings *s, const char *
                    "    location = /metrics { client_max_body_size 1k; proxy_pass http://front; }\n");
     put_uploads(b);
     put_downloads(b, s, site, true);
+    buf_put_str(b, "    location ~ ^/[0-9A-Za-z._-]+/controller/v1/ { client_max_body_size 64k; client_body_buffer_size 64k; proxy_pass http://front; }\n");
     buf_printf(b,
                "    location = /log/checkpoint { alias %s/log/checkpoint; default_type text/plain; add_header Cache-Control no-store; }\n"
                "    location /log/tile/ { alias %s/log/tile/; add_header Cache-Control \"public, max-age=31536000, immutable\"; }\n"

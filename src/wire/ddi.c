@@ -172,8 +172,8 @@ const char *ddi_feedback_state(const struct ddi_feedback *fb, bool trying)
     case DDI_CANCELED:
         return "declined";
     case DDI_REJECTED: /* "cannot be fulfilled at this point in time": the action stays open */
-    case DDI_SCHEDULED:
         return "postponed";
+    case DDI_SCHEDULED: /* by the device itself */
     case DDI_DOWNLOAD:
         return "downloading";
     case DDI_DOWNLOADED:

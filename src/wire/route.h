@@ -26,7 +26,7 @@ struct route {
 extern const struct route route_table[];
 extern const size_t route_count;
 
-#define ROUTE_PARAMS 2 /* at most this many parameters in a template */
+#define ROUTE_PARAMS 4 /* at most this many parameters in a template */
 
 struct route_match {
     size_t index;                       /* in route_table */

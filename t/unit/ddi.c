@@ -29,6 +29,7 @@ static void test_meaning(void)
     ok(feeds(STATUS("\"finished\": \"none\"", "closed", "")) && state_is("installed", true), "closed with no result confirms nothing");
     ok(feeds(STATUS("\"finished\": \"failure\"", "closed", "")) && state_is("failed", true) && state_is("failed", false), "a failure is one");
     ok(feeds(STATUS("\"finished\": \"none\"", "rejected", "")) && state_is("postponed", false), "rejected: not now");
+    ok(feeds(STATUS("\"finished\": \"none\"", "scheduled", "")) && state_is("downloading", false), "scheduled: it goes on by itself");
     ok(feeds(STATUS("\"finished\": \"none\"", "canceled", "")) && state_is("declined", false), "canceled by the user");
     ok(feeds(STATUS("\"finished\": \"none\"", "download", "")) && state_is("downloading", false), "download");
     ok(feeds(STATUS("\"finished\": \"none\"", "downloaded", "")) && state_is("downloaded", false), "downloaded");
