@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "role/channel.h"
 #include "role/depot.h"
+#include "role/depot_delta.h"
 #include "role/jail.h"
 #include "role/link.h"
 
@@ -26,6 +27,7 @@ struct finish {              /* somebody waits for the end of an upload */
 struct depot_role {
     struct event_base *base;
     struct depot *depot;
+    struct depot_delta *delta;
     struct channel *fronts[DEPOT_FRONTS];
     struct finish *first, **last;
     size_t waiting;
@@ -164,6 +166,18 @@ static enum err on_token_check(struct request *r, const void *msg, struct fault 
     return e;
 }
 
+static enum err on_delta(struct request *r, const void *msg, struct fault *f)
+{
+    const struct msg_delta_get *m = msg;
+    const struct msg_reply good = { 0 };
+    if (m->from.n != SHA256_LEN || m->to.n != SHA256_LEN)
+        return fault_set(f, CE_BAD_FIELD, "a SHA-256 has 64 hexadecimal digits");
+    enum err e = depot_delta_want(r->d->delta, m->from.p, m->to.p, f);
+    if (!e)
+        channel_send_msg(r->ch, &msg_desc_reply, r->rid, &good);
+    return e;
+}
+
 static const struct {
     enum msg_type type;
     const struct msg_desc *desc;
@@ -172,7 +186,7 @@ static const struct {
     { MSG_UPLOAD_OPEN, &msg_desc_upload_open, on_open },       { MSG_UPLOAD_PUT, &msg_desc_upload_put, on_put },
     { MSG_UPLOAD_GET, &msg_desc_upload_get, on_get },          { MSG_UPLOAD_FINISH, &msg_desc_upload_finish, on_finish },
     { MSG_ARTIFACT_DROP, &msg_desc_artifact_drop, on_drop },   { MSG_TOKEN_MAKE, &msg_desc_token_make, on_token_make },
-    { MSG_TOKEN_CHECK, &msg_desc_token_check, on_token_check },
+    { MSG_TOKEN_CHECK, &msg_desc_token_check, on_token_check }, { MSG_DELTA_GET, &msg_desc_delta_get, on_delta },
 };
 
 static void on_frame(void *ctx, struct channel *ch, const struct ipc_frame *frame)
@@ -265,7 +279,8 @@ int role_depot_main(struct role_context *c)
     const struct role_events ev = { .ctx = &d, .peer = on_peer, .stop = on_stop };
     INVARIANT(d.base != NULL);
     d.last = &d.first;
-    if (depot_open(c->site, c->settings->upload_keep, &d.depot, &f) || jail_enter(JAIL_DEPOT, c->site, &f)) {
+    if (depot_open(c->site, c->settings->upload_keep, &d.depot, &f) || jail_files(JAIL_DEPOT, c->site, &f) ||
+        depot_delta_open(c->site, c->settings->delta_cache, &d.delta, &f) || jail_calls(JAIL_DEPOT, &f)) {
         log_error(0, "%s", f.text);
         return 1;
     }
@@ -279,6 +294,7 @@ int role_depot_main(struct role_context *c)
     work(&d);
     event_free(tidy);
     role_link_free(link);
+    depot_delta_close(d.delta);
     depot_close(d.depot);
     return 0;
 }

@@ -9,7 +9,7 @@
 #define RATE_FLOOR 16384 /* bytes/s: a budget shared by too many does not stop them */
 
 struct wanted {
-    uint8_t sha256[SHA256_LEN];
+    uint8_t sha256[SHA256_LEN], from[SHA256_LEN]; /* from: of the delta */
     struct captoken token;
 };
 
@@ -56,17 +56,24 @@ static int64_t rate_of(const struct front_req *r)
     return rate && rate < share ? rate : share;
 }
 
-void front_send_artifact(struct front_req *r, struct span sha256)
+static void send_file(struct front_req *r, const char *inside)
 {
-    CLEANUP(buf_free) struct buf hex = BUF_INIT(2 * SHA256_LEN + 1);
     int64_t rate = rate_of(r);
-    buf_put_hex(&hex, sha256);
-    front_header(r, "X-Accel-Redirect", "/inside/artifact/%s%s", buf_cstr(&hex), r->handler->what ? r->handler->what : "");
+    front_header(r, "X-Accel-Redirect", "/inside/%s", inside);
     if (rate)
         front_header(r, "X-Accel-Limit-Rate", "%lld", (long long)rate);
     front_header(r, "Content-Type", "application/octet-stream");
     r->fr->count[COUNT_DOWNLOADS]++;
     front_send(r, 200, NULL, (struct span){ 0 });
+}
+
+void front_send_artifact(struct front_req *r, struct span sha256)
+{
+    CLEANUP(buf_free) struct buf path = BUF_INIT(200);
+    buf_put_str(&path, "artifact/");
+    buf_put_hex(&path, sha256);
+    buf_put_str(&path, r->handler->what ? r->handler->what : "");
+    send_file(r, buf_cstr(&path));
 }
 
 void front_reply_download(struct front_req *r, const struct msg_reply *rep)
@@ -86,6 +93,48 @@ void front_reply_token(struct front_req *r, const struct msg_reply *rep)
     struct msg_order_of *m = arena_alloc(&r->arena, sizeof *m);
     *m = (struct msg_order_of){ .uid = span_str(w->token.uid), .sha256 = span_of(w->sha256, SHA256_LEN) };
     enum err e = front_ask(r, r->fr->core, &msg_desc_order_of, m, &f);
+    if (e)
+        front_refuse(r, e, f.text, NULL);
+}
+
+/* -- deltas: core says whether the device may have the new file, the depot whether there is one ------------------------------------------- */
+enum err front_delta(struct front_req *r, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf to = BUF_INIT(SHA256_LEN);
+    struct wanted *w = arena_alloc(&r->arena, sizeof *w);
+    struct msg_order_get *m = arena_alloc(&r->arena, sizeof *m);
+    struct span from;
+    enum err e = front_sha256_param(r, &from, f);
+    if (!e && (r->match.params[1].n != 2 * SHA256_LEN || hex_decode(r->match.params[1], &to)))
+        e = fault_set(f, CE_BAD_FIELD, "a file is named by its SHA-256: 64 hexadecimal digits");
+    if (e)
+        return e;
+    memcpy(w->from, from.p, SHA256_LEN);
+    memcpy(w->sha256, to.data, SHA256_LEN);
+    m->sha256 = span_of(w->sha256, SHA256_LEN);
+    r->note = w;
+    r->desc = &msg_desc_order_get;
+    r->msg = m;
+    return CE_OK;
+}
+
+void front_reply_delta(struct front_req *r, const struct msg_reply *rep)
+{
+    const struct wanted *w = r->note;
+    struct fault f = { 0 };
+    (void)rep;
+    if (channel_peer(r->sent_to) == ROLE_DEPOT) {
+        CLEANUP(buf_free) struct buf path = BUF_INIT(200);
+        buf_put_str(&path, "delta/");
+        buf_put_hex(&path, span_of(w->from, SHA256_LEN));
+        buf_put_str(&path, "-");
+        buf_put_hex(&path, span_of(w->sha256, SHA256_LEN));
+        send_file(r, buf_cstr(&path));
+        return;
+    }
+    struct msg_delta_get *m = arena_alloc(&r->arena, sizeof *m);
+    *m = (struct msg_delta_get){ .from = span_of(w->from, SHA256_LEN), .to = span_of(w->sha256, SHA256_LEN) };
+    enum err e = front_ask(r, r->fr->depot, &msg_desc_delta_get, m, &f);
     if (e)
         front_refuse(r, e, f.text, NULL);
 }

@@ -178,8 +178,8 @@ front_decode_fn front_tuf_put, front_metadata;
 /* front_update.c */
 front_decode_fn front_poll, front_directive;
 /* front_download.c */
-front_decode_fn front_download, front_token;
-front_reply_fn front_reply_download, front_reply_token;
+front_decode_fn front_download, front_token, front_delta;
+front_reply_fn front_reply_download, front_reply_token, front_reply_delta;
 void front_send_artifact(struct front_req *r, struct span sha256); /* nginx sends the file; ends r */
 /* front_artifact.c */
 MUST_USE enum err front_sha256_param(struct front_req *r, struct span *out, struct fault *f); /* the first path parameter: CE_BAD_FIELD */

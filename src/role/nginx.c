@@ -171,7 +171,7 @@ static void put_downloads(struct buf *b, const struct settings *s, const char *s
 {
     buf_printf(b, "    location ~ ^/%s/ {\n"
                   "      client_max_body_size 1k; limit_conn conn %d; limit_conn device %d; limit_conn downloads %d; limit_conn_status 529;\n",
-               tls ? "(update/v1/(artifact|blocks)|get|[0-9A-Za-z._-]+/controller/v1/[^/]+/artifact)" : "get", (int)s->connections_per_address, (int)s->downloads_per_device, (int)s->download_max);
+               tls ? "(update/v1/(artifact|blocks|delta)|get|[0-9A-Za-z._-]+/controller/v1/[^/]+/artifact)" : "get", (int)s->connections_per_address, (int)s->downloads_per_device, (int)s->download_max);
     put_headers(b, tls);
     if (s->download_total)
         buf_put_str(b, "      proxy_set_header X-Cradle-Active $connections_writing;\n");
@@ -180,6 +180,9 @@ static void put_downloads(struct buf *b, const struct settings *s, const char *s
     buf_printf(b, "      internal; alias %s/artifact/$artifact_file; etag off; add_header ETag '\"$artifact_digest\"'; max_ranges 16;\n"
                   "      default_type application/octet-stream;\n", site);
     put_error_pages(b, 404, 526);
+    if (tls)
+        buf_printf(b, "    }\n    location ~ ^/inside/delta/(?<delta_file>[0-9a-f]+-[0-9a-f]+)$ {\n"
+                      "      internal; alias %s/delta/$delta_file; default_type application/octet-stream;\n", site);
     buf_put_str(b, "    }\n");
 }
 

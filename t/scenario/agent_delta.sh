@@ -76,4 +76,30 @@ confirm; ok $? "it is confirmed"
 next 1.8.0 1.9.0; publish r19 1.9.0; delta 1.8.0 1.9.0; delta_bend ""; echo "update_delta = no" >>"$T/dev-1.conf"
 before=$(asked delta); order dev-1 r19 >/dev/null; once dev-1; slot_is 1.9.0; ok $? "update_delta = no: the whole file"
 is "$(asked delta)" "$before" "and no delta is asked for"
+
+# -- the site's own deltas
+echo "update_url = $HTTPS" >>"$T/dev-1.conf"; sed -i '/^update_delta/d; /^update_url = .*'"$ROAD_PORT"'/d' "$T/dev-1.conf"; confirm; state_is dev-1 confirmed; ok $? "the device asks the site itself"
+next 1.9.0 2.0.0; publish r20 2.0.0; next 2.0.0 2.1.0; publish r21 2.1.0; image 3.0.0 3000000; publish r30 3.0.0
+for r in r19 r20 r21 r30; do cradle release upload "$R" vib $r --quiet; ok $? "$r is uploaded"; done
+as() { curl -s -m 60 --cacert "$SITE/ca/bundle.pem" --cert "$T/dev-1/state/current/cert.pem" --key "$T/dev-1/state/current/key.pem" "$@"; }
+A=$(sum "$T/img/1.9.0") N=$(sum "$T/img/2.0.0") M=$(sum "$T/img/2.1.0")
+code() { as -o "$T/answer" -w '%{http_code}' "$HTTPS/update/v1/delta/$1/$2"; }
+is "$(code "$A" "$N")" 403 "without an order there is no delta"
+order dev-1 r20 >/dev/null
+offered() { as "$HTTPS/update/v1/poll" | jq -e '.action == "install"'; }
+wait_for 20 offered; ok $? "the next release is ordered"
+c=$(code "$A" "$N"); is "$c $(jq -r .reason "$T/answer")" "503 busy" "the first one who asks has to wait"
+made() { [ "$(code "$A" "$N")" = 200 ]; }
+wait_for 60 made; ok $? "then it is there: $(stat -c %s "$T/answer") bytes for $(stat -c %s "$T/img/2.0.0")"
+is "$(code "$A" "$M")" 403 "to the file that was ordered, and to no other"
+is "$(code "$M" "$N")" 503 "from any file of the site"
+is "$(code "$(printf 0 | sha256sum | cut -c1-64)" "$N")" 404 "and from no other"
+for p in xx "$A%00" "..%2fkeys"; do is "$(code "$p" "$N" | cut -c1)" 4 "no file is called $p"; done
+is "$(curl -s -o "$T/answer" -w '%{http_code}' "$HTTP/inside/delta/$A-$N") $(as -o "$T/answer" -w '%{http_code}' "$HTTPS/inside/delta/$A-$N")" "404 404" "the folder itself cannot be asked for"
+once dev-1; slot_is 2.0.0; ok $? "the device takes it"
+has "$(grep delta "$T/agent.log" | tail -n 1)" "came as a delta" "as a delta"
+confirm; ok $? "it is confirmed"
+order dev-1 r30 >/dev/null; once dev-1; slot_is 3.0.0; ok $? "where there is nothing in common, the whole file"
+[ -e "$SITE/delta/$N-$(sum "$T/img/3.0.0").none" ]; ok $? "and the site will not try again"
+is "$(grep -c 'died' "$T/cradled.log")" 0 "no role died"
 finish
