@@ -149,6 +149,17 @@ static enum err member_offer(struct batch *b, const struct rollout *r, struct me
     return b->now_ms - m->since > OVERTAKEN_MS ? member_set(b, r->row.name, m, m->state, b->now_ms, f) : CE_OK;
 }
 
+/* Paused, and a later one takes it back: who has no order of it yet shall not wait for what will not come. */
+static bool taken_back(const struct rollout *list, size_t i)
+{
+    if (list[i].state != ROLLOUT_PAUSED)
+        return false;
+    for (size_t k = 0; k < i; k++)
+        if (span_eq(list[k].row.of, list[i].row.name) && list[k].state != ROLLOUT_CANCELLED)
+            return true;
+    return false;
+}
+
 enum err rollout_offer(struct batch *b, const struct device *d, struct order *o, const struct msg_update_poll *poll, struct offer *out, struct fault *f)
 {
     struct rollout *list;
@@ -163,9 +174,12 @@ enum err rollout_offer(struct batch *b, const struct device *d, struct order *o,
         struct member_row m;
         if (r->state == ROLLOUT_CANCELLED || !span_eq(r->row.line, d->line))
             continue;
+        bool back = taken_back(list, i);
         e = store_member_get(b->db, b->arena, r->row.name, d->uid, &m, f);
-        if (!e && !m.wave)
+        if (!e && !m.wave && !back)
             e = late_join(b, r, d, &c, &m, f);
+        if (back && (span_eq_str(m.state, "waiting") || span_eq_str(m.state, "absent")))
+            continue;
         if (e || !m.wave || span_eq_str(m.state, "cannot") || span_eq_str(m.state, "cancelled"))
             continue;
         if (span_eq_str(m.state, "waiting") || span_eq_str(m.state, "absent"))
