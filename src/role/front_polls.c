@@ -85,20 +85,27 @@ bool front_poll_told(struct front_req *r)
     return true;
 }
 
-void front_reply_poll(struct front_req *r, const struct msg_reply *rep)
+void front_poll_keep(struct front_req *r, const struct msg_reply *rep)
 {
     struct front_polls *p = r->fr->polls;
     struct span uid = span_str(r->who.cn);
-    if (rep->retry_s > 0 && rep->body.n) {
-        if (p->map.live >= POLLS_MAX)
-            front_polls_clear(p);
-        struct told *t = front_map_set(&p->map, uid);
-        free(t->body);
-        *t = (struct told){ .until_ms = clock_mono_ms() + rep->retry_s * 1000, .body = mem_alloc(rep->body.n), .n = (uint32_t)rep->body.n };
-        memcpy(t->body, rep->body.p, rep->body.n);
-        poll_digest(r, t->digest);
-    } else {
+    if (rep->retry_s <= 0 || !rep->body.n) {
         poll_forget(p, uid);
+        return;
     }
+    if (p->map.live >= POLLS_MAX)
+        front_polls_clear(p);
+    struct told *t = front_map_set(&p->map, uid);
+    free(t->body);
+    *t = (struct told){ .until_ms = clock_mono_ms() + rep->retry_s * 1000, .body = mem_alloc(rep->body.n), .n = (uint32_t)rep->body.n };
+    memcpy(t->body, rep->body.p, rep->body.n);
+    poll_digest(r, t->digest);
+}
+
+void front_reply_poll(struct front_req *r, const struct msg_reply *rep)
+{
+    front_poll_keep(r, rep);
     front_reply_plain(r, rep);
 }
+
+size_t front_polls_count(const struct front_polls *p) { return p->map.live; }

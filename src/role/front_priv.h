@@ -192,6 +192,8 @@ void front_polls_clear(struct front_polls *p);
 void front_polls_free(struct front_polls *p); /* NULL is fine */
 void front_push_update(struct front *fr, const struct msg_push_update *m);
 bool front_poll_told(struct front_req *r); /* r->out is the answer */
+void front_poll_keep(struct front_req *r, const struct msg_reply *rep); /* or forgets, when it is not for keeping */
+size_t front_polls_count(const struct front_polls *p);
 /* front_rollout.c */
 front_decode_fn front_rollout_add, front_rollout_move;
 /* front_ddi.c */

@@ -44,7 +44,8 @@ struct played {
     struct bufferevent *core, *query, *depot;
     int control;
     char last_refused[1024], last_cancel[64];
-    unsigned ocsp_asked, refusals;
+    unsigned ocsp_asked, refusals, polls_asked;
+    int64_t polls_keep;  /* seconds that an answer to a poll is good for */
     uint64_t bad_fields; /* refusals that the front has counted, as it tells core each second */
 };
 
@@ -104,6 +105,14 @@ static enum err special_of(struct span uid)
         if (span_eq_str(uid, special[i].uid))
             return special[i].e;
     return CE_OK;
+}
+
+/* An idle device: the front may say the same again for a while. */
+static void play_poll(struct played *p, char *text, size_t max, struct msg_reply *rep)
+{
+    snprintf(text, max, "{\"poll\":%u}", ++p->polls_asked);
+    rep->body = span_str(text);
+    rep->retry_s = p->polls_keep;
 }
 
 static void play(struct played *p, struct bufferevent *bev, const struct ipc_frame *f)
@@ -170,6 +179,8 @@ static void play(struct played *p, struct bufferevent *bev, const struct ipc_fra
         rep.body_kind = BODY_OCSP;
         rep.body = span_str(text);
     }
+    if (f->type == MSG_UPDATE_POLL)
+        play_poll(p, text, sizeof text, &rep);
     if (f->type == MSG_EDGE_OPEN) {
         rep.body_kind = BODY_BINARY;
         rep.body = SPAN_LIT("SNAPSHOT.");
@@ -238,6 +249,12 @@ static void push_cert(struct played *p, const char *path, const char *reason, bo
     buf_free(&der);
 }
 
+static void push_update(struct played *p, const char *uid)
+{
+    const struct msg_push_update m = {.uid = span_str(uid)};
+    put_frame(p->core, MSG_PUSH_UPDATE, 0, &msg_desc_push_update, &m);
+}
+
 static void control(struct played *p, char *line, char *answer, size_t max)
 {
     char a[200] = "", b[200] = "", c[200] = "";
@@ -258,6 +275,12 @@ static void control(struct played *p, char *line, char *answer, size_t max)
         push_ident(p, b, c, true);
     else if (strcmp(a, "block") == 0)
         push_cert(p, b, c, false);
+    else if (strcmp(a, "update") == 0)
+        push_update(p, b);
+    else if (strcmp(a, "polls") == 0)
+        snprintf(answer, max, "%u", p->polls_asked);
+    else if (strcmp(a, "keep") == 0)
+        p->polls_keep = atoi(b);
     else if (strcmp(a, "lift") == 0)
         push_cert(p, b, "", true);
     else if (strcmp(a, "frame") == 0 || strcmp(a, "bigframe") == 0) {
@@ -305,7 +328,7 @@ static void on_control(evutil_socket_t fd, short what, void *arg)
 
 static int child_main(int control_fd)
 {
-    struct played p = {.base = event_base_new(), .control = control_fd};
+    struct played p = {.base = event_base_new(), .control = control_fd, .polls_keep = 900};
     struct fault f = {0};
     char site[80];
     snprintf(site, sizeof site, "%s/site", T);
