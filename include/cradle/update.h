@@ -65,7 +65,7 @@ struct cradle_update_state {
     uint64_t sequence;          /* of the newest directive */
     uint32_t counter_floor;     /* never install a lower security counter */
     int64_t time_s;             /* latest time known to have passed */
-};
+}; /* Sequence and time begin anew with a root that takes away a key for directives: a thief of it may have run ahead. */
 
 struct cradle_update_self { /* borrowed strings */
     const char *uid, *line, *model, *hw_rev; /* hw_rev "" when there is none */
@@ -93,7 +93,7 @@ struct cradle_update { /* private but for state and target; about 3 kB, and the 
     const struct cradle_update_self *self;
     struct cradle_update_state state;   /* as of the last good step */
     struct cradle_update_target target; /* good after the line step */
-    int64_t now_s, root_expires_s;
+    int64_t now_s, clock_s, root_expires_s, good_until_s;
     int step;
     struct cradle_update_key keys[CRADLE_UP_KEYS];
     uint8_t n_keys;

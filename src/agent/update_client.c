@@ -18,6 +18,7 @@
 #define RETRY_MS 10000      /* after a fault of this device */
 #define DOUBTS_MAX 3
 #define BAD_DATA_MAX 3
+#define ANSWER_MAX (4u << 20) /* the largest is the block list: of 128 GiB */
 
 void updater_dir(const struct agent_config *cfg, char *out)
 {
@@ -58,6 +59,7 @@ enum err updater_connect(struct updater *u, struct fault *f)
     creds_cert_path(&c, CREDS_CURRENT, cert);
     creds_key_path(&c, CREDS_CURRENT, key);
     struct net_config nc = enroll_net(u->cfg, cert, key);
+    nc.max_body = ANSWER_MAX;
     if (*u->cfg->update_url)
         path_join(nc.base, "%s", u->cfg->update_url);
     return net_open(&nc, &u->net, f);
@@ -195,6 +197,7 @@ static enum err look_refused(struct updater *u, const struct update_poll *p, int
     }
     u->doubts = 0;
     u->order = (struct update_order){ .sequence = (int64_t)p->sequence };
+    order_bear_in_mind(&u->order, buf_span(&p->directive));
     return updater_move(u, ORDER_REFUSED, cradle_update_reason(refusal), why->text, f);
 }
 
@@ -318,7 +321,7 @@ static enum err poll_act(struct updater *u, const struct update_poll *p, struct 
     }
     if (!p->ready)
         return order_state(&u->order) == ORDER_FETCHING ? order_held_back(u, f) : CE_OK;
-    if (known && order_ended(&u->order)) { /* the server did not hear how it ended */
+    if (known && order_ended(&u->order) && order_borne_in_mind(&u->order, buf_span(&p->directive))) { /* the server did not hear how it ended */
         u->order.told[0] = 0;
         return CE_OK;
     }

@@ -1,6 +1,7 @@
 /* update_order.c: see update_order.h. */
 #include "agent/update_order.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
 
 #include "base/file.h"
@@ -84,6 +85,22 @@ struct update_order order_make(const struct cradle_update_target *t)
     if (t->block_size)
         hex_text(t->blocks_sha256, o.blocks_sha256);
     return o;
+}
+
+static void directive_hex(struct span directive, char *out)
+{
+    uint8_t digest[32] = { 0 };
+    (void)!EVP_Digest(directive.p, directive.n, digest, NULL, EVP_sha256(), NULL);
+    hex_text(digest, out);
+}
+
+void order_bear_in_mind(struct update_order *o, struct span directive) { directive_hex(directive, o->directive); }
+
+bool order_borne_in_mind(const struct update_order *o, struct span directive)
+{
+    char hex[65];
+    directive_hex(directive, hex);
+    return !*o->directive || strcmp(hex, o->directive) == 0;
 }
 
 bool order_digest(const char *hex, uint8_t out[32])

@@ -42,6 +42,10 @@ MUST_USE enum err order_load(const char *dir, struct update_order *o, struct fau
 MUST_USE enum err order_save(const char *dir, const struct update_order *o, struct fault *f);
 /* A fresh order from what both chains have named; state fetching. */
 struct update_order order_make(const struct cradle_update_target *t);
+/* An ended order is not looked at again, except that a refused directive says nothing of another one with its number: who could forge one on the way
+ * must not be able to spoil the genuine one that comes later. */
+void order_bear_in_mind(struct update_order *o, struct span directive);
+bool order_borne_in_mind(const struct update_order *o, struct span directive);
 bool order_digest(const char *hex, uint8_t out[32]);
 
 MUST_USE enum err installed_load(const char *dir, struct update_installed *i, struct fault *f); /* all empty when there is none */

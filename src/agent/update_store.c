@@ -189,8 +189,9 @@ enum err update_store_save(struct update_store *s, const struct cradle_update_st
 {
     char path[PATH_MAX_LEN];
     INVARIANT(s->lock_fd >= 0);
-    if (state->root_version < s->state.root_version || state->sequence < s->state.sequence || state->counter_floor < s->state.counter_floor ||
-        state->time_s < s->state.time_s)
+    bool same_root = state->root_version == s->state.root_version; /* a newer one may take back what a thief of online keys ran ahead with */
+    if (state->root_version < s->state.root_version || state->counter_floor < s->state.counter_floor ||
+        (same_root && (state->sequence < s->state.sequence || state->time_s < s->state.time_s)))
         return fault_set(f, CE_ROLLBACK, "the state of updates in %s would go back", s->dir);
     if (root.n) {
         path_join(path, "%s/%u.root.json", s->dir, state->root_version);

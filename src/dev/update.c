@@ -12,7 +12,9 @@ void cradle_update_begin(struct cradle_update *u, const struct cradle_update_por
     u->port = port;
     u->self = self;
     u->state = *state;
+    u->clock_s = now_s;
     u->now_s = now_s > state->time_s ? now_s : state->time_s;
+    u->good_until_s = INT64_MAX;
     u->step = UP_STEP_ROOT;
 }
 
@@ -77,6 +79,37 @@ static bool role_changes(const struct cradle_update *u, struct djson doc, int ro
     return n != u->roles[role].n;
 }
 
+/* Is a key of the root at hand no key of the next one's directives? */
+static bool directive_key_leaves(const struct cradle_update *u, struct djson doc)
+{
+    struct djson one, ids, none, id;
+    const struct cradle_update_role *r = &u->roles[ROLE_DIRECTIVE];
+    uint8_t raw[32];
+    for (unsigned i = 0; i < r->n; i++) {
+        bool stays = false;
+        size_t at = 0;
+        if (!djson_member(doc, "x-cradle-directive", &one) || !djson_member(one, "keyids", &ids))
+            return true;
+        while (!stays && djson_each(ids, &at, &none, &id))
+            stays = djson_hex32(id, raw) && memcmp(raw, u->keys[r->keys[i]].id, sizeof raw) == 0;
+        if (!stays)
+            return true;
+    }
+    return false;
+}
+
+/* What a stolen key ran ahead with counts no more (TUF 5.3.11). The counter floor and the versions of people's metadata stay. */
+static void stolen_forget(struct cradle_update *u, bool metadata, bool directive)
+{
+    if (metadata)
+        u->state.timestamp_version = u->state.snapshot_version = 0;
+    if (!directive)
+        return;
+    u->state.sequence = 0;
+    u->state.time_s = 0;
+    u->now_s = u->clock_s;
+}
+
 /* TUF 5.3: the stored root is known by its digest; each next one must be signed by the old root's keys and by its own. The new keys replace
  * the old ones before they are known to be good: there is no room for both, and after a refusal nothing of u counts any more. */
 static int root_step(struct cradle_update *u, const struct envelope *e)
@@ -84,7 +117,7 @@ static int root_step(struct cradle_update *u, const struct envelope *e)
     uint8_t digest[32];
     uint32_t version = 0;
     int64_t expires_s = 0;
-    bool first = u->n_keys == 0, online_keys_change = false;
+    bool first = u->n_keys == 0, online_keys_change = false, directive_keys_change = false;
     int err = head_read(e->doc, "root", &version, &expires_s);
     err = err ? err : envelope_payload_sha256(e, u->port, digest);
     if (err)
@@ -96,13 +129,13 @@ static int root_step(struct cradle_update *u, const struct envelope *e)
     if (!first) {
         err = envelope_verify(e, u->port, u->keys, &u->roles[ROLE_ROOT]);
         online_keys_change = role_changes(u, e->doc, ROLE_TIMESTAMP) || role_changes(u, e->doc, ROLE_SNAPSHOT);
+        directive_keys_change = directive_key_leaves(u, e->doc);
     }
     err = err ? err : root_roles(e->doc, u);
     err = err ? err : envelope_verify(e, u->port, u->keys, &u->roles[ROLE_ROOT]);
     if (err)
         return err;
-    if (online_keys_change)
-        u->state.timestamp_version = u->state.snapshot_version = 0; /* TUF 5.3.11: a stolen key may have run ahead */
+    stolen_forget(u, online_keys_change, directive_keys_change);
     memcpy(u->state.root_sha256, digest, sizeof digest);
     u->state.root_version = version;
     u->root_expires_s = expires_s;
@@ -169,6 +202,7 @@ int update_metadata(struct cradle_update *u, char *envelope, size_t n, const str
         return CRADLE_UP_ROLLBACK;
     if (expires_s <= u->now_s)
         return CRADLE_UP_EXPIRED;
+    u->good_until_s = expires_s < u->good_until_s ? expires_s : u->good_until_s;
     *rule->seen = version;
     return CRADLE_UP_OK;
 }

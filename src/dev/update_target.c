@@ -51,7 +51,7 @@ static int directive_step(struct cradle_update *u, struct djson o)
         return err;
     if (t->sequence < u->state.sequence)
         return CRADLE_UP_REPLAY;
-    if (expires_s <= u->now_s)
+    if (expires_s <= u->now_s || issued_s >= u->good_until_s) /* made when the metadata beside it had expired? Nobody moves this device's time so far */
         return CRADLE_UP_EXPIRED;
     t->action = djson_text_is(v, "install") ? CRADLE_UP_INSTALL : djson_text_is(v, "reset") ? CRADLE_UP_RESET : CRADLE_UP_NOTHING;
     if (t->action == CRADLE_UP_NOTHING && !djson_text_is(v, "none"))

@@ -180,6 +180,11 @@ static void test_time(void)
     ATTACK(CRADLE_UP_EXPIRED, "an expired timestamp (freeze)", now = T0 + 10001);
     ATTACK(CRADLE_UP_EXPIRED, "an expired timestamp for a device without a clock", { now = 0; state.time_s = T0 + 20000; });
     ATTACK(CRADLE_UP_EXPIRED, "an expired directive", { site.directive.expires_s = T0; update_site_sign(&site); });
+    ATTACK(CRADLE_UP_EXPIRED, "a directive that claims to be of a time at which its metadata has expired", {
+        site.directive.issued_s = T0 + 10000;
+        site.directive.expires_s = T0 + 86400 * 9;
+        update_site_sign(&site);
+    });
     ATTACK(CRADLE_UP_EXPIRED, "expired targets", { site.targets.head.expires_s = T0; update_site_sign(&site); });
     ATTACK(CRADLE_UP_EXPIRED, "an expired line", { site.line.head.expires_s = T0; update_site_sign(&site); });
     ATTACK(CRADLE_UP_EXPIRED, "an expired snapshot", { site.snapshot.head.expires_s = T0; update_site_sign(&site); });
@@ -235,6 +240,21 @@ static void test_root(void)
     ok(up.state.timestamp_version == 0, "new online keys: the versions that the old ones reached do not count");
     ok(give(cradle_update_timestamp, site.e_timestamp) == CRADLE_UP_SIGNATURES, "the old timestamp key signs no more");
     state = up.state;
+    state.sequence = 1ull << 62; /* a stolen directive key ran ahead too */
+    state.time_s = T0 + 500000;
+    state.counter_floor = 9;
+    struct cradle_update_state ahead = state;
+    site.root.head.version = 3;
+    site.root.directive = ROLE(&site, 1, K_DIRECTIVE, K_EVE);
+    struct span third = SIGN(&site, DSSE_TYPE_TUF, tuf_root_write(&site.root, &payload), K_BOB, K_EVE);
+    cradle_update_begin(&up, &port, &self, &ahead, T0);
+    ok(!give(cradle_update_root, second) && !give(cradle_update_root, third) && up.state.sequence == 1ull << 62 && up.state.time_s == T0 + 500000,
+       "a further key for directives takes nothing back");
+    site.root.head.version = 4;
+    site.root.directive = ROLE(&site, 1, K_EVE);
+    struct span fourth = SIGN(&site, DSSE_TYPE_TUF, tuf_root_write(&site.root, &payload), K_BOB, K_EVE);
+    ok(!give(cradle_update_root, fourth) && up.state.sequence == 0 && up.state.time_s == 0 && up.now_s == T0 && up.state.counter_floor == 9,
+       "a root that takes a key for directives away: number and time begin anew, the counter floor does not");
     cradle_update_begin(&up, &port, &self, &state, T0);
     ok(give(cradle_update_root, first) == CRADLE_UP_MIX, "the root before is no root any more");
     cradle_update_begin(&up, &port, &self, &state, T0);
