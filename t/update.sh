@@ -1,6 +1,6 @@
 # update.sh: what the tests of updates on a device share: a site with releases for the line vib, and a device with two slots that a test "boots".
 # Between device and site lies a road: an nginx that passes everything on with the device's certificate, serves the files of $T/road itself when they
-# are there, and can be bent. Source after lib.sh and ceremony.sh.
+# are there, those of $T/lie in the place of any answer, and can be bent. Source after lib.sh and ceremony.sh.
 need openssl openssl; need jq jq; need curl curl; need nginx nginx-light
 
 update_site() { # a running site with a line, a model, a station and a ceremony
@@ -24,9 +24,9 @@ publish() { # RELEASE VERSION [COUNTER [options of release create]]: $T/img/VERS
     release_make "$T/img/$version" "$release" "$version" "$counter" "$@" && cradle tuf publish "$R" --quiet && road_put "$T/img/$version"
 }
 road_start() { # UID: an nginx at $ROAD, which shows the site that device's certificate
-    mkdir -p "$T/road"
+    mkdir -p "$T/road" "$T/lie"
     ROAD_PORT=$((BASE + 7)); ROAD=https://localhost:$ROAD_PORT
-    : >"$T/road.bend"
+    : >"$T/road.bend"; : >"$T/road.drip"
     cat >"$T/road.conf" <<END
 daemon off; master_process off; pid $T/road.pid; error_log $T/road.log warn;
 events { worker_connections 64; }
@@ -34,7 +34,9 @@ http {
     access_log $T/road.access; client_body_temp_path $T/road.body; proxy_temp_path $T/road.tmp; fastcgi_temp_path $T/road.x1; uwsgi_temp_path $T/road.x2; scgi_temp_path $T/road.x3;
     server {
         listen 127.0.0.1:$ROAD_PORT ssl; listen [::1]:$ROAD_PORT ssl; ssl_certificate $SITE/tls/server.pem; ssl_certificate_key $SITE/tls/server.key;
-        location / { proxy_pass $HTTPS; proxy_ssl_certificate $T/$1/state/current/cert.pem; proxy_ssl_certificate_key $T/$1/state/current/key.pem; proxy_ssl_session_reuse off; }
+        root $T/lie; default_type application/json;
+        location / { try_files \$uri @site; include $T/road.drip; }
+        location @site { proxy_pass $HTTPS; proxy_ssl_certificate $T/$1/state/current/cert.pem; proxy_ssl_certificate_key $T/$1/state/current/key.pem; proxy_ssl_session_reuse off; }
         location /update/v1/artifact/ { alias $T/road/artifact/; include $T/road.bend; }
         location /update/v1/blocks/ { alias $T/road/blocks/; }
     }
