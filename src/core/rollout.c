@@ -156,7 +156,7 @@ static enum err wave_reached(struct batch *b, struct rollout *r, const struct ta
     return e ? e : rollout_save(b, &r->row, f);
 }
 
-enum wave_due { WAVE_NOTHING, WAVE_FILL, WAVE_PAUSE, WAVE_REACH, WAVE_NEXT, WAVE_DONE };
+enum wave_due { WAVE_NOTHING, WAVE_FILL, WAVE_PAUSE, WAVE_STUCK, WAVE_REACH, WAVE_NEXT, WAVE_DONE };
 
 static enum err wave_judge(struct batch *b, const struct rollout *r, enum wave_due *due, struct tally *t, struct fault *f)
 {
@@ -173,8 +173,10 @@ static enum err wave_judge(struct batch *b, const struct rollout *r, enum wave_d
         return e;
     if (bad > w->excused && bad * 100 >= w->error_percent * t->members)
         *due = WAVE_PAUSE;
-    else if (!w->reached_at && t->confirmed * 100 >= w->success_percent * t->members)
+    else if (!w->reached_at && t->confirmed * 100 >= w->success_percent * (t->members - w->excused)) /* who resumed did not want to wait for those */
         *due = WAVE_REACH;
+    else if (!w->reached_at && bad > w->excused && !t->open)
+        *due = WAVE_STUCK;
     else if (w->reached_at && b->now_ms >= w->reached_at + w->soak_s * 1000)
         *due = r->row.wave < (int64_t)r->n_waves ? WAVE_NEXT : WAVE_DONE;
     if (*due == WAVE_DONE && !(e = member_tally(b, r, 0, &all, f)) && all.open)
@@ -192,9 +194,11 @@ static enum err wave_do(struct batch *b, struct rollouts *u, struct rollout *liv
     case WAVE_NEXT: return rollout_open_wave(b, &r, f);
     case WAVE_DONE: return rollout_move(b, &r, ROLLOUT_DONE, SPAN_LIT("every wave has reached its threshold"), span_str(""), span_str(""), f);
     case WAVE_PAUSE:
+    case WAVE_STUCK:
         return rollout_move(b, &r, ROLLOUT_PAUSED,
-                            span_str(arena_printf(b->arena, "error threshold of wave %lld: of %lld members %lld failed and %lld are silent; %lld confirmed",
-                                                  (long long)r.row.wave, (long long)t->members, (long long)t->failed, (long long)t->silent,
+                            span_str(arena_printf(b->arena, "%s threshold of wave %lld%s: of %lld members %lld failed and %lld are silent; %lld confirmed",
+                                                  due == WAVE_PAUSE ? "error" : "success", (long long)r.row.wave,
+                                                  due == WAVE_PAUSE ? "" : " is out of reach", (long long)t->members, (long long)t->failed, (long long)t->silent,
                                                   (long long)t->confirmed)),
                             span_str(""), span_str(""), f);
     default: return CE_OK;

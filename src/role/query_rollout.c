@@ -82,7 +82,7 @@ enum err query_do_rollouts(struct query_job *job, struct fault *f)
 enum tally { T_WAITING, T_OFFERED, T_DOWNLOADING, T_INSTALLED, T_CONFIRMED, T_FAILED, T_SILENT, T_DECLINED, T_CANNOT, T_OTHER, TALLIES };
 static const char *const tally_names[TALLIES] = { "waiting", "offered", "downloading", "installed", "confirmed", "failed", "silent", "declined", "cannot", "other" };
 static const struct { const char *state; enum tally as; } tally_of[] = {
-    { "waiting", T_WAITING },     { "absent", T_WAITING },     { "ordered", T_WAITING },   { "offered", T_OFFERED },    { "downloading", T_DOWNLOADING },
+    { "waiting", T_WAITING },     { "absent", T_SILENT },      { "ordered", T_WAITING },   { "offered", T_OFFERED },    { "downloading", T_DOWNLOADING },
     { "installed", T_INSTALLED }, { "confirmed", T_CONFIRMED }, { "current", T_CONFIRMED }, { "failed", T_FAILED },     { "rolled-back", T_FAILED },
     { "refused", T_FAILED },      { "silent", T_SILENT },      { "declined", T_DECLINED }, { "postponed", T_DECLINED }, { "cannot", T_CANNOT },
 };

@@ -107,6 +107,25 @@ static void taken_back(void)
     ok(site_fold_good(&s), "fold(events) = tables");
 }
 
+static void out_of_reach(void)
+{
+    ok(reply_is(create("five", "r9", "percent 50 90 40 0\npercent 100 90 40 0\n", (struct msg_rollout_add){ 0 }), CE_OK) && start("five"), "a rollout that lets many fail, but wants most to confirm");
+    int64_t members = count("five", "waiting");
+    int failed = 0;
+    for (int i = 0; i < FLEET && failed * 5 < members; i++)
+        failed += turn(i, "failed", "") != 0;
+    ok(state_is("five", "running"), "one in five fails, which is below the error threshold");
+    ok(all("confirmed", "1.9.0") + failed == members && state_is("five", "paused") &&
+           site_count(&s, "SELECT count(*) FROM event WHERE kind = 'rollout-state' AND payload LIKE '%success threshold of wave 1 is out of reach%'") == 1,
+       "when nobody is left to reach the other one, it pauses and says so");
+    ok(reply_is(move(&olga, "five", "resume"), CE_OK), "somebody resumes it");
+    pass(1000);
+    ok(state_is("five", "running") && count("five", "waiting") == FLEET - members, "and without those that failed the next wave opens");
+    while (all("confirmed", "1.9.0"))
+        ;
+    ok(state_is("five", "done") && site_fold_good(&s), "to the end; fold(events) = tables");
+}
+
 int main(void)
 {
     rollout_site_open();
@@ -115,6 +134,7 @@ int main(void)
     waves();
     pausing();
     taken_back();
+    out_of_reach();
     rollout_site_close();
     return done();
 }
