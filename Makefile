@@ -58,7 +58,7 @@ BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 LOADS := $(addprefix $(B)/bench/,est_load mqttload revoke_load delta_pair)
 FUZZERS := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/*.c))
 
-.PHONY: all lib tests fuzzers benches clean install help man debian13 netns soak leak mcu-size
+.PHONY: all lib tests fuzzers benches clean install uninstall help man debian13 netns soak leak mcu-size
 all: $(LIBS) $(PROGRAMS) $(PLUGIN) $(DEVLIB) $(EDGELIB)
 tests: all $(UNITS) $(TOOLS) $(LOADS) $(FUZZERS:%=$(B)/t/replay_%)
 fuzzers: $(FUZZERS:%=$(B)/t/fuzz_%)
@@ -93,8 +93,10 @@ $(B)/cradle-edge: $(B)/edge/cradle_edge.o $(call A,edge snap net wire crypt base
 $(B)/cradle_mosquitto.so: $(call objs,plugin) $(call A,snap wire crypt base) src/plugin/plugin.map
 	$(CC) $(CFLAGS_ALL) -shared -Wl,-z,relro,-z,now -Wl,--version-script=src/plugin/plugin.map $(filter -fsanitize% --coverage,$(HARDEN_$(VARIANT))) -o $@ $(filter %.o,$^) \
 	  -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIB_json) $(LIB_ssl) -lpthread
-$(B)/libcradle-dev.a: $(B)/libdev.a
-	cp $< $@
+# names that are not in its headers get a prefix: a firmware may have a der_next of its own. Its objects stay apart, so that only what is used is linked
+$(B)/libcradle-dev.a: $(B)/libdev.a Makefile
+	nm --defined-only $< | awk 'NF == 3 && $$2 ~ /[A-Z]/ && $$3 !~ /^cradle_/ { print $$3, "cradle_own_" $$3 }' | sort -u > $(B)/libdev.rename
+	objcopy --redefine-syms=$(B)/libdev.rename $< $@
 # libcradle-edge shows the names of its header only: the static one is linked into one object whose other names are made local
 $(B)/libcradle-edge.so.0: $(B)/snap/edge_lib.o $(call A,snap wire crypt base) src/snap/edge_lib.map
 	$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,libcradle-edge.so.0 -Wl,-z,relro,-z,now -Wl,--version-script=src/snap/edge_lib.map \
@@ -161,6 +163,12 @@ install: all man
 	install -d $(DESTDIR)$(PREFIX)/share/doc/cradle/examples/mcu
 	install -m 0644 examples/mcu/* $(DESTDIR)$(PREFIX)/share/doc/cradle/examples/mcu
 
+# what install would put there now; folders only when they are empty. Sites, configuration and keys are never touched
+uninstall: all
+	t=$$(mktemp -d) && $(MAKE) -s install DESTDIR=$$t && (cd $$t && find . ! -type d) | sed 's|^\.||' | while read -r f; do rm -f "$(DESTDIR)$$f"; done; \
+	  for d in share/doc/cradle/examples/mcu share/doc/cradle/examples share/doc/cradle/recipes share/doc/cradle include/cradle lib/cradle; do \
+	    rmdir "$(DESTDIR)$(PREFIX)/$$d" 2>/dev/null; done; rm -rf "$$t"
+
 # long versions of tests in ./check; `make soak MINUTES=10`
 MINUTES ?= 10
 netns soak: all $(TOOLS) $(LOADS)
@@ -192,6 +200,6 @@ help:
 	@echo "make soak MINUTES=10                                 kill -9 of every part at random under load, with a revocation a second"
 	@echo "make leak LOGINS=100000 SANITIZED=100000             does the broker keep anything of sessions that have ended?"
 	@echo "make mcu-size                                        what updates cost on a microcontroller (needs gcc-arm-none-eabi)"
-	@echo "make install DESTDIR=... PREFIX=/usr                 programs, plugin, library, units, man pages"
+	@echo "make install DESTDIR=... PREFIX=/usr                 programs, plugin, libraries, units, man pages; make uninstall takes them away"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -15,11 +15,25 @@ for f in bin/cradled bin/cradle bin/cradle-agent bin/cradle-gate bin/cradle-edge
 done
 ! grep -rlE '@[A-Z]+@' "$T/root/usr/lib/systemd" "$T/root/usr/lib/pkgconfig" >"$T/out"; ok $? "no unfilled names in units and pkg-config files"
 PKG_CONFIG_PATH=$T/root/usr/lib/pkgconfig pkg-config --define-variable=prefix="$T/root/usr" --cflags --libs cradle-dev >"$T/out"; ok $? "pkg-config finds cradle-dev"
-printf '#include <cradle/dev.h>\n#include <cradle/snapshot.h>\nint main(void) { return 0; }\n' >"$T/a.c"
+# its headers' functions resolve with nothing else, and its other names are out of a firmware's way
+cat >"$T/a.c" <<'END'
+#include <cradle/delta.h>
+#include <cradle/dev.h>
+#include <cradle/snapshot.h>
+#include <cradle/unseal.h>
+#include <cradle/update.h>
+int der_next, keys_read, role_read, base64_digits;
+void *const all[] = { (void *)cradle_csr_make, (void *)cradle_est_answer, (void *)cradle_step, (void *)cradle_update_directive, (void *)cradle_update_line,
+                      (void *)cradle_update_file_end, (void *)cradle_delta_add, (void *)cradle_unseal_add };
+int main(void) { return der_next + keys_read + role_read + base64_digits + (all[0] == all[1]); }
+END
 cc -o "$T/a" "$T/a.c" $(cat "$T/out") >"$T/out" 2>&1; ok $? "a program compiles and links by it"
 
 # the same with a prefix that exists, because systemd looks for the programs
 make -s install PREFIX="$T/usr" >"$T/out" 2>&1; ok $? "make install with PREFIX"
+for g in $("$T/usr/bin/cradle" --help | awk '/^  [a-z]/ && $2 ~ /^[a-z]/ { print $1 }' | sort -u); do
+    [ -s "$T/usr/share/man/man1/cradle-$g.1" ] || echo "$g"
+done >"$T/out"; [ "$(grep -c . "$T/out")" = 0 ]; ok $? "every group of commands has its manual page"
 for u in cradled cradle-edge cradle-agent cradle-alarm; do
     f=$T/usr/lib/systemd/system/$u.service
     for k in NoNewPrivileges=yes ProtectSystem=strict PrivateTmp=yes MemoryDenyWriteExecute=yes CapabilityBoundingSet= SystemCallFilter= LimitCORE=0; do
@@ -39,5 +53,10 @@ for pair in role/cradled:cradled edge/edge:cradle-edge agent/agent:cradle-agent 
     for k in $(sed -n 's/^CFG([A-Z_]*, \([a-z_0-9]*\),.*/\1/p' "src/${pair%:*}.def"); do grep -q "^\.It Va $k\$" "$page" || echo "$k"; done >"$T/out"
     [ -s "$page" ] && [ ! -s "$T/out" ]; ok $? "${pair#*:}.conf(5) names every key"
 done
+# and away again
+mkdir -p "$T/root/usr/bin" && echo mine >"$T/root/usr/bin/mine"
+make -s uninstall DESTDIR="$T/root" PREFIX=/usr >"$T/out" 2>&1; ok $? "make uninstall"
+(cd "$T/root" && find . ! -type d; ls -d usr/lib/cradle usr/include/cradle usr/share/doc/cradle 2>/dev/null) >"$T/out"
+[ "$(cat "$T/out")" = ./usr/bin/mine ]; ok $? "leaves nothing but what is not ours"
 echo "1..$n"
 exit $bad
