@@ -51,7 +51,8 @@ static enum err show_run(struct cli *c, struct fault *f)
         cli_put_safe(json_path_text(o, rows[i].path, &t), 200);
         printf("\n");
     }
-    printf("%-11s %s%lld devices\n", "Run by", json_is_true(json_object_get(o, "on_exact")) ? "" : "more than ", (long long)json_path_int(o, "on", 0));
+    printf("%-11s %lld devices\n", "Run by", (long long)json_path_int(o, "on", 0));
+    printf("%-11s %s%lld devices run less\n", "Behind", json_is_true(json_object_get(o, "behind_exact")) ? "" : "more than ", (long long)json_path_int(o, "behind", 0));
     json_array_foreach(json_object_get(o, "rollouts"), i, x) {
         printf("\n");
         rollout_print(c, x);

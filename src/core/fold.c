@@ -1,5 +1,6 @@
 /* fold.c: fold(events) = tables. Reads every event of a database in order, applies its payload, and nothing else, to empty tables in
- * memory, and compares: lines and their topics, backends, models, devices, their states and tags, certificates (by SHA-256), their states, keys, operators, CAs, update metadata, releases, orders to devices, what they run, and rollouts.
+ * memory, and compares: lines and their topics, backends, models, devices, their states and tags, certificates (by SHA-256), their states, keys, operators, CAs, update metadata, releases, orders to devices, what they run,
+ * and rollouts, with the counts of both.
  * It is what restore stands on: a state that no event explains would be lost with the tables. Applying: fold_apply.c.
  */
 #include "core/fold.h"
@@ -40,6 +41,8 @@ static const struct table tables[] = {
     { "device_order", "SELECT uid, sequence, action, rollout, wave, line, release, by_whom, state, reason, ordered_at, offered_at, changed_at, until_at, spki, "
                       "expires_at, envelope FROM device_order ORDER BY uid", 16 },
     { "device_version", "SELECT uid, line, release, version, counter_floor, before_release, confirmed_at, sequence FROM device_version ORDER BY uid", -1 },
+    { "version_count", "SELECT line, release, version, n FROM version_count ORDER BY line, release, version", -1 },
+    { "rollout_pace", "SELECT rollout, scale_s, at_s, n FROM rollout_pace ORDER BY rollout, scale_s, at_s", -1 },
     { "rollout", "SELECT name, line, release, of_rollout, q_model, q_batch, q_country, q_version, q_tag, timeout_s, from_min, to_min, forced, max_active, note, state, "
                  "why, wave, rev, created_at, created_by, started_at, changed_at FROM rollout ORDER BY name", -1 },
     { "rollout_approval", "SELECT rollout, by_whom, at FROM rollout_approval ORDER BY rollout, by_whom", -1 },
@@ -49,7 +52,7 @@ static const struct table tables[] = {
     { "rollout_device", "SELECT rollout, uid, wave, state, sequence, since FROM rollout_device WHERE state NOT IN ('waiting', 'absent', 'current', 'cannot') "
                         "ORDER BY rollout, uid", -1 },
 };
-static const int columns[ARRAY_LEN(tables)] = { 4, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 23, 3, 12, 6 };
+static const int columns[ARRAY_LEN(tables)] = { 4, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 4, 23, 3, 12, 6 };
 
 static enum err event_fold(struct db *to, const struct event_row *ev, struct fault *f)
 {

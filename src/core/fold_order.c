@@ -11,10 +11,16 @@ static enum err order_store(struct fold *x, const struct order_row *o)
     bool added = false, working = span_eq_str(o->state, "offered") || span_eq_str(o->state, "downloading") || span_eq_str(o->state, "installed");
     const struct member_row m = { .uid = o->uid, .wave = o->wave, .state = o->state, .sequence = o->sequence,
                                   .since = working ? o->offered_at : span_eq_str(o->state, "postponed") ? o->until_at : o->changed_at };
+    struct member_row was = { .wave = 0 };
     enum err e = store_order_put(x->to, o, x->f);
     if (e || !o->rollout.n)
         return e;
-    e = store_member_add(x->to, o->rollout, &m, &added, x->f);
+    e = store_member_get(x->to, &x->arena, o->rollout, o->uid, &was, x->f);
+    if (!e && span_eq_str(was.state, "confirmed"))
+        e = store_pace_add(x->to, o->rollout, was.since, -1, x->f);
+    if (!e && span_eq_str(m.state, "confirmed"))
+        e = store_pace_add(x->to, o->rollout, m.since, 1, x->f);
+    e = e ? e : store_member_add(x->to, o->rollout, &m, &added, x->f);
     return e || added ? e : store_member_set(x->to, o->rollout, &m, x->f);
 }
 

@@ -18,6 +18,10 @@ enum err member_set(struct batch *b, struct span rollout, struct member_row *m, 
         e = store_count_add(b->db, rollout, m->wave, m->state, -1, f);
         e = e ? e : store_count_add(b->db, rollout, m->wave, state, 1, f);
     }
+    if (!e && span_eq_str(m->state, "confirmed"))
+        e = store_pace_add(b->db, rollout, m->since, -1, f);
+    if (!e && span_eq_str(state, "confirmed"))
+        e = store_pace_add(b->db, rollout, since, 1, f);
     m->state = state;
     m->since = since;
     return e ? e : store_member_set(b->db, rollout, m, f);

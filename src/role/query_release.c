@@ -6,8 +6,7 @@
 #include "store/update.h"
 #include "wire/directive.h"
 
-#define COUNT_PIECE 50000
-#define COUNT_MS 60 /* of one answer; a count that is not through then is "more than" */
+#define COUNTS_MAX 20000 /* different versions of a line: devices say what they run, and may say nonsense */
 
 static enum err release_key(struct query_job *job, struct release_row *out, struct fault *f)
 {
@@ -17,26 +16,25 @@ static enum err release_key(struct query_job *job, struct release_row *out, stru
     return store_release_get(job->q->db, &job->arena, job->m->line, job->m->key, out, f);
 }
 
-static enum err count_on(struct query_job *job, const struct release_row *row, int64_t *n, bool *all, struct fault *f)
+struct runs_sum { int64_t on, behind; bool all; };
+
+/* Who runs it, and who runs less, by the rule of the list below. */
+static enum err runs_sum_read(struct query_job *job, const struct release_row *row, struct runs_sum *out, struct fault *f)
 {
-    struct span uid = { 0 };
-    enum err e = CE_OK;
-    *n = 0;
-    *all = false;
-    for (int64_t end = clock_mono_ms() + COUNT_MS; !e && !*all && (!*n || clock_mono_ms() < end);) {
-        struct db_rows r;
-        int64_t got = 0;
-        query_budget(job->q);
-        runs_count(job->q->db, row->line, row->name, uid, COUNT_PIECE, &r);
-        if (db_next(&r)) {
-            got = db_i64(&r, 0);
-            uid = arena_copy(&job->arena, db_span(&r, 1));
-        }
-        e = db_rows_end(&r, f);
-        *n += got;
-        *all = got < COUNT_PIECE;
+    struct db_rows r;
+    int64_t rows = 0;
+    *out = (struct runs_sum){ .on = 0 };
+    query_budget(job->q);
+    runs_counts(job->q->db, row->line, COUNTS_MAX, &r);
+    for (; db_next(&r); rows++) {
+        struct span version = db_span(&r, 1);
+        if (span_eq(db_span(&r, 0), row->name))
+            out->on += db_i64(&r, 2);
+        else if (!version.n || version_cmp(version, row->version) < 0)
+            out->behind += db_i64(&r, 2);
     }
-    return e;
+    out->all = rows < COUNTS_MAX;
+    return db_rows_end(&r, f);
 }
 
 static enum err put_rollouts(struct query_job *job, struct json_out *j, const struct release_row *row, struct fault *f)
@@ -61,16 +59,16 @@ enum err query_do_release(struct query_job *job, struct fault *f)
 {
     struct json_out j = JSON_OUT(&job->body);
     struct release_row row;
-    int64_t on = 0;
-    bool all = true;
+    struct runs_sum sum;
     enum err e = release_key(job, &row, f);
-    e = e ? e : count_on(job, &row, &on, &all, f);
+    e = e ? e : runs_sum_read(job, &row, &sum, f);
     if (e)
         return e;
     json_obj(&j, NULL);
     query_put_release(&j, &row);
-    json_int(&j, "on", on);
-    json_bool(&j, "on_exact", all);
+    json_int(&j, "on", sum.on);
+    json_int(&j, "behind", sum.behind);
+    json_bool(&j, "behind_exact", sum.all);
     e = put_rollouts(job, &j, &row, f);
     json_obj_end(&j);
     return e;

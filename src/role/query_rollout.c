@@ -1,10 +1,8 @@
 /* query_rollout.c: rollouts: the list, one with its waves and counts, its members by state. The counts are kept by core with every change
- * (table rollout_count), so that one answer costs the same at a million devices.
+ * (tables rollout_count and rollout_pace), so that one answer costs the same at a million devices.
  */
 #include "role/query_priv.h"
 #include "store/rollout_rows.h"
-
-#define TIMES_MAX 200000 /* confirmations that are walked through for the times to 50, 90 and 99 % */
 
 static void put_minutes(struct json_out *j, const char *key, int64_t min)
 {
@@ -86,7 +84,7 @@ static const struct { const char *state; enum tally as; } tally_of[] = {
     { "installed", T_INSTALLED }, { "confirmed", T_CONFIRMED }, { "current", T_CONFIRMED }, { "failed", T_FAILED },     { "rolled-back", T_FAILED },
     { "refused", T_FAILED },      { "silent", T_SILENT },      { "declined", T_DECLINED }, { "postponed", T_DECLINED }, { "cannot", T_CANNOT },
 };
-struct tallies { int64_t n[TALLIES], total; };
+struct tallies { int64_t n[TALLIES], total, current; }; /* current: of the confirmed, those that ran it before */
 
 static void tally_add(struct tallies *t, struct span state, int64_t n)
 {
@@ -96,6 +94,7 @@ static void tally_add(struct tallies *t, struct span state, int64_t n)
             as = tally_of[i].as;
     t->n[as] += n;
     t->total += n;
+    t->current += span_eq_str(state, "current") ? n : 0;
 }
 
 static enum err counts_read(struct query_job *job, struct span rollout, int64_t wave, struct tallies *out, struct fault *f)
@@ -164,29 +163,57 @@ enum err query_put_approvals(struct query_job *job, struct json_out *j, struct s
     return db_rows_end(&r, f);
 }
 
-/* Seconds from the start to this share of the group; null: not reached, or too many to be walked through in one answer. */
+/* The hour or second in which the rank-th confirmation was; rank becomes its place in it, from 1. Not found: rank stays above what there is. */
+static enum err pace_find(struct query_job *job, struct span rollout, int64_t scale_s, int64_t *from_s, int64_t to_s, int64_t *rank, bool *found, struct fault *f)
+{
+    struct db_rows r;
+    *found = false;
+    query_budget(job->q);
+    rollout_pace_rows(job->q->db, rollout, scale_s, *from_s, to_s, &r);
+    while (!*found && db_next(&r)) {
+        *found = *rank <= db_i64(&r, 1);
+        if (*found)
+            *from_s = db_i64(&r, 0);
+        else
+            *rank -= db_i64(&r, 1);
+    }
+    return db_rows_end(&r, f);
+}
+
+/* When the rank-th confirmation was: by the hour, the second, and then the index, so that a million cost what a thousand do. */
+static enum err confirmed_at(struct query_job *job, struct span rollout, int64_t rank, int64_t *ms, struct fault *f)
+{
+    struct db_rows r;
+    bool found;
+    int64_t from_s = 0;
+    enum err e = pace_find(job, rollout, 3600, &from_s, INT64_MAX, &rank, &found, f);
+    if (!e && found)
+        e = pace_find(job, rollout, 1, &from_s, from_s + 3600, &rank, &found, f);
+    if (e || !found)
+        return e;
+    query_budget(job->q);
+    rollout_confirmed_rows(job->q->db, rollout, from_s * 1000, rank, &r); /* rank: within one second */
+    while (db_next(&r))
+        *ms = db_i64(&r, 0);
+    return db_rows_end(&r, f);
+}
+
+/* Seconds from the start until this share of the group ran the release; null: not reached. Who ran it before counts from the start. */
 static enum err put_times(struct query_job *job, struct json_out *j, const struct rollout_item *item, const struct tallies *t, struct fault *f)
 {
     static const struct { int percent; const char *name; } marks[] = { { 50, "p50_s" }, { 90, "p90_s" }, { 99, "p99_s" } };
-    int64_t base = t->total - t->n[T_CANNOT], s[ARRAY_LEN(marks)], n = 0;
-    struct db_rows r;
-    for (size_t i = 0; i < ARRAY_LEN(marks); i++)
-        s[i] = -1;
-    query_budget(job->q);
-    rollout_confirmed_rows(job->q->db, item->name, TIMES_MAX, &r);
-    while (db_next(&r)) {
-        n++;
-        for (size_t i = 0; i < ARRAY_LEN(marks); i++)
-            if (n == (base * marks[i].percent + 99) / 100)
-                s[i] = (db_i64(&r, 0) - item->started_at) / 1000;
-    }
-    enum err e = db_rows_end(&r, f);
+    int64_t base = t->total - t->n[T_CANNOT];
+    enum err e = CE_OK;
     json_obj(j, "times");
-    for (size_t i = 0; i < ARRAY_LEN(marks); i++)
-        if (s[i] < 0 || !item->started_at)
+    for (size_t i = 0; i < ARRAY_LEN(marks); i++) {
+        int64_t rank = (base * marks[i].percent + 99) / 100 - t->current, ms = rank <= 0 ? item->started_at : -1;
+        if (!e && base && item->started_at && rank > 0 && rank <= t->n[T_CONFIRMED] - t->current)
+            e = confirmed_at(job, item->name, rank, &ms, f);
+        if (ms < item->started_at || !base || !item->started_at)
             json_none(j, marks[i].name);
         else
-            json_int(j, marks[i].name, s[i]);
+            json_int(j, marks[i].name, (ms - item->started_at) / 1000);
+    }
     json_obj_end(j);
     return e;
 }

@@ -48,9 +48,24 @@ enum err store_version_get(struct db *db, struct arena *a, struct span uid, stru
     return db_rows_end(&r, f);
 }
 
+/* What the device has run until now is counted once less. */
+static enum err version_uncount(struct db *db, struct span uid, struct fault *f)
+{
+    int64_t changed = 0;
+    enum err e = db_run(db, "UPDATE version_count SET n = n - 1 WHERE (line, release, version) IN (SELECT line, release, version FROM device_version WHERE uid = $1)",
+                        DB_ARGS(DB_T(uid)), &changed, f);
+    if (e || !changed)
+        return e;
+    return db_run(db, "DELETE FROM version_count WHERE n = 0 AND (line, release, version) IN (SELECT line, release, version FROM device_version WHERE uid = $1)",
+                  DB_ARGS(DB_T(uid)), NULL, f);
+}
+
 enum err store_version_put(struct db *db, const struct version_row *r, struct fault *f)
 {
-    return db_run(db,
+    enum err e = version_uncount(db, r->uid, f);
+    e = e ? e : db_run(db, "INSERT INTO version_count (line, release, version, n) VALUES ($1, $2, $3, 1) ON CONFLICT (line, release, version) "
+                       "DO UPDATE SET n = version_count.n + 1", DB_ARGS(DB_T(r->line), DB_T(r->release), DB_T(r->version)), NULL, f);
+    return e ? e : db_run(db,
                   "INSERT INTO device_version (" VERSION_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (uid) DO UPDATE SET line = excluded.line, "
                   "release = excluded.release, version = excluded.version, counter_floor = excluded.counter_floor, before_release = excluded.before_release, "
                   "confirmed_at = excluded.confirmed_at, sequence = excluded.sequence",

@@ -31,6 +31,6 @@ struct version_row {
     int64_t confirmed_at, sequence;          /* 0: never */
 };
 MUST_USE enum err store_version_get(struct db *db, struct arena *a, struct span uid, struct version_row *out, struct fault *f); /* none: empty */
-MUST_USE enum err store_version_put(struct db *db, const struct version_row *r, struct fault *f);
+MUST_USE enum err store_version_put(struct db *db, const struct version_row *r, struct fault *f); /* and table version_count */
 
 #endif

@@ -44,20 +44,32 @@ enum err store_rollout_get(struct db *db, struct arena *a, struct span name, str
     return e || there ? e : fault_set(f, CE_NOT_FOUND, "there is no rollout '" SPAN_FMT "'", SPAN_ARG(name));
 }
 
+static enum err rollouts_read(struct db_rows *r, struct arena *a, struct rollout_row **out, size_t *n, struct fault *f)
+{
+    struct rows_list l = ROWS_LIST(struct rollout_row);
+    while (db_next(r))
+        rollout_take(r, a, rows_add(&l, a));
+    *out = l.items;
+    *n = l.n;
+    return db_rows_end(r, f);
+}
+
 enum err store_rollout_live(struct db *db, struct arena *a, int64_t limit, struct rollout_row **out, size_t *n, struct fault *f)
 {
     struct db_rows r;
-    struct rows_list l = ROWS_LIST(struct rollout_row);
     db_rows(db,
             "SELECT " ROLLOUT_COLUMNS " FROM rollout WHERE state IN ('running', 'paused', 'done') OR (state = 'cancelled' AND EXISTS "
             "(SELECT 1 FROM rollout_count c WHERE c.rollout = name AND c.n > 0 AND c.state IN ('ordered', 'offered', 'downloading', 'postponed', 'silent'))) "
             "ORDER BY started_at DESC, name DESC LIMIT $1",
             DB_ARGS(DB_I(limit)), &r);
-    while (db_next(&r))
-        rollout_take(&r, a, rows_add(&l, a));
-    *out = l.items;
-    *n = l.n;
-    return db_rows_end(&r, f);
+    return rollouts_read(&r, a, out, n, f);
+}
+
+enum err store_rollout_paused(struct db *db, struct arena *a, int64_t limit, struct rollout_row **out, size_t *n, struct fault *f)
+{
+    struct db_rows r;
+    db_rows(db, "SELECT " ROLLOUT_COLUMNS " FROM rollout WHERE state = 'paused' ORDER BY name LIMIT $1", DB_ARGS(DB_I(limit)), &r);
+    return rollouts_read(&r, a, out, n, f);
 }
 
 /* -- approvals ---------------------------------------------------------------------------------------------------------------- */

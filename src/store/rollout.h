@@ -1,5 +1,5 @@
-/* store/rollout.h: tables rollout, rollout_approval, rollout_wave, rollout_device (its members) and rollout_count (how many of them are in which
- * state). SQL only. Spans in rows read are in the arena.
+/* store/rollout.h: tables rollout, rollout_approval, rollout_wave, rollout_device (its members), rollout_count (how many of them are in which
+ * state) and rollout_pace (how many confirmed when). SQL only. Spans in rows read are in the arena.
  */
 #ifndef CRADLE_STORE_ROLLOUT_H
 #define CRADLE_STORE_ROLLOUT_H
@@ -21,6 +21,8 @@ MUST_USE enum err store_rollout_put(struct db *db, const struct rollout_row *r, 
 MUST_USE enum err store_rollout_get(struct db *db, struct arena *a, struct span name, struct rollout_row *out, struct fault *f); /* CE_NOT_FOUND */
 /* Those that concern devices: running, paused, done, and cancelled ones whose orders still stand; the newest start first, limit at most. */
 MUST_USE enum err store_rollout_live(struct db *db, struct arena *a, int64_t limit, struct rollout_row **out, size_t *n, struct fault *f);
+
+MUST_USE enum err store_rollout_paused(struct db *db, struct arena *a, int64_t limit, struct rollout_row **out, size_t *n, struct fault *f); /* by name */
 
 struct approval_row { struct span by; int64_t at; };
 MUST_USE enum err store_approval_add(struct db *db, struct span rollout, struct span by, int64_t at, struct fault *f); /* CE_EXISTS */
@@ -44,6 +46,8 @@ MUST_USE enum err store_member_page(struct db *db, struct arena *a, struct span 
                                     struct fault *f);
 
 MUST_USE enum err store_count_add(struct db *db, struct span rollout, int64_t wave, struct span state, int64_t n, struct fault *f);
+/* Counts n more (or less) that confirmed at this time: table rollout_pace. */
+MUST_USE enum err store_pace_add(struct db *db, struct span rollout, int64_t at_ms, int64_t n, struct fault *f);
 struct count_row { int64_t wave; struct span state; int64_t n; };
 MUST_USE enum err store_count_list(struct db *db, struct arena *a, struct span rollout, struct count_row **out, size_t *n, struct fault *f);
 

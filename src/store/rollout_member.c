@@ -68,6 +68,21 @@ enum err store_count_add(struct db *db, struct span rollout, int64_t wave, struc
                   DB_ARGS(DB_T(rollout), DB_I(wave), DB_T(state), DB_I(n)), NULL, f);
 }
 
+enum err store_pace_add(struct db *db, struct span rollout, int64_t at_ms, int64_t n, struct fault *f)
+{
+    static const int64_t scales[] = { 3600, 1 };
+    enum err e = CE_OK;
+    for (size_t i = 0; !e && i < sizeof scales / sizeof scales[0]; i++) {
+        int64_t at_s = at_ms / 1000 - at_ms / 1000 % scales[i];
+        e = db_run(db, "INSERT INTO rollout_pace (rollout, scale_s, at_s, n) VALUES ($1, $2, $3, $4) ON CONFLICT (rollout, scale_s, at_s) "
+                       "DO UPDATE SET n = rollout_pace.n + excluded.n", DB_ARGS(DB_T(rollout), DB_I(scales[i]), DB_I(at_s), DB_I(n)), NULL, f);
+        if (!e && n < 0)
+            e = db_run(db, "DELETE FROM rollout_pace WHERE rollout = $1 AND scale_s = $2 AND at_s = $3 AND n = 0",
+                       DB_ARGS(DB_T(rollout), DB_I(scales[i]), DB_I(at_s)), NULL, f);
+    }
+    return e;
+}
+
 enum err store_count_list(struct db *db, struct arena *a, struct span rollout, struct count_row **out, size_t *n, struct fault *f)
 {
     struct db_rows r;

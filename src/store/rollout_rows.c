@@ -40,9 +40,16 @@ void rollout_approval_rows(struct db *db, struct span rollout, struct db_rows *o
     db_rows(db, "SELECT by_whom, at FROM rollout_approval WHERE rollout = $1 ORDER BY by_whom", DB_ARGS(DB_T(rollout)), out);
 }
 
-void rollout_confirmed_rows(struct db *db, struct span rollout, int64_t limit, struct db_rows *out)
+void rollout_pace_rows(struct db *db, struct span rollout, int64_t scale_s, int64_t from_s, int64_t to_s, struct db_rows *out)
 {
-    db_rows(db, "SELECT since FROM rollout_device WHERE rollout = $1 AND state = 'confirmed' ORDER BY since LIMIT $2", DB_ARGS(DB_T(rollout), DB_I(limit)), out);
+    db_rows(db, "SELECT at_s, n FROM rollout_pace WHERE rollout = $1 AND scale_s = $2 AND at_s >= $3 AND at_s < $4 ORDER BY at_s",
+            DB_ARGS(DB_T(rollout), DB_I(scale_s), DB_I(from_s), DB_I(to_s)), out);
+}
+
+void rollout_confirmed_rows(struct db *db, struct span rollout, int64_t from_ms, int64_t limit, struct db_rows *out)
+{
+    db_rows(db, "SELECT since FROM rollout_device WHERE rollout = $1 AND state = 'confirmed' AND since >= $2 ORDER BY since LIMIT $3",
+            DB_ARGS(DB_T(rollout), DB_I(from_ms), DB_I(limit)), out);
 }
 
 #define MEMBER_SQL                                                                                                                          \
@@ -86,11 +93,9 @@ void runs_item_read(const struct db_rows *r, struct runs_item *out)
     *out = (struct runs_item){ db_span(r, 0), db_span(r, 1), db_span(r, 2), db_i64(r, 3) };
 }
 
-void runs_count(struct db *db, struct span line, struct span release, struct span uid, int64_t limit, struct db_rows *out)
+void runs_counts(struct db *db, struct span line, int64_t limit, struct db_rows *out)
 {
-    db_rows(db,
-            "SELECT count(*), COALESCE(max(s.uid), '') FROM (SELECT uid FROM device_version WHERE line = $1 AND release = $2 AND uid > $3 ORDER BY uid LIMIT $4) s",
-            DB_ARGS(DB_T(line), DB_T(release), DB_T(uid), DB_I(limit)), out);
+    db_rows(db, "SELECT release, version, n FROM version_count WHERE line = $1 ORDER BY release DESC, version DESC LIMIT $2", DB_ARGS(DB_T(line), DB_I(limit)), out);
 }
 
 void runs_one(struct db *db, struct span uid, struct db_rows *out) { db_rows(db, RUNS_SQL "WHERE uid = $1", DB_ARGS(DB_T(uid)), out); }

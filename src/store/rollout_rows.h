@@ -18,8 +18,10 @@ void rollout_item_read(const struct db_rows *r, struct rollout_item *out);
 void rollout_wave_rows(struct db *db, struct span rollout, struct db_rows *out);
 void rollout_count_rows(struct db *db, struct span rollout, struct db_rows *out);    /* wave state n */
 void rollout_approval_rows(struct db *db, struct span rollout, struct db_rows *out); /* by at */
-/* When its members confirmed, the earliest first: since. */
-void rollout_confirmed_rows(struct db *db, struct span rollout, int64_t limit, struct db_rows *out);
+/* How many of its members confirmed in each hour (scale_s 3600) or second (1) that begins at from_s or later and before to_s: at_s n. */
+void rollout_pace_rows(struct db *db, struct span rollout, int64_t scale_s, int64_t from_s, int64_t to_s, struct db_rows *out);
+/* When its members confirmed, from from_ms on, the earliest first: since. */
+void rollout_confirmed_rows(struct db *db, struct span rollout, int64_t from_ms, int64_t limit, struct db_rows *out);
 
 struct member_item { struct span uid, state, reason, phase; int64_t wave, sequence, since, percent; };
 /* Members by UID; with a state by (since, uid), the oldest first: after these. reason, phase, percent: when the order is still the newest one. */
@@ -32,8 +34,8 @@ void runs_rows_on(struct db *db, struct span line, struct span release, struct s
 /* Devices of a line that run another one, by (release, uid) after these. */
 void runs_rows_other(struct db *db, struct span line, struct span release, struct span after_release, struct span uid, int64_t limit, struct db_rows *out);
 void runs_item_read(const struct db_rows *r, struct runs_item *out);
-/* How many devices of a line run it: counted from uid on, limit rows at most; *last: the greatest of them. Row: n, last uid. */
-void runs_count(struct db *db, struct span line, struct span release, struct span uid, int64_t limit, struct db_rows *out);
+/* How many devices of a line run what: release version n; limit rows at most, those of releases that the site knows first. */
+void runs_counts(struct db *db, struct span line, int64_t limit, struct db_rows *out);
 void runs_one(struct db *db, struct span uid, struct db_rows *out); /* as runs_item */
 
 /* What happened to a device's firmware, in order after (slot, nseq): slot nseq at kind payload. */

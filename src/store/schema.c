@@ -132,6 +132,10 @@ static const char *const since_2[] = {
     "CREATE INDEX rollout_device_state ON rollout_device (rollout, state, since, uid)",
     /* how many members are in each state: kept with rollout_device in one transaction */
     "CREATE TABLE rollout_count (rollout TEXT NOT NULL, wave BIGINT NOT NULL, state TEXT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (rollout, wave, state))" CLUSTERED,
+    /* when they confirmed: how many in each hour (scale_s 3600) and each second (1) that begins at at_s; kept in the same transaction too */
+    "CREATE TABLE rollout_pace (rollout TEXT NOT NULL, scale_s BIGINT NOT NULL, at_s BIGINT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (rollout, scale_s, at_s))" CLUSTERED,
+    /* how many devices run what: kept with device_version in one transaction */
+    "CREATE TABLE version_count (line TEXT NOT NULL, release TEXT NOT NULL, version TEXT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (line, release, version))" CLUSTERED,
     "CREATE INDEX release_sha256 ON release (sha256)",
     /* files for devices that lie in DIR/artifact */
     "CREATE TABLE artifact (sha256 BLOB NOT NULL PRIMARY KEY, length BIGINT NOT NULL, name TEXT NOT NULL, encrypted BIGINT NOT NULL, sha1 BLOB NOT NULL, "

@@ -104,6 +104,24 @@ enum err store_release_find(struct db *db, struct arena *a, struct span line, st
     return db_rows_end(&r, f);
 }
 
+enum err store_release_ending(struct db *db, struct arena *a, struct span before, int64_t limit, struct release_use **out, size_t *n, struct fault *f)
+{
+    struct db_rows r;
+    struct rows_list l = ROWS_LIST(struct release_use);
+    db_rows(db,
+            "SELECT r.line, r.name, r.support_end, (SELECT sum(c.n) FROM version_count c WHERE c.line = r.line AND c.release = r.name) FROM release r "
+            "WHERE r.support_end <> '' AND r.support_end < $1 AND EXISTS (SELECT 1 FROM version_count c WHERE c.line = r.line AND c.release = r.name) "
+            "ORDER BY r.support_end, r.line, r.name LIMIT $2",
+            DB_ARGS(DB_T(before), DB_I(limit)), &r);
+    while (db_next(&r)) {
+        struct release_use *o = rows_add(&l, a);
+        *o = (struct release_use){ arena_copy(a, db_span(&r, 0)), arena_copy(a, db_span(&r, 1)), arena_copy(a, db_span(&r, 2)), db_i64(&r, 3) };
+    }
+    *out = l.items;
+    *n = l.n;
+    return db_rows_end(&r, f);
+}
+
 enum err store_release_list(struct db *db, struct arena *a, struct span line, struct span after, int64_t limit, struct release_row **out, size_t *n,
                             struct fault *f)
 {

@@ -25,6 +25,9 @@ MUST_USE enum err store_release_withdraw(struct db *db, struct span line, struct
 MUST_USE enum err store_release_get(struct db *db, struct arena *a, struct span line, struct span name, struct release_row *out, struct fault *f); /* CE_NOT_FOUND */
 /* The newest of a line with this version that was not withdrawn; an empty name: there is none. */
 MUST_USE enum err store_release_find(struct db *db, struct arena *a, struct span line, struct span version, struct release_row *out, struct fault *f);
+/* Releases that devices run and whose support ends before this day (or has ended), the earliest first. */
+struct release_use { struct span line, name, support_end; int64_t devices; };
+MUST_USE enum err store_release_ending(struct db *db, struct arena *a, struct span before, int64_t limit, struct release_use **out, size_t *n, struct fault *f);
 /* Of a line, by name, from after `after` on; limit rows at most. */
 MUST_USE enum err store_release_list(struct db *db, struct arena *a, struct span line, struct span after, int64_t limit, struct release_row **out, size_t *n,
                                      struct fault *f);

@@ -100,6 +100,7 @@ int main(void)
     ok(told == DEVICES && count("big", "confirmed") == 9700 && count("big", "failed") == 300, "9700 have confirmed, 300 failed, nobody was told twice (%d)", told);
     ok(site_count(&s, "SELECT count(*) FROM rollout_wave WHERE reached_at > 0") == 3, "through all three waves");
     ok(site_count(&s, "SELECT max(n) FROM (SELECT count(*) AS n FROM event WHERE kind LIKE 'firmware-%' GROUP BY device)") <= 3, "with three events for a device at most");
+    ok(site_counts_good(&s), "counts of versions and of confirmations by time agree with the rows");
     rollout_site_close();
     return done();
 }

@@ -109,12 +109,25 @@ static inline bool poll_directive(const json_t *j, struct arena *a, struct direc
     return !e;
 }
 
+/* The counters say what the rows say. */
+static inline bool site_counts_good(struct site *s)
+{
+    return site_count(s, "SELECT count(*) FROM version_count") == site_count(s, "SELECT count(*) FROM (SELECT 1 FROM device_version GROUP BY line, release, version) v") &&
+           !site_count(s, "SELECT count(*) FROM (SELECT line, release, version, count(*) AS k FROM device_version GROUP BY line, release, version) v LEFT JOIN "
+                          "version_count c ON c.line = v.line AND c.release = v.release AND c.version = v.version WHERE c.n IS NULL OR c.n <> v.k") &&
+           site_count(s, "SELECT coalesce(sum(n), 0) FROM rollout_pace WHERE scale_s = 1") == site_count(s, "SELECT count(*) FROM rollout_device WHERE state = 'confirmed'") &&
+           !site_count(s, "SELECT count(*) FROM (SELECT rollout, since / 1000 AS at_s, count(*) AS k FROM rollout_device WHERE state = 'confirmed' GROUP BY rollout, since / 1000) v "
+                          "LEFT JOIN rollout_pace p ON p.rollout = v.rollout AND p.scale_s = 1 AND p.at_s = v.at_s WHERE p.n IS NULL OR p.n <> v.k") &&
+           !site_count(s, "SELECT count(*) FROM (SELECT rollout, at_s - at_s % 3600 AS hour, sum(n) AS k FROM rollout_pace WHERE scale_s = 1 GROUP BY rollout, at_s - at_s % 3600) v "
+                          "LEFT JOIN rollout_pace p ON p.rollout = v.rollout AND p.scale_s = 3600 AND p.at_s = v.hour WHERE p.n IS NULL OR p.n <> v.k");
+}
+
 static inline bool site_fold_good(struct site *s)
 {
     struct fault f = { 0 };
     enum err e = core_fold_check(core_db(s->core), &f);
     if (e)
         printf("# %s\n", f.text);
-    return !e;
+    return !e && site_counts_good(s);
 }
 #endif
