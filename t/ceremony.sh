@@ -14,7 +14,7 @@ release_make() { # file, release, version, counter, more options…
     file=$1 name=$2 version=$3 counter=$4; shift 4
     [ -e "$T/sbom.json" ] || sbom_make
     cradle release create "$R" "$file" --line vib --model vib-1 --release "$name" --version "$version" --counter "$counter" --sbom "$T/sbom.json" \
-        --support-end 2099-12-31 --quiet "$@" && both_sign vib
+        --support-end "${SUPPORT_END:-2099-12-31}" --quiet "$@" && both_sign vib
 }
 payload() { jq -rj .payload "$1" | openssl base64 -d -A; } # of an envelope
 dsse_verify() { # envelope, public key: by openssl, over the protocol's encoding; any signature

@@ -71,6 +71,7 @@ MUST_USE enum err cli_list(struct cli *c, struct list *l, struct fault *f);
 /* What is wrong by the service's own status; key names the trouble while it lasts. */
 typedef void status_found(void *arg, bool alarm, const char *key, const char *text);
 void status_judge(const json_t *status, int64_t now_ms, status_found *found, void *arg);
+void status_judge_updates(const json_t *status, int64_t now_ms, status_found *found, void *arg); /* part of it: status_update.c */
 const char *cli_ms_text(int64_t ms, char *out, size_t cap); /* "3 s", "12 min", "5 h", "40 days"; returns out */
 int64_t cli_ago_ms(const json_t *o, const char *key, int64_t now_ms); /* since the time in a member; -1: it is none */
 void cli_print_event(const struct cli *c, const json_t *event); /* one line, or JSON with --json */

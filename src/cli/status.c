@@ -18,7 +18,7 @@ struct status {
     struct cli *c;
     json_t *o;                 /* the service's own words; owned */
     int64_t now_ms;
-    struct { bool alarm; char text[200]; } found[FINDINGS_MAX];
+    struct { bool alarm; char text[260]; } found[FINDINGS_MAX];
     int nfound, nalarms;
 };
 

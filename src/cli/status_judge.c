@@ -73,6 +73,7 @@ void status_judge(const json_t *o, int64_t now_ms, status_found *found, void *ar
     char t[32], text[200], key[80];
     judge_counters(o, found, arg);
     judge_drill(o, now_ms, found, arg);
+    status_judge_updates(o, now_ms, found, arg);
     json_array_foreach(json_object_get(o, "edges"), i, e) {
         if (!json_is_true(json_object_get(e, "stale")))
             continue;

@@ -5,6 +5,7 @@
 #include "core/front_counts.h"
 #include "core/presence.h"
 #include "core/registry.h"
+#include "core/status.h"
 #include "store/edge.h"
 
 struct metric {
@@ -116,7 +117,7 @@ static void drill_put(const struct core *core, struct json_out *j)
     json_obj_end(j);
 }
 
-static void status_put(const struct core *core, const struct broker_totals *totals, const struct edge_row *edges, size_t n, int64_t now_ms, struct buf *out)
+static void status_put(struct core *core, const struct broker_totals *totals, const struct edge_row *edges, size_t n, int64_t now_ms, struct buf *out)
 {
     const struct core_stats *s = &core->stats;
     struct json_out j = JSON_OUT(out);
@@ -141,6 +142,7 @@ static void status_put(const struct core *core, const struct broker_totals *tota
             json_int(&j, err_reason((enum err)e), (int64_t)s->refused[e]);
     json_obj_end(&j);
     drill_put(core, &j);
+    update_status_put(core, now_ms, &j);
     json_arr(&j, "edges");
     for (size_t i = 0; i < n; i++) {
         json_obj(&j, NULL);

@@ -109,6 +109,8 @@ void front_refuse(struct front_req *r, enum err code, const char *text, const st
     struct problem p = {.code = code, .status = rep ? (int)rep->http : 0, .detail = span_str(text), .instance = span_str(r->id)};
     r->fr->count[COUNT_REFUSED]++;
     r->fr->refused[code < CE_COUNT ? code : CE_INTERNAL]++;
+    if (rep && r->fr->depot && r->sent_to == r->fr->depot && (code == CE_DISK_FULL || code == CE_IO))
+        r->fr->count[COUNT_DEPOT_FAILED]++;
     refusal_log(r, code, text);
     if (!rep)
         refusal_report(r, code, text);

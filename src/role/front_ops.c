@@ -53,6 +53,7 @@ void front_counts_send(struct front *fr, int64_t now_ms, size_t asking)
     fr->counted_ms = now_ms;
     fr->count[COUNT_OPEN] = fr->requests.live - asking;
     fr->count[COUNT_STREAMS] = fr->nstreams;
+    fr->count[COUNT_DEPOT_GONE] = !fr->depot;
     for (size_t i = 0; i < COUNT_N; i++)
         buf_put_u64(&counts, fr->count[i]);
     for (size_t i = 0; i < CE_COUNT; i++)

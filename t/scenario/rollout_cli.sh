@@ -29,7 +29,7 @@ for d in v1 v2 v3 v4; do report $d 0 running 1.0.0 ""; done
 cradle device tag v1 --add canary --quiet; ok $? "one is a canary"
 
 ceremony "$SITE/trust"; head -c 5000 /dev/urandom >"$T/fw1.bin"; head -c 5000 /dev/urandom >"$T/fw.bin"
-release_make "$T/fw1.bin" r1 1.0.0 1 && release_make "$T/fw.bin" r7 1.7.0 1 && cradle tuf publish "$R" --quiet; ok $? "two releases are published"
+release_make "$T/fw1.bin" r1 1.0.0 1 && SUPPORT_END=$(date -ud '+40 days' +%F) && release_make "$T/fw.bin" r7 1.7.0 1 && cradle tuf publish "$R" --quiet; ok $? "two releases are published"
 cradle artifact upload "$T/fw.bin" --quiet; ok $? "the file is in the depot"
 
 run cradle rollout create x --line vib --release r7 --wave 1; has "$rc$out" "^0" "a wave of one device"
@@ -61,10 +61,16 @@ paused() { [ "$(cradle rollout show r7-all --json | jq -r .state)" = paused ]; }
 wait_for 20 paused; ok $? "a failure pauses it"
 run cradle rollout watch r7-all --once; [ $rc != 0 ]; ok $? "watch ends with an exit code that says so"; has "$out" "paused: ." "and why"
 is "$(cradle rollout devices r7-all --state failed --json | jq -r '.items[] | "\(.uid) \(.reason)"')" "v2 bad-digest" "who failed, and why"
+run cradle status; has "$out" "warning: rollout r7-all is paused for .*threshold of wave 2.*; cradle rollout show r7-all" "the status says that it is paused, and why"
+has "$out" "warning: support of release r7 of line vib ends in 40 days, and 1 of the devices run it" "and that support ends of what a device runs"
+cradle tuf rotate "$R" targets --expires 20d --quiet && both_sign targets && cradle tuf publish "$R" --quiet; ok $? "targets for twenty days"
+run cradle status; has "$out" "warning: update metadata of targets ends in (19|20) days; cradle tuf rotate DIR targets, sign, publish" "the status says that they end"
+is "$(cradle status --json | jq -c '[(.updates.metadata | map(.role) | sort | join(" ")), .updates.depot.fronts_without]')" '["root snapshot targets timestamp vib",0]' \
+    "as JSON too, with the depot in place"
 run cradle rollout resume r7-all --note 'one bad flash'; is $rc 0 "somebody lets it go on"
 has "$(cradle rollout list)" "^r7-all +running " "the list says so"
 
-is "$(cradle release show vib r7 --json | jq -c '[.on, .on_exact, (.rollouts | map(.name) | index("r7-all") != null)]')" '[1,true,true]' "a release: how many run it, which rollouts"
+is "$(cradle release show vib r7 --json | jq -c '[.on, .behind, .behind_exact, (.rollouts | map(.name) | index("r7-all") != null)]')" '[1,3,true,true]' "a release: how many run it, how many less, which rollouts"
 is "$(cradle release show vib r7 --on --json | jq -r '.items[].uid')" v1 "who runs it"
 is "$(cradle release show vib r7 --behind --json | jq -r '[.items[].uid] | join(" ")')" "v2 v3 v4" "who is behind"
 run cradle release show vib r99; is $rc 4 "an unknown release: exit code"
