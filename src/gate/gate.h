@@ -46,7 +46,7 @@ MUST_USE enum err match_file(struct gate *g, const char *path, struct fault *f);
 MUST_USE enum err order_accept(struct gate *g, struct fault *f);
 MUST_USE enum err order_installed(struct gate *g, struct fault *f);
 MUST_USE enum err order_confirm(struct gate *g, const char *version, struct fault *f); /* raises the floor; CE_NOT_FOUND: nothing to confirm */
-/* Tells the server; failures are logged and change nothing. */
+/* Tells the server; failures are logged and change nothing. sequence 0: of the order that the server means, unless reason is no-order. */
 void order_report(struct gate *g, uint64_t sequence, const char *state, const char *reason, const char *text);
 
 struct gate_verb {

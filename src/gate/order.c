@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "agent/record.h"
+#include "agent/update_poll.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -73,12 +74,26 @@ enum err order_confirm(struct gate *g, const char *version, struct fault *f)
     return e;
 }
 
+/* Metadata was refused before an order could be believed: which one the server means, for a report to it and for nothing else. */
+static uint64_t order_meant(struct gate *g)
+{
+    CLEANUP(net_reply_free) struct net_reply reply = { 0 };
+    struct update_poll p = { .directive = BUF_INIT(0) };
+    struct fault f = { 0 };
+    enum err e = net_get(g->net, "/update/v1/poll", &reply, &f);
+    e = e ? e : update_poll_read(buf_span(&reply.body), &p, &f);
+    update_poll_free(&p);
+    return e || p.action != CRADLE_UP_INSTALL ? 0 : p.sequence;
+}
+
 void order_report(struct gate *g, uint64_t sequence, const char *state, const char *reason, const char *text)
 {
     CLEANUP(buf_free) struct buf body = BUF_INIT(4096);
     CLEANUP(net_reply_free) struct net_reply reply = { 0 };
     struct json_out j = JSON_OUT(&body);
     struct fault f = { 0 };
+    if (g->net && !sequence && strcmp(reason, "no-order") != 0)
+        sequence = order_meant(g);
     if (!g->net || !sequence)
         return;
     json_obj(&j, NULL);
