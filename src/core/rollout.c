@@ -158,24 +158,33 @@ static enum err wave_reached(struct batch *b, struct rollout *r, const struct ta
 
 enum wave_due { WAVE_NOTHING, WAVE_FILL, WAVE_PAUSE, WAVE_STUCK, WAVE_REACH, WAVE_NEXT, WAVE_DONE };
 
+static int64_t wave_bad(const struct rollout *r, const struct tally *t) { return t->failed + t->silent + (r->row.forced ? t->declined : 0); }
+
+/* The earlier waves as well: who fails after its wave has reached success has failed all the same. */
+static enum err wave_errors(struct batch *b, const struct rollout *r, enum wave_due *due, struct tally *t, struct fault *f)
+{
+    enum err e = CE_OK;
+    for (int64_t i = 0; !e && !*due && i < r->row.wave; i++) {
+        const struct wave_row *w = &r->waves[i];
+        int64_t bad;
+        e = member_tally(b, r, w->wave, t, f);
+        if (!e && (bad = wave_bad(r, t)) > w->excused && bad * 100 >= w->error_percent * t->members)
+            *due = WAVE_PAUSE;
+    }
+    return e;
+}
+
 static enum err wave_judge(struct batch *b, const struct rollout *r, enum wave_due *due, struct tally *t, struct fault *f)
 {
     const struct wave_row *w = &r->waves[r->row.wave - 1];
     struct tally all;
-    *due = WAVE_NOTHING;
-    if (!w->filled_at) {
-        *due = WAVE_FILL;
-        return CE_OK;
-    }
-    enum err e = member_tally(b, r, w->wave, t, f);
-    int64_t bad = t->failed + t->silent + (r->row.forced ? t->declined : 0);
-    if (e)
+    *due = w->filled_at ? WAVE_NOTHING : WAVE_FILL;
+    enum err e = *due ? CE_OK : wave_errors(b, r, due, t, f);
+    if (e || *due)
         return e;
-    if (bad > w->excused && bad * 100 >= w->error_percent * t->members)
-        *due = WAVE_PAUSE;
-    else if (!w->reached_at && t->confirmed * 100 >= w->success_percent * (t->members - w->excused)) /* who resumed did not want to wait for those */
+    if (!w->reached_at && t->confirmed * 100 >= w->success_percent * (t->members - w->excused)) /* who resumed did not want to wait for those */
         *due = WAVE_REACH;
-    else if (!w->reached_at && bad > w->excused && !t->open)
+    else if (!w->reached_at && wave_bad(r, t) > w->excused && !t->open)
         *due = WAVE_STUCK;
     else if (w->reached_at && b->now_ms >= w->reached_at + w->soak_s * 1000)
         *due = r->row.wave < (int64_t)r->n_waves ? WAVE_NEXT : WAVE_DONE;
@@ -197,7 +206,7 @@ static enum err wave_do(struct batch *b, struct rollouts *u, struct rollout *liv
     case WAVE_STUCK:
         return rollout_move(b, &r, ROLLOUT_PAUSED,
                             span_str(arena_printf(b->arena, "%s threshold of wave %lld%s: of %lld members %lld failed and %lld are silent; %lld confirmed",
-                                                  due == WAVE_PAUSE ? "error" : "success", (long long)r.row.wave,
+                                                  due == WAVE_PAUSE ? "error" : "success", (long long)t->wave,
                                                   due == WAVE_PAUSE ? "" : " is out of reach", (long long)t->members, (long long)t->failed, (long long)t->silent,
                                                   (long long)t->confirmed)),
                             span_str(""), span_str(""), f);

@@ -47,7 +47,7 @@ MUST_USE enum err member_set(struct batch *b, struct span rollout, struct member
 /* What became of its order. */
 MUST_USE enum err member_follow(struct batch *b, const struct order_row *o, struct fault *f);
 /* Sums over the counts of a wave, or of all with wave 0. */
-struct tally { int64_t members, confirmed, failed, silent, active, open, declined; };
+struct tally { int64_t wave, members, confirmed, failed, silent, active, open, declined; };
 MUST_USE enum err member_tally(struct batch *b, const struct rollout *r, int64_t wave, struct tally *out, struct fault *f);
 /* Where uid stands in the rollout's order: a hash, so that nobody chooses; 0..9999 for shares. */
 uint64_t member_rank(struct span rollout, struct span uid);

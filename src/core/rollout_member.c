@@ -61,7 +61,7 @@ enum err member_tally(struct batch *b, const struct rollout *r, int64_t wave, st
 {
     struct count_row *rows;
     size_t n;
-    *out = (struct tally){ 0 };
+    *out = (struct tally){ .wave = wave };
     enum err e = store_count_list(b->db, b->arena, r->row.name, &rows, &n, f);
     for (size_t i = 0; !e && i < n; i++)
         if (!wave || rows[i].wave == wave)

@@ -168,27 +168,32 @@ static enum err move_pause(struct moving *x)
     return x->r.state == ROLLOUT_RUNNING || x->r.state == ROLLOUT_DONE ? to_state(x, ROLLOUT_PAUSED, "paused") : state_wrong(x);
 }
 
-/* What has failed until now is accepted by whoever resumes: only more of it pauses it again. */
-static enum err move_resume(struct moving *x)
+static enum err wave_excuse(struct moving *x, struct wave_row *w)
 {
     struct tally t;
-    if (x->r.state != ROLLOUT_PAUSED)
-        return state_wrong(x);
-    struct wave_row *w = &x->r.waves[x->r.row.wave - 1];
     enum err e = member_tally(x->b, &x->r, w->wave, &t, x->f);
-    if (e)
+    int64_t bad = t.failed + t.silent + (x->r.row.forced ? t.declined : 0);
+    if (e || bad == w->excused)
         return e;
-    w->excused = t.failed + t.silent + (x->r.row.forced ? t.declined : 0);
-    e = store_wave_put(x->b->db, x->r.row.name, w, x->f);
-    if (e)
-        return e;
+    w->excused = bad;
     struct json_out *j = event_begin(x->b, EVENT_WAVE_EXCUSED, span_str(""), 0);
     json_str(j, "name", x->r.row.name);
     json_int(j, "wave", w->wave);
     json_int(j, "failures", w->excused);
     json_str(j, "by", x->c->name);
     event_end(x->b);
-    e = rollout_save(x->b, &x->r.row, x->f);
+    return store_wave_put(x->b->db, x->r.row.name, w, x->f);
+}
+
+/* What has failed until now is accepted by whoever resumes: only more of it pauses it again. */
+static enum err move_resume(struct moving *x)
+{
+    if (x->r.state != ROLLOUT_PAUSED)
+        return state_wrong(x);
+    enum err e = CE_OK;
+    for (int64_t i = 0; !e && i < x->r.row.wave; i++)
+        e = wave_excuse(x, &x->r.waves[i]);
+    e = e ? e : rollout_save(x->b, &x->r.row, x->f);
     return e ? e : to_state(x, ROLLOUT_RUNNING, "resumed");
 }
 

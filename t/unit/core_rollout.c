@@ -126,6 +126,27 @@ static void out_of_reach(void)
     ok(state_is("five", "done") && site_fold_good(&s), "to the end; fold(events) = tables");
 }
 
+static void late_failures(void)
+{
+    int told[FLEET], n = 0, failed = 0;
+    ok(reply_is(create("six", "r20", "percent 50 50 20 0\npercent 100 90 20 0\n", (struct msg_rollout_add){ 0 }), CE_OK) && start("six"), "a rollout that wants half of a wave to confirm");
+    for (int i = 0; i < FLEET; i++)
+        if (turn(i, NULL, NULL))
+            told[n++] = i;
+    for (int i = 0; i < n && i <= n * 6 / 10; i++)
+        (void)turn(told[i], "confirmed", "2.0.0");
+    pass(1000);
+    ok(state_is("six", "running") && count("six", "waiting") == FLEET - n, "its second wave opens while members of the first have not answered");
+    for (; failed * 5 < n; failed++)
+        (void)turn(told[n - 1 - failed], "failed", "");
+    pass(1000);
+    ok(state_is("six", "paused") && site_count(&s, "SELECT count(*) FROM event WHERE kind = 'rollout-state' AND payload LIKE '%six%error threshold of wave 1:%'") == 1,
+       "one in five of them fails: that pauses it now as well");
+    ok(reply_is(move(&olga, "six", "resume"), CE_OK), "and is accepted by whoever resumes");
+    pass(1000);
+    ok(state_is("six", "running") && site_fold_good(&s), "so that it goes on; fold(events) = tables");
+}
+
 int main(void)
 {
     rollout_site_open();
@@ -135,6 +156,7 @@ int main(void)
     pausing();
     taken_back();
     out_of_reach();
+    late_failures();
     rollout_site_close();
     return done();
 }

@@ -9,7 +9,7 @@ static struct site s;
 static struct who station, ann, olga, fleet[FLEET];
 static const struct site_release r6 = { "r6", "1.6.0", "m-pump\n", NULL, 4 }, r7 = { "r7", "1.7.0", "m-pump\n", NULL, 4 },
                                  r8 = { "r8", "1.8.0", "m-pump\n", NULL, 5 },
-                                 r9 = { "r9", "1.9.0", "m-pump\n", NULL, 5 }, old = { "old", "1.0.0", "m-pump\n", "2020-01-01", 1 };
+                                 r9 = { "r9", "1.9.0", "m-pump\n", NULL, 5 }, r20 = { "r20", "2.0.0", "m-pump\n", NULL, 5 }, old = { "old", "1.0.0", "m-pump\n", "2020-01-01", 1 };
 
 static inline const struct msg_reply *create(const char *name, const char *release, const char *waves, struct msg_rollout_add m)
 {
@@ -100,7 +100,7 @@ static inline void rollout_site_open(void)
         site_enroll(&s, &station, uid[i], "pump", &fleet[i]);
     }
     site_role(&s, "targets", 1, span_str(""));
-    site_releases(&s, "pump", 1, (const struct site_release[]){ r6, r7, r8, r9, old }, 5);
+    site_releases(&s, "pump", 1, (const struct site_release[]){ r6, r7, r8, r9, r20, old }, 6);
 }
 
 static inline void rollout_site_close(void)
