@@ -58,7 +58,7 @@ BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 LOADS := $(addprefix $(B)/bench/,est_load mqttload revoke_load delta_pair)
 FUZZERS := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/*.c))
 
-.PHONY: all lib tests fuzzers benches clean install uninstall help man debian13 netns soak leak mcu-size
+.PHONY: all lib tests fuzzers benches clean install uninstall help man debian13 netns soak fleet leak mcu-size
 all: $(LIBS) $(PROGRAMS) $(PLUGIN) $(DEVLIB) $(EDGELIB)
 tests: all $(UNITS) $(TOOLS) $(LOADS) $(FUZZERS:%=$(B)/t/replay_%)
 fuzzers: $(FUZZERS:%=$(B)/t/fuzz_%)
@@ -174,6 +174,11 @@ MINUTES ?= 10
 netns soak: all $(TOOLS) $(LOADS)
 	CRADLE_BUILD=$(CURDIR)/$(B) sh t/$@.sh $(MINUTES)
 
+# a fleet takes a rollout while the server is killed at random; two minutes of enrolling and ten of updates with a thousand
+AGENTS ?= 1000
+fleet: all $(B)/t/fleetrun
+	CRADLE_BUILD=$(CURDIR)/$(B) sh t/scenario/fleet_short.sh $(AGENTS)
+
 leak: all
 	$(MAKE) VARIANT=asan all $(patsubst t/tool/%.c,build/asan/t/%,$(wildcard t/tool/*.c))
 	sh t/leak.sh $(LOGINS) $(SANITIZED)
@@ -198,6 +203,7 @@ help:
 	@echo "make debian13                                        tests with Debian 13's Mosquitto, cosign and python-tuf, in a chroot (as root)"
 	@echo "make netns                                           brokers cut from the server for 1 s, 10 s, 20 min (root; 22 minutes)"
 	@echo "make soak MINUTES=10                                 kill -9 of every part at random under load, with a revocation a second"
+	@echo "make fleet AGENTS=1000                               a rollout to so many agents while every role of the server is killed at random"
 	@echo "make leak LOGINS=100000 SANITIZED=100000             does the broker keep anything of sessions that have ended?"
 	@echo "make mcu-size                                        what updates cost on a microcontroller (needs gcc-arm-none-eabi)"
 	@echo "make install DESTDIR=... PREFIX=/usr                 programs, plugin, libraries, units, man pages; make uninstall takes them away"
