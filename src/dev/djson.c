@@ -233,8 +233,6 @@ bool djson_uint(struct djson v, uint64_t max, uint64_t *out)
     return v.n > 0;
 }
 
-bool djson_true(struct djson v) { return v.n == 4 && v.p[0] == 't'; }
-
 bool djson_hex32(struct djson v, uint8_t out[32])
 {
     struct djson s;

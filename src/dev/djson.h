@@ -24,7 +24,6 @@ bool djson_text(struct djson v, struct djson *out);               /* inside of a
 bool djson_text_is(struct djson v, const char *want);
 bool djson_copy(struct djson v, char *out, size_t cap);          /* string without escapes and NUL, of at most cap - 1 bytes */
 bool djson_uint(struct djson v, uint64_t max, uint64_t *out);
-bool djson_true(struct djson v);
 bool djson_hex32(struct djson v, uint8_t out[32]);               /* string of 64 hexadecimal digits */
 bool djson_time(struct djson v, int64_t *out_s);                 /* "YYYY-MM-DDTHH:MM:SSZ" */
 

@@ -120,13 +120,6 @@ void outbox_count(struct outbox *b, enum broker_count n, int64_t add)
     pthread_mutex_unlock(&b->lock);
 }
 
-void outbox_counts(struct outbox *b, struct broker_counts *out)
-{
-    pthread_mutex_lock(&b->lock);
-    *out = b->counts;
-    pthread_mutex_unlock(&b->lock);
-}
-
 bool outbox_sync_wanted(struct outbox *b)
 {
     pthread_mutex_lock(&b->lock);

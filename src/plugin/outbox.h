@@ -38,7 +38,6 @@ void outbox_put(struct outbox *b, const struct outbox_report *r);
 void outbox_refused(struct outbox *b, const struct tally_item *item); /* counted, told as the tally says */
 
 void outbox_count(struct outbox *b, enum broker_count n, int64_t add); /* a gauge too: by the difference */
-void outbox_counts(struct outbox *b, struct broker_counts *out);
 
 bool outbox_sync_wanted(struct outbox *b);   /* sessions are to be told again, there is somebody to tell, and room for some */
 bool outbox_sync_broken(struct outbox *b);   /* something was lost since the telling began, or none has begun */

@@ -50,48 +50,33 @@ expect() { # STATE VERSION WHERE
 }
 kinds="mkdir write pwrite64 fsync rename unlink ftruncate"
 
-touch "$T/well"
-for kind in $kinds; do
-    n=1
-    while [ $n -le 40 ]; do
-        next
-        if killed_at $kind $n; then hit=yes n_kills=$((n_kills + 1)); else hit=; fi
-        look "$kind $n"; settle "$kind $n of an installation"
-        expect confirmed $want "$kind $n of an installation"
-        [ -n "$hit" ] || break
-        n=$((n + 1))
+every_operation() { # WHAT, how it begins, how it must end: kills it at each operation of each kind; what is not reached ends the kind
+    n_kills=0
+    for kind in $kinds; do
+        n=1
+        while [ $n -le 40 ]; do
+            $2
+            if killed_at $kind $n; then hit=yes n_kills=$((n_kills + 1)); else hit=; fi
+            look "$kind $n"; settle "$kind $n of $1"
+            if [ "$3" = rolled-back ]; then expect rolled-back "$old" "$kind $n of $1"; else expect confirmed $want "$kind $n of $1"; fi
+            [ -n "$hit" ] || break
+            n=$((n + 1))
+        done
     done
-done
+}
+installed() { next; once p-1; boot p-1; }
+unwell() { touch "$T/well"; installed; rm "$T/well"; }
+
+touch "$T/well"
+every_operation "an installation" next confirmed
 [ $n_kills -ge 40 ]; ok $? "an installation was killed at $n_kills file operations"
 is $lost 0 "each time the ordered version ran in the end, and was confirmed"
 
-n_kills=0
-for kind in $kinds; do
-    n=1
-    while [ $n -le 40 ]; do
-        next; once p-1; boot p-1
-        if killed_at $kind $n; then hit=yes n_kills=$((n_kills + 1)); else hit=; fi
-        look "$kind $n"; settle "$kind $n of a confirmation"
-        expect confirmed $want "$kind $n of a confirmation"
-        [ -n "$hit" ] || break
-        n=$((n + 1))
-    done
-done
+every_operation "a confirmation" installed confirmed
 [ $n_kills -ge 15 ]; ok $? "a confirmation was killed at $n_kills file operations"
 is $lost 0 "each time the new version stayed"
 
-n_kills=0
-for kind in $kinds; do
-    n=1
-    while [ $n -le 40 ]; do
-        touch "$T/well"; next; once p-1; boot p-1; rm "$T/well"
-        if killed_at $kind $n; then hit=yes n_kills=$((n_kills + 1)); else hit=; fi
-        look "$kind $n"; settle "$kind $n of a way back"
-        expect rolled-back "$old" "$kind $n of a way back"
-        [ -n "$hit" ] || break
-        n=$((n + 1))
-    done
-done
+every_operation "a way back" unwell rolled-back
 [ $n_kills -ge 10 ]; ok $? "a way back was killed at $n_kills file operations"
 is $lost 0 "each time the old version ran in the end"
 is $unverified 0 "no slot was ever named that does not hold a whole, signed image"
