@@ -7,6 +7,8 @@
 #include "cli/cli.h"
 #include "cli/topics.h"
 
+#define LINE_APPROVALS_MAX 8 /* core/line.c */
+
 static enum err line_send(struct cli *c, const char *method, const char *path, json_t *o, struct net_reply *r, struct fault *f)
 {
     static const char *const texts[][2] = { { "title", "--title" }, { "clone_policy", "--clone-policy" }, { "note", "--note" } };
@@ -50,7 +52,7 @@ static enum err line_list_run(struct cli *c, struct fault *f)
 {
     static const struct column cols[] = {
         { "LINE", "name", 12, NULL }, { "TITLE", "title", 0, NULL }, { "VALIDITY S", "validity_s", 0, NULL }, { "CLONES", "clone_policy", 0, NULL },
-        { "SUSPENDED", "suspended", 0, NULL },
+        { "SUSPENDED", "suspended", 0, NULL }, { "APPROVALS", "approvals", 0, NULL },
     };
     struct list l = { .path = "/api/v1/lines", .cols = cols, .ncols = ARRAY_LEN(cols), .empty = "There is no product line yet: cradle line add NAME" };
     return cli_list(c, &l, f);
@@ -74,6 +76,7 @@ static enum err line_set_run(struct cli *c, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *o = json_object(), *line = NULL;
     CLEANUP(net_reply_free) struct net_reply r = { 0 };
+    int64_t approvals;
     enum err e = topics_option(c, "--write", "write", o, f);
     e = e ? e : topics_option(c, "--read", "read", o, f);
     e = e ? e : topics_option(c, "--repair", "repair", o, f);
@@ -81,6 +84,10 @@ static enum err line_set_run(struct cli *c, struct fault *f)
         return e;
     if (cli_flag(c, "--default-topics"))
         json_object_set_new(o, "defaults", json_true());
+    if ((e = cli_opt_int(c, "--approvals", 0, 1, LINE_APPROVALS_MAX, &approvals, f)))
+        return e;
+    if (approvals)
+        json_object_set_new(o, "approvals", json_integer(approvals));
     if ((e = line_patch(c, o, &r, f)) || (e = cli_json(&r, &line, f)))
         return e;
     if (c->json)
@@ -97,11 +104,12 @@ static const struct verb_opt line_set_opts[] = {
     { "--write", "TOPIC", "topic that its devices may publish to; %u is the device's UID, %l the line, each as a whole level", true },
     { "--read", "TOPIC", "topic that they may receive", true },
     { "--repair", "TOPIC", "topic that a device in quarantine may publish to and receive, and nothing else", true },
+    { "--approvals", "N", "so many people at least must approve a rollout to devices of the line (never fewer than the site says)", false },
     { "--default-topics", NULL, "first back to d/%u/up/#, d/%u/down/# and d/%u/repair/#", false },
     { "--note", "TEXT", "why, in your words; becomes evidence", false },
 };
 const struct verb verb_line_set = {
-    .name = "line set", .args = "NAME", .min_args = 1, .max_args = 1, .help = "change what devices of a line may do at the brokers",
+    .name = "line set", .args = "NAME", .min_args = 1, .max_args = 1, .help = "change what devices of a line may do at the brokers, and who approves their updates",
     .text = "Each of --write, --read and --repair is given up to eight times and replaces what was set; given once with an empty text it takes all "
             "topics away. Live sessions go on under the new rights.",
     .example = "cradle line set pump --write 'd/%u/up/#' --write 'l/%l/alarm/%u' --clone-policy quarantine", VERB_OPTS(line_set_opts), .run = line_set_run,

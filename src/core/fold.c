@@ -45,6 +45,7 @@ static const struct table tables[] = {
     { "rollout_pace", "SELECT rollout, scale_s, at_s, n FROM rollout_pace ORDER BY rollout, scale_s, at_s", -1 },
     { "rollout", "SELECT name, line, release, of_rollout, q_model, q_batch, q_country, q_version, q_tag, timeout_s, from_min, to_min, forced, max_active, note, state, "
                  "why, wave, rev, created_at, created_by, started_at, changed_at FROM rollout ORDER BY name", -1 },
+    { "line_approvals", "SELECT line, n FROM line_approvals ORDER BY line", -1 },
     { "rollout_approval", "SELECT rollout, by_whom, at FROM rollout_approval ORDER BY rollout, by_whom", -1 },
     { "rollout_wave", "SELECT rollout, tag, wave, percent, devices, success_percent, error_percent, soak_s, opened_at, filled_at, reached_at, excused FROM rollout_wave "
                       "ORDER BY rollout, wave", -1 },
@@ -52,7 +53,7 @@ static const struct table tables[] = {
     { "rollout_device", "SELECT rollout, uid, wave, state, sequence, since FROM rollout_device WHERE state NOT IN ('waiting', 'absent', 'current', 'cannot') "
                         "ORDER BY rollout, uid", -1 },
 };
-static const int columns[ARRAY_LEN(tables)] = { 4, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 4, 23, 3, 12, 6 };
+static const int columns[ARRAY_LEN(tables)] = { 4, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 4, 23, 2, 3, 12, 6 };
 
 static enum err event_fold(struct db *to, const struct event_row *ev, struct fault *f)
 {

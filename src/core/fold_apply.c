@@ -258,6 +258,7 @@ static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_SITE_CREATED] = fold_rev,         [EVENT_CA_ADDED] = fold_ca,
     [EVENT_LINE_ADDED] = fold_line,          [EVENT_MODEL_ADDED] = fold_model,
     [EVENT_LINE_CHANGED] = fold_line_changed, [EVENT_LINE_STATE] = fold_line_state,
+    [EVENT_LINE_APPROVALS] = fold_line_approvals,
     [EVENT_BACKEND_SCOPES] = fold_backend,
     [EVENT_DEVICE_ADDED] = fold_device,      [EVENT_DEVICE_STATE] = fold_device_state,
     [EVENT_DEVICE_TAGS] = fold_device_tags,

@@ -28,6 +28,7 @@ enum err fold_postponed(struct fold *x);
 enum err fold_running(struct fold *x);
 /* fold_rollout.c */
 enum err fold_rollout(struct fold *x);
+enum err fold_line_approvals(struct fold *x);
 enum err fold_rollout_approved(struct fold *x);
 enum err fold_rollout_state(struct fold *x);
 enum err fold_wave_opened(struct fold *x);

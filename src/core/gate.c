@@ -66,8 +66,11 @@ enum err rollout_approved(struct batch *b, const struct rollout *r, bool *enough
     size_t n;
     bool all = !row->of.n && !row->model.n && !row->batch.n && !row->country.n && !row->version.n && !row->tag.n;
     enum err e = store_approval_list(b->db, b->arena, row->name, &rows, &n, f);
+    int64_t of_line = 0; /* may ask for more than the site, never for less */
+    e = e ? e : store_line_approvals_get(b->db, row->line, &of_line, f);
     *have = (int64_t)n;
     *need = all ? cfg->approvals_all : cfg->approvals;
+    *need = of_line > *need ? of_line : *need;
     *enough = *have >= *need;
     return e;
 }

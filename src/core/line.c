@@ -5,12 +5,14 @@
 #include "core/stream.h"
 #include "cradle/snapshot.h"
 #include "store/registry.h"
+#include "store/rollout.h"
 #include "wire/policy.h"
 #include "wire/text_list.h"
 
 #define HTTP_CREATED 201
+#define LINE_APPROVALS_MAX 8
 
-static void line_reply(struct batch *b, const struct line_row *l, struct topics_row t, struct msg_reply *out)
+static void line_reply(struct batch *b, const struct line_row *l, struct topics_row t, int64_t approvals, struct msg_reply *out)
 {
     CLEANUP(buf_free) struct buf body = BUF_INIT(0);
     struct json_out o = JSON_OUT(&body);
@@ -21,6 +23,7 @@ static void line_reply(struct batch *b, const struct line_row *l, struct topics_
     json_int(&o, "validity_s", l->validity_s);
     json_str(&o, "clone_policy", l->clone_policy);
     json_bool(&o, "suspended", l->suspended != 0);
+    json_int(&o, "approvals", approvals);
     text_list_json(&o, "write", t.write);
     text_list_json(&o, "read", t.read);
     text_list_json(&o, "repair", t.repair);
@@ -57,7 +60,7 @@ enum err registry_op_line_add(struct batch *b, const struct caller *c, const voi
     json_str(j, "by", c->name);
     event_end(b);
     out->http = HTTP_CREATED;
-    line_reply(b, &row, (struct topics_row){ 0 }, out);
+    line_reply(b, &row, (struct topics_row){ 0 }, 0, out);
     return CE_OK;
 }
 
@@ -114,6 +117,20 @@ static enum err state_write(struct batch *b, const struct caller *c, const struc
     return CE_OK;
 }
 
+static enum err approvals_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct fault *f)
+{
+    enum err e = store_line_approvals_put(b->db, m->name, m->approvals, f);
+    if (e)
+        return e;
+    struct json_out *j = event_begin(b, EVENT_LINE_APPROVALS, (struct span){ 0 }, 0);
+    json_str(j, "name", m->name);
+    json_int(j, "approvals", m->approvals);
+    json_str(j, "note", m->note);
+    json_str(j, "by", c->name);
+    event_end(b);
+    return CE_OK;
+}
+
 static bool settings_given(const struct msg_line_set *m)
 {
     return m->title.n || m->validity_s || m->clone_policy.n || m->write.n || m->read.n || m->repair.n || m->defaults;
@@ -128,8 +145,10 @@ static enum err set_check(const struct msg_line_set *m, struct fault *f)
         e = clone_policy_check(m->clone_policy, f);
     if (!e && m->state.n && !span_eq_str(m->state, "active") && !span_eq_str(m->state, "suspended"))
         e = fault_set(f, CE_BAD_FIELD, "state is active or suspended, not '" SPAN_FMT "'", SPAN_ARG(m->state));
-    if (!e && !m->state.n && !settings_given(m))
-        e = fault_set(f, CE_BAD_FIELD, "nothing to change: give title, validity_s, clone_policy, write, read, repair, defaults or state");
+    if (!e && (m->approvals < 0 || m->approvals > LINE_APPROVALS_MAX))
+        e = fault_set(f, CE_BAD_FIELD, "approvals is 1 to %d", LINE_APPROVALS_MAX);
+    if (!e && !m->state.n && !m->approvals && !settings_given(m))
+        e = fault_set(f, CE_BAD_FIELD, "nothing to change: give title, validity_s, clone_policy, write, read, repair, defaults, approvals or state");
     return e ? e : policy_check_topics(TOPICS_LINE, &t, f);
 }
 
@@ -138,6 +157,7 @@ enum err registry_op_line_set(struct batch *b, const struct caller *c, const voi
     const struct msg_line_set *m = msg;
     struct line_row l;
     struct topics_row t;
+    int64_t approvals = 0;
     enum err e = set_check(m, f);
     e = e ? e : store_line_get(b->db, b->arena, m->name, &l, f);
     if (e == CE_NOT_FOUND)
@@ -151,7 +171,10 @@ enum err registry_op_line_set(struct batch *b, const struct caller *c, const voi
         e = settings_write(b, c, m, &l, &t, f);
     if (!e && m->state.n)
         e = state_write(b, c, m, &l, f);
+    if (!e && m->approvals)
+        e = approvals_write(b, c, m, f);
+    e = e ? e : store_line_approvals_get(b->db, m->name, &approvals, f);
     if (!e)
-        line_reply(b, &l, t, out);
+        line_reply(b, &l, t, approvals, out);
     return e;
 }

@@ -142,6 +142,8 @@ static const char *const since_2[] = {
     "added_at BIGINT NOT NULL, added_by TEXT NOT NULL)" CLUSTERED,
     "CREATE TABLE device_tag (uid TEXT NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (uid, tag))" CLUSTERED,
     "CREATE INDEX device_tag_tag ON device_tag (tag, uid)",
+    /* a line whose rollouts need more approvals than the site says */
+    "CREATE TABLE line_approvals (line TEXT NOT NULL PRIMARY KEY, n BIGINT NOT NULL)" CLUSTERED,
 };
 
 /* One row a version: how the database gets there from the version before: first expand, then what is new in it. expand and contract may be

@@ -1,5 +1,5 @@
 /* core_rollout_groups.c: whom a rollout reaches: waves of tagged devices and of so many, groups that are empty, devices that appear when it is done,
- * and taking back where the security counter allows it, for all or for some.
+ * taking back where the security counter allows it, for all or for some, and how many approve it in a line that wants more than the site.
  */
 #define FLEET 24
 #include "t/unit/rollout_site.h"
@@ -126,6 +126,31 @@ static void after_back(void)
     buf_free(&w.der);
 }
 
+/* -- approvals of a line ------------------------------------------------------------------------------------------------------------ */
+static bool line_approvals(const struct who *w, int64_t n, enum err want)
+{
+    return reply_is(site_do(&s, w, &msg_desc_line_set, &(struct msg_line_set){ .name = SPAN_LIT("pump"), .approvals = n, .note = SPAN_LIT("audit") }), want);
+}
+
+static void more_approvals(void)
+{
+    struct who otto = { 0 };
+    site_operator(&s, "otto", "operator", "pump", &otto);
+    struct msg_rollout_add part = { .batch = SPAN_LIT("b9") };
+    ok(line_approvals(&olga, 1, CE_ROLE_FORBIDDEN) && line_approvals(&s.admin, 9, CE_BAD_FIELD), "only an administrator says how many approve rollouts of a line, eight at most");
+    ok(reply_is(create("early", "r8", "percent 100 90 5 0\n", part), CE_OK) && reply_is(move(&ann, "early", "approve"), CE_OK) && state_is("early", "approved"), "one approval is enough for a part of a line");
+    ok(line_approvals(&s.admin, 3, CE_OK), "the line is to have three");
+    ok(site_count(&s, "SELECT count(*) FROM event WHERE kind = 'line-approvals' AND payload LIKE '%\"approvals\":3%'") == 1, "which is evidence");
+    ok(reply_is(move(&s.admin, "early", "start"), CE_GATE), "what was approved under the old rule does not start any more");
+    ok(reply_is(move(&olga, "early", "approve"), CE_OK) && reply_is(move(&s.admin, "early", "start"), CE_GATE), "nor with two");
+    ok(reply_is(move(&otto, "early", "approve"), CE_OK) && reply_is(move(&s.admin, "early", "start"), CE_OK), "with the third it does");
+    ok(line_approvals(&s.admin, 1, CE_OK) && reply_is(create("whole", "r8", "percent 100 90 5 0\n", any), CE_OK) && reply_is(move(&ann, "whole", "approve"), CE_OK) && state_is("whole", "draft"),
+       "one approval for a line does not take back that the site wants two for all of it");
+    ok(reply_is(move(&olga, "whole", "approve"), CE_OK) && state_is("whole", "approved"), "two are enough again");
+    ok(site_fold_good(&s), "fold(events) = tables");
+    buf_free(&otto.der);
+}
+
 int main(void)
 {
     struct who late = { 0 };
@@ -136,6 +161,7 @@ int main(void)
     after_done(&late);
     back_some(&late);
     after_back();
+    more_approvals();
     rollout_site_close();
     buf_free(&late.der);
     return done();
