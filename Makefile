@@ -55,7 +55,7 @@ UNITS := $(patsubst t/unit/%.c,$(B)/t/%,$(wildcard t/unit/*.c))
 TOOLS := $(patsubst t/tool/%.c,$(B)/t/%,$(wildcard t/tool/*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 # clients that tests under load need as well
-LOADS := $(addprefix $(B)/bench/,est_load mqttload revoke_load delta_pair)
+LOADS := $(addprefix $(B)/bench/,est_load poll_load mqttload revoke_load delta_pair)
 FUZZERS := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/*.c))
 
 .PHONY: all lib tests fuzzers benches clean install uninstall help man debian13 netns soak fleet leak mcu-size
