@@ -66,16 +66,20 @@ static void wave_print(const struct cli *c, const json_t *w)
            (long long)json_path_int(w, "counts.silent", 0), (long long)busy);
 }
 
-static const char *next_step(const char *state)
+/* What to do next, with its name; "": nothing. */
+static const char *next_step(const char *state, const char *name, char *out, size_t cap)
 {
-    static const struct { const char *state, *next; } steps[] = {
-        { "draft", "somebody else approves it: cradle rollout approve" }, { "approved", "cradle rollout start" },
-        { "running", "cradle rollout watch" },  { "paused", "look at `cradle rollout devices NAME --state failed`, then cradle rollout resume, cancel or rollback" },
-    };
-    for (size_t i = 0; i < ARRAY_LEN(steps); i++)
-        if (strcmp(state, steps[i].state) == 0)
-            return steps[i].next;
-    return "";
+    static const char paused[] = "look at `cradle rollout devices %.64s --state failed`, then cradle rollout resume %.64s, or cancel or rollback";
+    out[0] = '\0';
+    if (strcmp(state, "draft") == 0)
+        snprintf(out, cap, "somebody else approves it: cradle rollout approve %.64s", name);
+    else if (strcmp(state, "approved") == 0)
+        snprintf(out, cap, "cradle rollout start %.64s", name);
+    else if (strcmp(state, "running") == 0)
+        snprintf(out, cap, "cradle rollout watch %.64s", name);
+    else if (strcmp(state, "paused") == 0)
+        snprintf(out, cap, paused, name, name);
+    return out;
 }
 
 static enum cli_tint tint_rollout(const char *state)
@@ -97,7 +101,8 @@ int rollout_print(const struct cli *c, const json_t *o)
         { "Country", "query.country" }, { "Version", "query.version" }, { "Tag", "query.tag" }, { "Note", "note" }, { "Made by", "created_by" },
         { "Made at", "created_at" }, { "Started", "started_at" }, { "Why", "why" },
     };
-    const char *state = json_path_str(o, "state", "?"), *next = next_step(state);
+    char next_text[300];
+    const char *state = json_path_str(o, "state", "?"), *next = next_step(state, json_path_str(o, "name", "NAME"), next_text, sizeof next_text);
     int lines = 2;
     size_t i;
     json_t *x;
@@ -262,8 +267,10 @@ static enum err move_run(struct cli *c, const char *move, const char *done, stru
         return CE_OK;
     }
     const char *name = json_path_str(answer, "name", c->args[0]), *state = json_path_str(answer, "state", "?");
+    char next[300];
+    next_step(state, name, next, sizeof next);
     cli_say(c, "%s %s; rollout %s is %s (%lld of %lld approvals)%s%s", done, c->args[0], name, state, (long long)json_path_int(answer, "approvals", 0),
-            (long long)json_path_int(answer, "approvals_needed", 0), *next_step(state) ? "; next: " : "", next_step(state));
+            (long long)json_path_int(answer, "approvals_needed", 0), *next ? "; next: " : "", next);
     return CE_OK;
 }
 
