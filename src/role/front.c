@@ -17,6 +17,8 @@ static void on_reply(struct front *fr, struct channel *ch, const struct ipc_fram
     if (msg_unpack_all(&msg_desc_reply, f->body, &rep) || rep.code < 0 || rep.code >= CE_COUNT)
         channel_bad(ch, f->type, "reply");
     struct front_req *r = front_req_find(fr, f->rid);
+    if (!r)
+        front_progress_reply(fr, ch, f->rid, &rep);
     if (!r || r->sent_to != ch)
         return; /* it came too late: the client has its answer */
     if (rep.code) {
@@ -104,6 +106,7 @@ static void core_lost(struct front *fr)
         return;
     fr->core = NULL;
     fr->ready = false;
+    front_progress_end(fr);
     front_streams_end(fr); /* they would miss frames */
     front_requests_lost(fr, ch);
     front_map_free(&fr->idents);
@@ -120,6 +123,7 @@ static void query_lost(struct front *fr, unsigned index)
     if (!ch)
         return;
     front_requests_lost(fr, ch);
+    front_progress_lost(fr, ch);
     fr->query[index] = (struct front_query_peer){0};
     channel_free(ch);
 }
@@ -182,6 +186,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     front_requests_sweep(fr, now);
     front_conns_sweep(fr, now);
     front_streams_recheck(fr);
+    front_progress_sweep(fr, now);
     if (now - fr->counted_ms >= FRONT_COUNTS_MS)
         front_counts_send(fr, now, 0);
 }
@@ -250,6 +255,7 @@ void front_free(struct front *fr)
     if (!fr)
         return;
     fr->draining = true;
+    front_progress_end(fr);
     front_streams_end(fr);
     if (fr->core)
         core_lost(fr);
@@ -279,12 +285,13 @@ void front_free(struct front *fr)
 void front_drain(struct front *fr)
 {
     fr->draining = true;
+    front_progress_end(fr);
     front_streams_end(fr);
 }
 
 size_t front_open(const struct front *fr)
 {
-    return fr->requests.live + fr->nstreams;
+    return fr->requests.live + fr->nstreams + fr->nprogress;
 }
 
 enum err front_listen(const char *site, unsigned index, int *fd, struct fault *f)

@@ -133,6 +133,8 @@ struct front {
     struct front_polls *polls;    /* what idle devices were told */
     struct front_stream *streams;
     size_t nstreams;
+    struct front_progress *progress; /* streams of rollouts */
+    size_t nprogress;
     uint64_t count[COUNT_N], refused[CE_COUNT];
     int64_t counted_ms; /* monotonic; when core heard of them */
 };
@@ -221,6 +223,16 @@ front_reply_fn front_stream_begin;
 void front_stream_frame(struct front *fr, struct span frame);
 void front_streams_recheck(struct front *fr); /* closes those whose caller is no longer an edge in good standing */
 void front_streams_end(struct front *fr);
+/* front_progress.c */
+front_decode_fn front_progress_open;
+front_reply_fn front_progress_begin;
+void front_progress_reply(struct front *fr, const struct channel *ch, uint64_t rid, const struct msg_reply *rep); /* nothing when it is no stream's */
+void front_progress_sweep(struct front *fr, int64_t now_ms);
+void front_progress_lost(struct front *fr, const struct channel *ch);
+void front_progress_end(struct front *fr);
+/* front_request.c: the query role with the least to do, counted once more; and once less when it has answered. */
+struct channel *front_query_pick(struct front *fr);
+void front_query_over(struct front *fr, const struct channel *ch);
 /* front_ops.c */
 front_decode_fn front_health, front_metrics, front_status;
 front_reply_fn front_reply_metrics;

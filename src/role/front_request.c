@@ -22,11 +22,17 @@ struct front_req *front_req_find(struct front *fr, uint64_t rid)
     return r ? *r : NULL;
 }
 
-static void query_done(struct front_req *r)
+void front_query_over(struct front *fr, const struct channel *ch)
 {
     for (size_t i = 0; i < ROLE_PEERS_MAX; i++)
-        if (r->sent_to && r->fr->query[i].ch == r->sent_to)
-            r->fr->query[i].waiting--;
+        if (fr->query[i].ch == ch)
+            fr->query[i].waiting--;
+}
+
+static void query_done(struct front_req *r)
+{
+    if (r->sent_to)
+        front_query_over(r->fr, r->sent_to);
     r->sent_to = NULL;
 }
 
@@ -174,7 +180,7 @@ static enum err step_decode(struct front_req *r, struct fault *f)
     return r->handler->decode ? r->handler->decode(r, f) : CE_OK;
 }
 
-static struct channel *query_pick(struct front *fr)
+struct channel *front_query_pick(struct front *fr)
 {
     struct front_query_peer *best = NULL;
     for (size_t i = 0; i < ROLE_PEERS_MAX; i++) {
@@ -212,7 +218,7 @@ static enum err step_forward(struct front_req *r, struct fault *f)
     struct front *fr = r->fr;
     if (answered_here(r))
         return CE_OK;
-    struct channel *ch = r->handler->to == FRONT_CORE ? fr->core : r->handler->to == FRONT_DEPOT ? fr->depot : query_pick(fr);
+    struct channel *ch = r->handler->to == FRONT_CORE ? fr->core : r->handler->to == FRONT_DEPOT ? fr->depot : front_query_pick(fr);
     return front_ask(r, ch, r->desc, r->msg, f);
 }
 

@@ -221,6 +221,8 @@ static void put_tls_server(struct buf *b, const struct settings *s, const char *
                    "    location = /edge/v1/report { client_max_body_size 1m; client_body_buffer_size 64k; proxy_pass http://front; }\n"
                    "    location = /edge/v1/stream {\n      client_max_body_size 1k; proxy_buffering off; proxy_read_timeout 1h;\n"
                    "      send_timeout 60s; proxy_pass http://front;\n    }\n"
+                   "    location ~ ^/api/v1/rollouts/[^/]+/stream$ {\n      client_max_body_size 1k; proxy_buffering off; proxy_read_timeout 1h;\n"
+                   "      send_timeout 60s; proxy_pass http://front;\n    }\n"
                    "    location = /healthz { client_max_body_size 1k; proxy_pass http://front; }\n"
                    "    location = /metrics { client_max_body_size 1k; proxy_pass http://front; }\n");
     put_uploads(b);

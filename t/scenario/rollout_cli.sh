@@ -46,7 +46,7 @@ is $rc 0 "the rollout is drafted"; has "$out" "approve r7-all" "the next step is
 run cradle rollout approve r7-all; [ $rc != 0 ]; ok $? "who made it does not approve it"
 run cradle rollout start r7-all; [ $rc != 0 ]; ok $? "without an approval it does not start"; has "$out" "gate|approv" "and says why"
 alice cradle rollout approve r7-all --quiet; ok $? "somebody else does"
-run cradle rollout start r7-all; is $rc 0 "it starts"; has "$out" "is running" "and says so"; echo "$out" | sed 's/^/# /'
+run cradle rollout start r7-all; is $rc 0 "it starts"; has "$out" "is running.*next: cradle rollout watch r7-all" "and says so, and what is next"; echo "$out" | sed 's/^/# /'
 run cradle rollout show r7-all; has "$out" "^wave 1  tag canary " "a bar for each wave"; has "$out" "^Approved by alice" "who approved"
 
 wait_for 20 ready v1 1.0.0; ok $? "the canary is offered it"
@@ -77,7 +77,16 @@ run cradle release show vib r99; is $rc 4 "an unknown release: exit code"
 is "$(cradle device firmware v1 --json | jq -r '[.items[] | select(.kind == "firmware-confirmed") | .release, .approvals[0].by, (.sbom_sha256 | length)] | join(" ")')" \
     "r7 alice 64" "what a device has run: the release, who approved, which parts list"
 run cradle device firmware nobody; is $rc 4 "of an unknown device: exit code"
+curl -sN -m 60 --cacert "$SITE/ca/bundle.pem" --cert "$T/alice/alice.pem" --key "$T/alice/alice.key" "$HTTPS/api/v1/rollouts/r7-all/stream" >"$T/sse" & SSE=$!; own $SSE
+events() { [ "$(grep -c '^event: progress$' "$T/sse")" -ge "$1" ]; }
+wait_for 10 events 1; ok $? "a stream of the rollout begins with how far it is"
+report v3 "$(poll v3 1.0.0 | jq .sequence)" confirmed 1.7.0 ""
+wait_for 10 events 2; ok $? "and says each change"
+is "$(sed -n 's/^data: //p' "$T/sse" | tail -n 1 | jq -c '[.name, .counts.failed]')" '["r7-all",1]' "as GET rollouts/NAME does"
+is "$(api -o /dev/null -w '%{http_code}' "$HTTPS/api/v1/rollouts/none/stream")" 404 "of an unknown rollout there is none"
 run cradle rollout cancel r7-all; is $rc 0 "it is cancelled"
+wait "$SSE"; is $? 0 "the stream ends by itself when the rollout is over"
+is "$(sed -n 's/^data: //p' "$T/sse" | tail -n 1 | jq -r .state)" cancelled "with the last event first"
 run cradle rollout watch r7-all --json; is "$rc $(echo "$out" | jq -r .state)" "0 cancelled" "watch of one that is over"
 run cradle rollout show none; is $rc 4 "an unknown rollout: exit code"
 kill "$CRADLED"; wait "$CRADLED" 2>/dev/null
