@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "crypt/key_gate.h"
 
 enum err release_map_open(const char *path, struct release_map *out, struct fault *f)
 {
@@ -37,7 +38,7 @@ enum err release_cert_judge(const struct cert *c, int64_t at_s, struct fault *f)
 {
     struct spki_info k;
     char text[CLOCK_TEXT_MAX];
-    enum err e = spki_judge(c->spki, NULL, &k, f);
+    enum err e = key_gate(c->spki, NULL, &k, f);
     if (e)
         return e;
     if (k.alg != KEY_EC_P256)

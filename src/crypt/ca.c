@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "crypt/key_gate.h"
 #include "crypt/hash.h"
 
 static enum err ca_judge(struct ca *ca, struct fault *f)
@@ -13,7 +14,7 @@ static enum err ca_judge(struct ca *ca, struct fault *f)
     struct spki_info k;
     if (!ca->cert.is_ca || !(ca->cert.key_usage & KU_CERT_SIGN) || ca->cert.ski.n != 20)
         return fault_set(f, CE_BAD_CERT, "certificate of CA %s: it is not a CA certificate with keyCertSign and a 20-byte key identifier", ca->name);
-    enum err e = spki_judge(ca->cert.spki, NULL, &k, f);
+    enum err e = key_gate(ca->cert.spki, NULL, &k, f);
     if (e)
         return e;
     if (ca->key && !span_eq(key_spki(ca->key), ca->cert.spki))

@@ -1,6 +1,6 @@
 /* csr.h: PKCS#10 requests (RFC 2986): reading a stranger's, writing our own. Pure, no OpenSSL in the reader.
  * Takes exactly the shapes that we need; everything else is refused with the rule it breaks. Whether the name is a good
- * UID is name_check_uid's business, whether the key is good enough spki_judge's.
+ * UID is name_check_uid's business, whether the key is good enough key_gate's.
  */
 #ifndef CRADLE_CRYPT_CSR_H
 #define CRADLE_CRYPT_CSR_H

@@ -46,7 +46,8 @@ static enum err issue_check(const struct ca *ca, const struct profile *p, const 
     if (r->not_after > ca->cert.not_after)
         return fault_set(f, CE_BAD_FIELD, "the certificate would outlive CA %s", ca->name);
     enum err e = issue_check_names(&r->values, f);
-    return e ? e : spki_judge(r->spki, p->key_algs, key, f);
+    const struct key_policy policy = profile_key_policy(p);
+    return e ? e : key_gate(r->spki, &policy, key, f);
 }
 
 static void issue_leaf_extensions(const struct ca *ca, const struct profile *p, const struct issue_request *r,

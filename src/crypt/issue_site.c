@@ -41,7 +41,7 @@ static enum err site_begin(struct site_cert *c, const struct ca *ca, enum sig_al
     *c = (struct site_cert){ .tbs = BUF_INIT(TBS_MAX) };
     enum err e = site_check(ca, s, f);
     if (!e)
-        e = spki_judge(s->spki, NULL, &c->key, f);
+        e = key_gate(s->spki, NULL, &c->key, f);
     if (!e)
         e = issue_serial(c->serial);
     if (e)

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "crypt/key_gate.h"
 
 static enum err key_openssl(struct fault *f, const char *what)
 {
@@ -77,7 +78,7 @@ enum err key_from_pkey(EVP_PKEY *pkey, struct key **out, struct fault *f)
         return key_openssl(f, "the key's public part cannot be encoded");
     buf_put(&k->spki, der, (size_t)n);
     OPENSSL_free(der);
-    enum err e = spki_judge(buf_span(&k->spki), NULL, &k->info, f);
+    enum err e = key_gate(buf_span(&k->spki), NULL, &k->info, f);
     if (e)
         return e;
     k->sig = sig_alg_of_key(k->info.alg);
@@ -99,7 +100,7 @@ enum err key_generate(const char *alg, struct key **out, struct fault *f)
         pkey = EVP_EC_gen(alg + 3);
     else if (span_eq_str(name, "ed25519"))
         pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-    else if (span_starts(name, "rsa:") && span_to_i64(span_of(name.p + 4, name.n - 4), &bits) && bits >= 2048 && bits <= 16384)
+    else if (span_starts(name, "rsa:") && span_to_i64(span_of(name.p + 4, name.n - 4), &bits) && bits >= 2048 && bits <= KEY_RSA_BITS_MAX)
         pkey = EVP_RSA_gen((unsigned)bits);
     else if (span_eq_str(name, "ml-dsa-44") || span_eq_str(name, "ml-dsa-65") || span_eq_str(name, "ml-dsa-87")) {
         pkey = EVP_PKEY_Q_keygen(NULL, NULL, alg[7] == '4' ? "ML-DSA-44" : alg[7] == '6' ? "ML-DSA-65" : "ML-DSA-87");
@@ -117,7 +118,7 @@ enum err key_external(struct span spki, key_sign_fn *sign, void (*release)(void 
 {
     CLEANUP(key_free_p) struct key *k = mem_calloc(1, sizeof *k);
     buf_put_span(&k->spki, spki);
-    enum err e = spki_judge(buf_span(&k->spki), NULL, &k->info, f);
+    enum err e = key_gate(buf_span(&k->spki), NULL, &k->info, f);
     if (e)
         return e;
     k->sig = sig_alg_of_key(k->info.alg);

@@ -52,12 +52,8 @@ struct spki_info {
     struct span key;          /* EC point 04||X||Y, raw Ed25519 or ML-DSA key, RSAPublicKey DER; points into the SPKI */
 };
 /* Reads the structure of a SubjectPublicKeyInfo (RFC 5280 4.1.2.7, RFC 5480, RFC 8410) strictly: named curves only, uncompressed
- * points only. CE_BAD_DER, CE_KEY_ALG, CE_KEY_WEAK (curves below 256 bits), CE_KEY_INVALID. Says nothing about policy. */
+ * points only. CE_BAD_DER, CE_KEY_ALG, CE_KEY_WEAK (curves below 256 bits), CE_KEY_INVALID. Says nothing about policy and soundness: see key_gate.h. */
 MUST_USE enum err spki_parse(struct span spki, struct spki_info *out, struct fault *f);
-/* spki_parse, then: is it a sound key (point on the curve, modulus and exponent, no small-order point), and does the policy
- * allow it? allowed: names separated by blanks; NULL: any sound key. RSA below 2048 bits is always CE_KEY_WEAK, below 3072
- * unless allowed names it (CE_KEY_WEAK); not in allowed: CE_KEY_ALG. */
-MUST_USE enum err spki_judge(struct span spki, const char *allowed, struct spki_info *out, struct fault *f);
 /* Does sig hold? Also refuses an algorithm that does not belong to the key. CE_BAD_SIGNATURE, CE_KEY_INVALID, CE_KEY_ALG. */
 MUST_USE enum err spki_verify(struct span spki, enum sig_alg alg, struct span message, struct span sig);
 void spki_key_id(const struct spki_info *k, uint8_t out[20]); /* RFC 5280 4.2.1.2 (1): SHA-1 of the BIT STRING's bytes */

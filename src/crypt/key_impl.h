@@ -19,6 +19,11 @@ bool sig_alg_fits(enum sig_alg a, enum key_alg k);
 /* Hashes message; returns the digest's length. hash_bits 256, 384 or 512. */
 size_t sig_digest(unsigned hash_bits, struct span message, uint8_t out[DIGEST_MAX]);
 
+/* Modulus and exponent of an RSAPublicKey. CE_BAD_DER. */
+MUST_USE enum err spki_rsa_split(struct span key, struct span *n, struct span *e);
+/* The RSA half of key_gate. */
+MUST_USE enum err key_gate_rsa(const struct spki_info *k, bool exponent_any, struct fault *f);
+
 /* EC points on OpenSSL's low-level objects: see pubkey_ec.c. */
 struct ec_point; /* a decoded public point, reusable */
 struct ec_point *ec_point_new(enum key_alg curve);

@@ -152,9 +152,10 @@ static enum err profile_judge_algs(const struct profile *p, struct fault *f)
         int64_t bits;
         for (size_t i = 0; i < ARRAY_LEN(known); i++)
             good = good || span_eq_str(word, known[i]);
-        good = good || (span_starts(word, "rsa:") && span_to_i64(span_of(word.p + 4, word.n - 4), &bits) && bits >= 2048 && bits <= 16384);
+        good = good || (span_starts(word, "rsa:") && span_to_i64(span_of(word.p + 4, word.n - 4), &bits) && bits >= KEY_RSA_BITS_MIN && bits <= KEY_RSA_BITS_MAX);
         if (!good)
-            return fault_set(f, CE_BAD_CONFIG, "key_algs: unknown algorithm '" SPAN_FMT "' (ec:P-256 ec:P-384 ed25519 rsa:3072)", SPAN_ARG(word));
+            return fault_set(f, CE_BAD_CONFIG, "key_algs: unknown algorithm '" SPAN_FMT "' (ec:P-256 ec:P-384 ed25519 rsa:3072; RSA from %d to %d bits)", SPAN_ARG(word),
+                             KEY_RSA_BITS_MIN, KEY_RSA_BITS_MAX);
     }
     return CE_OK;
 }
@@ -246,7 +247,7 @@ bool profile_default_text(const char *name, struct span org, struct buf *out)
     }
     buf_printf(out, "\n# URI subject alternative name; empty for none.\nsan_uri = %s\n", d->san_uri);
     buf_printf(out, "# Issuing CA: device or infra.\nca = %s\n", d->ca);
-    buf_put_str(out, "# Public keys that are accepted.\nkey_algs = ec:P-256 ec:P-384 ed25519\n");
+    buf_put_str(out, "# Public keys that are accepted: ec:P-256 ec:P-384 ed25519 rsa:3072 (that size or more).\nkey_algs = ec:P-256 ec:P-384 ed25519\n");
     buf_printf(out, "# Lifetime (a product line may name its own), and the longest that the signer accepts.\n"
                     "validity_s = %s\nvalidity_max_s = %s\n", d->validity, d->validity_max);
     buf_put_str(out, "# notBefore lies this far in the past, for clocks that are slow.\nbackdate_s = 300\n"
@@ -254,6 +255,8 @@ bool profile_default_text(const char *name, struct span org, struct buf *out)
                      "# Extended key usage.\nclient_auth = yes\nserver_auth = no\n");
     return true;
 }
+
+struct key_policy profile_key_policy(const struct profile *p) { return (struct key_policy){ .algs = p->key_algs, .exponent_any = p->rsa_exponent_any }; }
 
 int64_t profile_renew_at(const struct profile *p, int64_t not_before, int64_t not_after)
 {

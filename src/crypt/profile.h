@@ -10,6 +10,7 @@
 #include "base/config.h"
 #include "base/name.h"
 #include "base/span.h"
+#include "crypt/key_gate.h"
 
 struct profile {
     char name[LABEL_MAX + 1];
@@ -32,6 +33,8 @@ bool profile_default_text(const char *name, struct span org, struct buf *out);
 /* Appends the subject Name (DER) or the SAN URI's text. CE_BAD_NAME when a value does not fit X.509's bounds. */
 MUST_USE enum err profile_subject(const struct profile *p, const struct profile_values *v, struct buf *out, struct fault *f);
 MUST_USE enum err profile_san_uri(const struct profile *p, const struct profile_values *v, struct buf *out, struct fault *f);
+/* Which keys it takes; lives as long as p. */
+struct key_policy profile_key_policy(const struct profile *p);
 /* When a certificate of these dates may be renewed (s since 1970). */
 int64_t profile_renew_at(const struct profile *p, int64_t not_before, int64_t not_after);
 /* Lifetime to give: asked_s (0: the default), cut to validity_max_s. */

@@ -1,4 +1,4 @@
-/* spki.c: SubjectPublicKeyInfo: strict structure (spki_parse) and soundness plus policy (spki_judge). See key.h. */
+/* spki.c: SubjectPublicKeyInfo: its structure, strictly. Soundness and policy are key_gate.c's. See key.h. */
 #include <stdio.h>
 
 #include "base/mem.h"
@@ -71,7 +71,7 @@ static enum err spki_ec(struct span params, struct spki_info *out, struct fault 
     return CE_OK;
 }
 
-static enum err rsa_split(struct span key, struct span *n, struct span *e)
+enum err spki_rsa_split(struct span key, struct span *n, struct span *e)
 {
     struct span seq;
     return der_get(&key, DER_SEQUENCE, &seq) || key.n || der_get_uint(&seq, n) || der_get_uint(&seq, e) || seq.n ? CE_BAD_DER : CE_OK;
@@ -90,7 +90,7 @@ static enum err spki_rsa(struct span params, struct spki_info *out, struct fault
     struct span n, e;
     if (!span_eq(params, SPAN_LIT("\x05\x00")))
         return fault_set(f, CE_BAD_DER, "RFC 3279 2.3.1: rsaEncryption takes NULL as its parameters");
-    if (rsa_split(out->key, &n, &e))
+    if (spki_rsa_split(out->key, &n, &e))
         return fault_set(f, CE_BAD_DER, "RFC 3279 2.3.1: malformed RSAPublicKey");
     if (n.n > 2048)
         return fault_set(f, CE_KEY_INVALID, "the RSA modulus has more than 16384 bits");
@@ -134,80 +134,3 @@ enum err spki_parse(struct span spki, struct spki_info *out, struct fault *f)
 }
 
 void spki_key_id(const struct spki_info *k, uint8_t out[20]) { sha1(k->key, out); }
-
-/* Encodings (RFC 8032 5.1.2, sign bit cleared) of the points of small order: with such a key a signature proves nothing. */
-static bool ed25519_small_order(struct span key)
-{
-    static const uint8_t y[][32] = {
-        { 0 }, /* order 4 */
-        { 1 }, /* order 1 */
-        { 0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
-          0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05 }, /* order 8 */
-        { 0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
-          0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a }, /* order 8 */
-        { 0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-          0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f }, /* -1: order 2 */
-    };
-    uint8_t masked[32];
-    memcpy(masked, key.p, 32);
-    masked[31] &= 0x7f;
-    bool beyond_p = masked[31] == 0x7f && masked[0] >= 0xed; /* y >= p: not canonical, other spellings of 0 and 1 among them */
-    for (int i = 1; i < 31; i++)
-        beyond_p = beyond_p && masked[i] == 0xff;
-    for (size_t i = 0; i < ARRAY_LEN(y); i++)
-        if (memcmp(masked, y[i], 32) == 0)
-            return true;
-    return beyond_p;
-}
-
-static enum err rsa_judge(const struct spki_info *k, struct fault *f)
-{
-    struct span n, e;
-    if (rsa_split(k->key, &n, &e))
-        return fault_set(f, CE_BAD_DER, "RFC 3279 2.3.1: malformed RSAPublicKey");
-    if (k->bits < 2048)
-        return fault_set(f, CE_KEY_WEAK, "the RSA key has %u bits; fewer than 2048 are never accepted", k->bits);
-    if (!(e.p[e.n - 1] & 1) || (e.n == 1 && e.p[0] < 3))
-        return fault_set(f, CE_KEY_WEAK, "the RSA public exponent must be odd and at least 3");
-    if (e.n > 32)
-        return fault_set(f, CE_KEY_INVALID, "the RSA public exponent has more than 256 bits");
-    if (!(n.p[n.n - 1] & 1))
-        return fault_set(f, CE_KEY_INVALID, "the RSA modulus is even");
-    return CE_OK;
-}
-
-static bool policy_allows(const char *allowed, const struct spki_info *k)
-{
-    struct span rest = span_str(allowed), word;
-    int64_t bits;
-    while (span_cut(&rest, ' ', &word)) {
-        if (word.n == 0)
-            continue;
-        if (k->alg == KEY_RSA && span_starts(word, "rsa:") && span_to_i64(span_of(word.p + 4, word.n - 4), &bits) && k->bits >= bits)
-            return true;
-        if (k->alg != KEY_RSA && span_eq_str(word, k->name))
-            return true;
-    }
-    return false;
-}
-
-enum err spki_judge(struct span spki, const char *allowed, struct spki_info *out, struct fault *f)
-{
-    enum err e = spki_parse(spki, out, f);
-    if (e)
-        return e;
-    if (out->alg == KEY_RSA) {
-        e = rsa_judge(out, f);
-        if (e)
-            return e;
-    }
-    if (allowed && !policy_allows(allowed, out))
-        return out->alg == KEY_RSA && out->bits < 3072
-                   ? fault_set(f, CE_KEY_WEAK, "the RSA key has %u bits; the policy wants at least 3072", out->bits)
-                   : fault_set(f, CE_KEY_ALG, "%s keys are not allowed here; allowed: %s", out->name, allowed);
-    if ((out->alg == KEY_EC_P256 || out->alg == KEY_EC_P384) && ec_point_set(ec_point_scratch(out->alg), out->key))
-        return fault_set(f, CE_KEY_INVALID, "the public key is not a point on curve %s", out->name + 3);
-    if (out->alg == KEY_ED25519 && ed25519_small_order(out->key))
-        return fault_set(f, CE_KEY_INVALID, "the Ed25519 public key is a point of small order or not canonical");
-    return CE_OK;
-}

@@ -82,10 +82,11 @@ static enum err names_judge(const struct csr *c, struct fault *f)
     return CE_OK;
 }
 
-enum err front_csr_judge(struct arena *a, struct span der, const char *algs, struct msg_enroll *out, struct fault *f)
+enum err front_csr_judge(struct arena *a, struct span der, const struct profile *p, struct msg_enroll *out, struct fault *f)
 {
     struct csr csr;
     struct spki_info key;
+    const struct key_policy policy = profile_key_policy(p);
     *out = (struct msg_enroll){0};
     enum err e = csr_parse(der, &csr, f);
     if (span_is_utf8(csr.cn) && csr.cn.n <= UID_MAX)
@@ -95,12 +96,12 @@ enum err front_csr_judge(struct arena *a, struct span der, const char *algs, str
     e = name_check_uid(csr.cn, f);
     if (!e)
         e = names_judge(&csr, f);
-    if (!e)
-        e = spki_judge(csr.spki, algs, &key, f);
-    if (!e)
-        e = csr_verify(&csr, f);
     if (!e && csr.spki.n > 1024)
         e = fault_set(f, CE_KEY_ALG, "the public key is longer than 1024 bytes");
+    if (!e)
+        e = key_gate(csr.spki, &policy, &key, f);
+    if (!e)
+        e = csr_verify(&csr, f);
     if (e)
         return e;
     out->san_uri = csr.san_uri;
@@ -124,7 +125,7 @@ static enum err enroll(struct front_req *r, bool renew, struct fault *f)
     struct span csr = arena_copy(&r->arena, buf_span(&der));
     buf_free(&der);
     if (!e)
-        e = front_csr_judge(&r->arena, csr, device ? r->fr->profile.key_algs : r->fr->infra.key_algs, m, f);
+        e = front_csr_judge(&r->arena, csr, device ? &r->fr->profile : &r->fr->infra, m, f);
     if (e)
         return e;
     m->label = label;

@@ -208,7 +208,7 @@ front_decode_fn front_cacerts, front_csrattrs, front_enroll, front_reenroll, fro
 front_reply_fn front_reply_enrolled;
 MUST_USE enum err front_est_open(struct front *fr, struct fault *f);
 /* Proof of possession, key and names. out keeps pointing into der; its uid is set as soon as it is known. */
-MUST_USE enum err front_csr_judge(struct arena *a, struct span der, const char *algs, struct msg_enroll *out, struct fault *f);
+MUST_USE enum err front_csr_judge(struct arena *a, struct span der, const struct profile *p, struct msg_enroll *out, struct fault *f);
 /* front_ocsp.c */
 front_decode_fn front_ocsp_post, front_ocsp_get;
 front_reply_fn front_reply_ocsp;

@@ -89,7 +89,7 @@ enum err front_operator_add(struct front_req *r, struct fault *f)
     if (!e && !route_role_bit(m->role))
         e = fault_set(f, CE_BAD_FIELD, "field 'role' must be admin, operator, station, auditor, edge or backend");
     if (!e)
-        e = front_csr_judge(&r->arena, m->csr, r->fr->infra.key_algs, &csr, f);
+        e = front_csr_judge(&r->arena, m->csr, &r->fr->infra, &csr, f);
     if (e)
         return e;
     if (!span_eq(csr.uid, m->name))

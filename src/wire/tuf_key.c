@@ -1,5 +1,6 @@
 /* tuf_key.c: keys and roles of TUF metadata, and the rule of thresholds (TUF 4.2, 4.3, 5). See tuf.h. */
 #include "crypt/hash.h"
+#include "crypt/key_gate.h"
 #include "crypt/pem.h"
 #include "wire/canon_json.h"
 #include "wire/tuf_impl.h"
@@ -69,7 +70,7 @@ static enum err spki_of(const struct kind *kind, struct span public, struct aren
     } else {
         e = pem_decode(public, "PUBLIC KEY", 0, &der);
     }
-    e = e ? e : spki_judge(buf_span(&der), NULL, &k, NULL);
+    e = e ? e : key_gate(buf_span(&der), NULL, &k, NULL);
     if (!e && k.alg != kind->alg)
         e = CE_KEY_ALG;
     *out = e ? (struct span){ 0 } : arena_copy(a, buf_span(&der));
