@@ -25,7 +25,8 @@ block ini 1 | sed "s|/var/lib/cradle-agent/current/cert.pem|$T/dev.pem|; s|/var/
 echo "update_dir = $T/update" >>page.conf
 page 1; ok $? "the image is signed, packed and drafted as a release"; cat out.log | sed 's/^/# /'
 both_sign vib; offer_metadata 1; offer_directive 1 r7
-page 2; ok $? "SWUpdate installs it; the server is away, so the gate judges what it was told last"
+page 2; grep -q "SWUPDATE successful" out.log # the exit code of SWUpdate 2022.12 is 1 now and then after it has said so, also without a gate's -p
+ok $? "SWUpdate installs it; the server is away, so the gate judges what it was told last"
 cmp -s out rootfs.img; ok $? "the image is there"
 page 3; [ $? != 0 ]; ok $? "nothing is confirmed while the old version runs"
 echo 1.7.0 >version; page 3; ok $? "the new one is"
