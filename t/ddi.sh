@@ -1,8 +1,10 @@
 # ddi.sh: for scenario tests of hawkBit's DDI: a site with a release, devices with certificates, orders, and images that SWUpdate takes. Source
 # after lib.sh, ceremony.sh and offer.sh; works in $T.
 . t/fault.sh
-ddi_site() { # line vib, model vib-1, a ceremony
-    site_init && site_start && cradle line add vib --quiet && cradle model add vib-1 --line vib --quiet && ceremony "$SITE/trust" && image_signer
+ddi_site() { # [line of cradled.conf...]: line vib, model vib-1, a ceremony
+    site_init || return 1
+    for line; do printf '%s\n' "$line" >>"$SITE/cradled.conf"; done
+    site_start && cradle line add vib --quiet && cradle model add vib-1 --line vib --quiet && ceremony "$SITE/trust" && image_signer
 }
 ddi_device() { # UID: registered, and enrolled by a station: UID.key, UID.pem
     [ -e station.pem ] || infra station station vib

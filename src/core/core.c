@@ -33,6 +33,7 @@ static void config_copy(struct core *core, const struct core_config *c)
         .crl_refresh_s = or_default(c->crl_refresh_s, 86400),
         .ocsp_validity_s = or_default(c->ocsp_validity_s, 300),
         .directive_s = or_default(c->directive_s, 7 * 86400),
+        .poll_s = or_default(c->poll_s, 300),
         .approvals = or_default(c->approvals, 1),
         .approvals_all = or_default(c->approvals_all, 2),
         .drill_every_s = c->drill_every_s,

@@ -8,7 +8,6 @@
 #include "store/artifact.h"
 #include "store/registry.h"
 
-#define POLL_SLEEP_S 300
 #define POLL_KEEP_S 900
 #define POLL_SEEN_MS 300000 /* last_seen is as exact as these two together */
 
@@ -69,7 +68,7 @@ static enum err body_make(struct batch *b, const struct device *d, const struct 
     bool open = order_state_open(o->state), idle = !open && !offer->wait, ready = !idle && !offer->wait;
     json_obj(&j, NULL);
     json_str(&j, "device", d->uid);
-    json_int(&j, "sleep_s", POLL_SLEEP_S);
+    json_int(&j, "sleep_s", core_config(b->core)->poll_s);
     enum err e = metadata_put(b, d->line, &j, f);
     json_cstr(&j, "action", idle ? "none" : open && o->reset ? "reset" : "install");
     json_int(&j, "sequence", o->row.sequence);

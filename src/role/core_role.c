@@ -206,6 +206,7 @@ static enum err core_role_open(struct core_role *c, const struct role_context *r
                                   .crl_refresh_s = s->crl_refresh,
                                   .ocsp_validity_s = s->ocsp_validity,
                                   .drill_every_s = s->drill_every,
+                                  .poll_s = s->update_poll_interval,
                                   .approvals = s->rollout_approvals ? s->rollout_approvals : -1,
                                   .approvals_all = s->rollout_approvals_all ? s->rollout_approvals_all : -1,
                                   .clone_overlap_ms = s->clone_overlap * 1000,

@@ -1,5 +1,6 @@
 #!/bin/sh
-# ddi_protocol.sh: hawkBit's DDI as its clients need it, by curl: what RAUC's updater and Zephyr's client send, and what they compare.
+# ddi_protocol.sh: hawkBit's DDI as its clients need it, by curl: what RAUC's updater and Zephyr's client send, and what they compare. The real
+# SWUpdate is ddi_swupdate.sh.
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
 . t/ceremony.sh
