@@ -1,6 +1,6 @@
 #!/bin/sh
 # ddi_swupdate.sh: the real, unmodified SWUpdate against a real site, with the certificate that the device enrolled for: it installs, confirms after
-# the restart, says what failed, begins again after a loss of power, and is refused when revoked.
+# the restart, says what failed, begins again after a loss of power, obeys a cancel, and is refused when revoked.
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
 . t/ceremony.sh
@@ -10,6 +10,7 @@ need swupdate swupdate; need cpio cpio; need openssl openssl; need jq jq; need c
 cd "$T" || exit 1
 ddi_site 'update_poll_interval = 1'; ok $? "a site that wants to be asked each second"
 ddi_device d1 && ddi_device d2; ok $? "two devices"
+(umask 077; cradle operator add amy --role admin --out "$T/amy" --quiet); ok $? "a second admin"
 swu_make r1 1.1.0 300000 && swu_make r2 1.2.0 3000000; ok $? "images"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout thief.key -out thief.pem -days 30 -subj "/CN=thief" \
     -addext extendedKeyUsage=codeSigning,emailProtection 2>/dev/null
@@ -73,6 +74,32 @@ rm -f out; swu_start d2
 until_reported d2 failed "SWUpdate refuses it: failed"
 [ ! -e out ]; ok $? "nothing is written"
 has "$(text_of d2)" "ERROR|found" "its own words are in the evidence: $(text_of d2)"
+swu_stop
+
+# -- a rollout whose maintenance window is closed, then open; then it is taken back
+rollout() { # NAME RELEASE MORE
+    api -o answer -d "{\"name\":\"$1\",\"line\":\"vib\",\"release\":\"$2\",\"note\":\"test\",\"query\":{\"model\":\"vib-1\"}$3}" "$HTTPS/api/v1/rollouts"
+    curl -s -m 30 --cacert "$SITE/ca/bundle.pem" --cert amy/amy.pem --key amy/amy.key -H 'Content-Type: application/json' -d '{"note":"test"}' "$HTTPS/api/v1/rollouts/$1/approve" >answer
+    move "$1" start
+}
+move() { api -o answer -d '{"note":"test"}' "$HTTPS/api/v1/rollouts/$1/$2"; }
+hour() { date -u -d "$1" +%H:00; }
+links() { ddi d2 "$D1/d2" >/dev/null; jq -r '._links | [has("deploymentBase"), has("cancelAction")] | join(" ")' body; }
+said() { ddi d2 update/v1/poll >/dev/null; [ "$(jq -r .state body)" = "$1" ]; }
+rollout later r1 ",\"window\":{\"from\":\"$(hour '+3 hours')\",\"to\":\"$(hour '+5 hours')\"}"
+wait_for 15 said waiting; ok $? "a rollout whose maintenance window is closed: the order waits"; [ "$(jq -r .state answer)" = running ] || sed 's/^/# /' answer
+rm -f out; swu_start d2; sleep 3
+is "$(links)" "false false" "the client is told of nothing"
+[ ! -e out ] && is_reported d2 failed; ok $? "nothing is installed"
+swu_stop; move later cancel
+rollout now r1 ",\"window\":{\"from\":\"$(hour '-1 hours')\",\"to\":\"$(hour '+2 hours')\"}"
+shown() { [ "$(links)" = "true false" ]; }
+wait_for 15 shown; ok $? "the window is open: here is the action"; [ "$(jq -r .state answer)" = running ] || sed 's/^/# /' answer
+move now cancel; taken() { [ "$(links)" = "false true" ]; }; wait_for 15 taken; is "$(links)" "false true" "it is taken back before the client has begun: a cancel"
+swu_start d2
+acknowledged() { [ "$(links)" = "false false" ]; }
+wait_for 20 acknowledged; ok $? "SWUpdate acknowledges the cancel"
+[ ! -e out ] && is_reported d2 cancelled; ok $? "and has installed nothing"
 swu_stop
 
 # -- who may not
