@@ -31,7 +31,7 @@ fleet_enroll() { # registers those of $T/born, enrolls each with its own agent, 
     { echo uid,serial,model,batch,country; for d in "$T"/born/*; do echo "${d##*/},,vib-1,,"; done; } >"$T/fleet.csv"
     cradle device add --csv "$T/fleet.csv" --quiet || return 1
     ls "$T/born" | while read -r u; do mkdir "$T/go-$u" 2>/dev/null; mv "$T/born/$u/agent.conf" "$T/go-$u/"; mv "$T/born/$u" "$FLEET/"; done
-    ls "$T" | sed -n 's/^go-//p' | xargs -P 4 -I U sh -c "'$AGENT' -c '$T/go-U/agent.conf' enroll >>'$FLEET/U/log' 2>&1 && mv '$T/go-U/agent.conf' '$FLEET/U/' && rmdir '$T/go-U'"
+    ls "$T" | sed -n 's/^go-//p' | xargs -P 4 -I @UID@ sh -c "'$AGENT' -c '$T/go-@UID@/agent.conf' enroll >>'$FLEET/@UID@/log' 2>&1 && mv '$T/go-@UID@/agent.conf' '$FLEET/@UID@/' && rmdir '$T/go-@UID@'"
     [ -z "$(ls "$T" | grep '^go-')" ]
 }
 fleet_run() { "$B/t/fleetrun" "$AGENT" "$FLEET" "$1" "$2" "$L" >"$T/fleet.json" & FLEETRUN=$!; own $FLEETRUN; } # AT_A_TIME INTERVAL_MS
