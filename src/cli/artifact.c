@@ -48,7 +48,7 @@ static enum err upload_verb_run(struct cli *c, struct fault *f)
         done_print(c, done);
     return e;
 }
-static const struct verb_opt upload_opts[] = { { "--encrypted", NULL, "the files are encrypted; devices get the key on its own way", false } };
+static const struct verb_opt upload_opts[] = { { "--encrypted", NULL, "keep the files encrypted: devices get the key with their order, wrapped for them alone", false } };
 const struct verb verb_artifact_upload = {
     .name = "artifact upload", .args = "FILE...", .min_args = 1, .max_args = -1, .help = "send files for devices to the site, which keeps them by their SHA-256",
     .text = "An upload that was cut off goes on where it was when the command is given again, also from another machine. A file that the site has is not "
@@ -59,7 +59,8 @@ const struct verb verb_artifact_upload = {
 static enum err list_verb_run(struct cli *c, struct fault *f)
 {
     static const struct column cols[] = {
-        { "SHA256", "sha256", 64, NULL }, { "BYTES", "length", 9, NULL }, { "RELEASES", "releases", 8, NULL }, { "SINCE", "added_at", 20, NULL }, { "NAME", "name", 10, NULL },
+        { "SHA256", "sha256", 64, NULL }, { "BYTES", "length", 9, NULL },
+        { "RELEASES", "releases", 8, NULL }, { "ENCRYPTED", "encrypted", 9, NULL }, { "SINCE", "added_at", 20, NULL }, { "NAME", "name", 10, NULL },
     };
     struct list l = { .path = "/api/v1/artifacts", .cols = cols, .ncols = ARRAY_LEN(cols), .empty = "there is no file yet; cradle artifact upload brings one" };
     return cli_list(c, &l, f);
@@ -155,16 +156,21 @@ static enum err release_upload_run(struct cli *c, struct fault *f)
     for (size_t i = 0; !e && i < n; i++) {
         path_join(path, "%s/%s", dir, names[i]);
         struct upload u = { .path = path, .name = arena_printf(&r.arena, "%s/%s/%s", line, release, names[i]) };
-        if (span_eq_str(t.path, u.name))
+        if (span_eq_str(t.path, u.name)) {
             u.want = t.sha256;
+            u.encrypted = cli_flag(c, "--encrypted");
+        }
         e = one_upload(c, &u, done, f);
     }
     if (!e)
         done_print(c, done);
     return e;
 }
+static const struct verb_opt release_upload_opts[] = {
+    { "--encrypted", NULL, "keep the file itself encrypted: devices get the key with their order, wrapped for them alone", false },
+};
 const struct verb verb_release_upload = {
     .name = "release upload", .args = "DIR LINE RELEASE", .min_args = 3, .max_args = 3, .help = "send the files of a release in the folder of its ceremony to the site",
     .text = "The file itself, which must have the digest that people sign, its SBOM, its notes and whatever else lies in DIR/files/LINE/RELEASE.",
-    .example = "cradle release upload release vib r7", .run = release_upload_run,
+    .example = "cradle release upload release vib r7", VERB_OPTS(release_upload_opts), .run = release_upload_run,
 };

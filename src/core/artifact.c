@@ -30,6 +30,8 @@ enum err artifact_op_add(struct batch *b, const struct caller *c, const void *ms
         return fault_set(f, CE_BAD_FIELD, "a file has a SHA-256, a SHA-1 and at least one byte");
     enum err e = name_check_text("name", m->name, 160, f);
     e = e ? e : store_artifact_get(b->db, b->arena, m->sha256, &old, f);
+    if (!e && (old.encrypted != 0) != (m->encrypted != 0)) /* its record is older than the depot's file: people and devices were told the other */
+        return fault_set(f, CE_EXISTS, "this file is recorded as %s: remove it first", old.encrypted ? "encrypted" : "not encrypted");
     if (!e) {
         artifact_reply(b, &old, 200, out);
         return CE_OK;

@@ -157,6 +157,8 @@ static enum err order_names(struct batch *b, struct span uid, struct span sha256
 {
     CLEANUP(buf_free) struct buf body = BUF_INIT(0);
     struct json_out j = JSON_OUT(&body);
+    struct artifact_row file = { 0 };
+    struct fault none;
     struct order o;
     enum err e = order_get(b, uid, &o, f);
     if (e)
@@ -169,6 +171,7 @@ static enum err order_names(struct batch *b, struct span uid, struct span sha256
     json_str(&j, "release", o.row.release);
     json_str(&j, "version", o.release.version);
     json_str(&j, "handler", o.release.handler);
+    json_bool(&j, "encrypted", !store_artifact_get(b->db, b->arena, sha256, &file, &none) && file.encrypted);
     json_obj_end(&j);
     reply_json(b, &body, out);
     return CE_OK;

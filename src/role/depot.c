@@ -42,23 +42,30 @@ void depot_close(struct depot *d)
         depot_state_free(&d->states[i]);
     if (d)
         mem_zero(d->token_key, sizeof d->token_key);
+    if (d)
+        depot_seal_stop(d);
     free(d);
 }
 
-/* A whole file. */
+/* A whole file, as it came or sealed. A sealed one has its length in its meta file alone. */
 static bool stored(struct depot *d, struct span sha256, struct depot_item *out)
 {
     char path[PATH_MAX_LEN];
     struct stat st;
+    depot_path(d, false, sha256, ".enc", path);
+    bool sealed = lstat(path, &st) == 0;
     depot_path(d, false, sha256, "", path);
-    if (lstat(path, &st) || !S_ISREG(st.st_mode))
+    if ((!sealed && lstat(path, &st)) || !S_ISREG(st.st_mode))
         return false;
     *out = (struct depot_item){ 0 };
     depot_path(d, false, sha256, ".meta", path);
     CLEANUP(fd_close_p) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || depot_meta_read(fd, out))
         *out = (struct depot_item){ .name = "unnamed" };
-    out->length = out->offset = st.st_size;
+    if (sealed && seal_length((uint64_t)out->length) != (uint64_t)st.st_size)
+        return false;
+    out->encrypted = sealed;
+    out->offset = out->length = sealed ? out->length : st.st_size;
     out->stored = true;
     return true;
 }
@@ -66,6 +73,18 @@ static bool stored(struct depot *d, struct span sha256, struct depot_item *out)
 static enum err digest_check(struct span sha256, struct fault *f)
 {
     return sha256.n == SHA256_LEN ? CE_OK : fault_set(f, CE_BAD_FIELD, "a SHA-256 has 64 hexadecimal digits");
+}
+
+/* What is here, or was begun, has to be what is wanted. Bytes that lie in plain do not become secret any more. */
+static enum err same_check(const struct depot_item *i, const struct msg_upload_open *m, struct fault *f)
+{
+    if (i->length != m->length)
+        return fault_set(f, CE_EXISTS, "%s with a length of %" PRId64 " bytes, not %" PRId64, i->stored ? "a file with this digest is here" : "this upload was begun",
+                         i->length, m->length);
+    if (m->encrypted && !i->encrypted)
+        return fault_set(f, CE_EXISTS, "%s without encryption: %s it first", i->stored ? "this file is here" : "this upload was begun",
+                         i->stored ? "remove" : "end and remove");
+    return CE_OK;
 }
 
 static enum err space_check(const struct depot *d, int64_t need, struct fault *f)
@@ -100,19 +119,18 @@ enum err depot_upload_open(struct depot *d, const struct msg_upload_open *m, str
     if (e)
         return e;
     if (stored(d, m->sha256, out))
-        return out->length == m->length ? CE_OK
-                                        : fault_set(f, CE_EXISTS, "a file with this digest is here; it has %" PRId64 " bytes, not %" PRId64, out->length, m->length);
+        return same_check(out, m, f);
     e = depot_part_open(d, m->sha256, &p, &why);
-    if (!e && p.item.length != m->length)
-        return fault_set(f, CE_EXISTS, "this upload was begun with a length of %" PRId64 " bytes, not %" PRId64, p.item.length, m->length);
+    if (!e && (e = same_check(&p.item, m, f)))
+        return e;
     if (e) {
         e = depot_parts_walk(d, 0) < DEPOT_UPLOADS_MAX ? CE_OK : fault_set(f, CE_BUSY, "%d uploads are unfinished: finish some first", DEPOT_UPLOADS_MAX);
-        e = e ? e : space_check(d, m->length, f);
+        e = e ? e : space_check(d, m->encrypted ? 2 * m->length : m->length, f);
         e = e ? e : depot_part_begin(d, m, f);
         depot_part_close(&p);
         e = e ? e : depot_part_open(d, m->sha256, &p, f);
     } else
-        e = space_check(d, p.item.length - p.item.offset, f);
+        e = space_check(d, p.item.length - p.item.offset + (p.item.encrypted ? p.item.length : 0), f);
     *out = p.item;
     return e;
 }
@@ -187,21 +205,21 @@ static enum err hash_step(struct depot *d, const struct depot_part *p, struct de
     return CE_OK;
 }
 
-/* Blocks and meta first: a file in place has both. */
-static enum err place(struct depot *d, const struct depot_part *p, struct span sha256, struct span blocks, struct fault *f)
+/* Blocks and meta first: a file in place has both. fd: of DIR/artifact/part/HEXsuffix. */
+static enum err place(struct depot *d, const struct depot_item *i, int fd, struct span sha256, const char *suffix, struct span blocks, struct fault *f)
 {
     char from[PATH_MAX_LEN], to[PATH_MAX_LEN], dir[PATH_MAX_LEN];
     CLEANUP(buf_free) struct buf meta = BUF_INIT(0);
     path_join(dir, "%s/artifact", d->site);
-    depot_meta_put(&p->item, &meta);
+    depot_meta_put(i, &meta);
     depot_path(d, false, sha256, ".blocks", to);
     enum err e = file_write_atomic(to, blocks, 0600);
     depot_path(d, false, sha256, ".meta", to);
     e = e ? e : file_write_atomic(to, buf_span(&meta), 0600);
-    if (!e && fsync(p->fd))
+    if (!e && fsync(fd))
         e = err_from_errno(errno);
-    depot_path(d, true, sha256, "", from);
-    depot_path(d, false, sha256, "", to);
+    depot_path(d, true, sha256, suffix, from);
+    depot_path(d, false, sha256, suffix, to);
     if (!e && rename(from, to))
         e = err_from_errno(errno);
     e = e ? e : file_sync_dir(dir);
@@ -211,10 +229,23 @@ static enum err place(struct depot *d, const struct depot_part *p, struct span s
     return CE_OK;
 }
 
+static enum err seal_part(struct depot *d, struct depot_part *p, struct span sha256, bool *more, struct fault *f)
+{
+    enum err e = depot_seal_step(d, p, more, f);
+    if (!e && *more)
+        return CE_OK;
+    memcpy(p->item.sha1, d->sealing.sha1, SHA1_LEN);
+    e = e ? e : place(d, &p->item, d->sealing.fd, sha256, ".enc", buf_span(&d->sealing.blocks), f);
+    depot_seal_stop(d);
+    return e;
+}
+
 static enum err finish_part(struct depot *d, struct depot_part *p, struct span sha256, bool *more, struct fault *f)
 {
     CLEANUP(buf_free) struct buf hex = BUF_INIT(DEPOT_HEX + 1);
     uint8_t digest[SHA256_LEN];
+    if (depot_seal_goes_on(d, sha256))
+        return seal_part(d, p, sha256, more, f);
     struct depot_state *s = depot_state_of(d, sha256, true);
     enum err e = hash_step(d, p, s, more, f);
     if (e)
@@ -230,7 +261,11 @@ static enum err finish_part(struct depot *d, struct depot_part *p, struct span s
     CLEANUP(buf_free) struct buf blocks = s->blocks;
     s->blocks = BUF_INIT(0);
     depot_state_free(s);
-    return place(d, p, sha256, buf_span(&blocks), f);
+    if (!p->item.encrypted)
+        return place(d, &p->item, p->fd, sha256, "", buf_span(&blocks), f);
+    e = depot_seal_begin(d, sha256, &p->item, &blocks, f);
+    *more = !e;
+    return e;
 }
 
 enum err depot_upload_finish(struct depot *d, struct span sha256, struct depot_item *out, bool *more, struct fault *f)
@@ -259,6 +294,10 @@ enum err depot_drop(struct depot *d, struct span sha256, struct fault *f)
     depot_path(d, false, sha256, "", path);
     if (unlink(path) && errno != ENOENT)
         return depot_fault(f, err_from_errno(errno), "the file cannot be removed");
+    depot_path(d, false, sha256, ".enc", path);
+    if (unlink(path) && errno != ENOENT)
+        return depot_fault(f, err_from_errno(errno), "the file cannot be removed");
+    depot_seal_forget(d, sha256);
     depot_path(d, false, sha256, ".blocks", path);
     unlink(path);
     depot_path(d, false, sha256, ".meta", path);

@@ -2,6 +2,8 @@
  * (depot_role.c) and without a front, so that a test can drive and kill them. It knows no caller, no release and no device.
  *
  * DIR/artifact/HEX              a whole file; HEX is its SHA-256. Never changed, only removed
+ * DIR/artifact/HEX.enc          instead of HEX, when it was uploaded as encrypted: sealed as cradle/unseal.h says; the plain bytes are not kept
+ * DIR/depot/HEX.key             its content key
  * DIR/artifact/HEX.blocks       the SHA-256 of each block of 1 MiB, one after the other
  * DIR/artifact/HEX.meta         its length, whether it is encrypted, its SHA-1, its name
  * DIR/artifact/part/HEX         an upload under way: the bytes that came
@@ -37,7 +39,7 @@ struct depot_item {
     bool encrypted, stored; /* stored: the whole file is in place */
 };
 /* Begins an upload, or says how far it is. CE_BAD_FIELD; CE_DISK_FULL: the rest would not fit; CE_BUSY: too many are unfinished;
- * CE_EXISTS: it was begun with another length. */
+ * CE_EXISTS: it was begun with another length, or is to be encrypted and is here, or was begun, as plain bytes. */
 MUST_USE enum err depot_upload_open(struct depot *d, const struct msg_upload_open *m, struct depot_item *out, struct fault *f);
 /* CE_NOT_FOUND: no upload was begun (or it was thrown away). */
 MUST_USE enum err depot_upload_get(struct depot *d, struct span sha256, struct depot_item *out, struct fault *f);
@@ -49,6 +51,9 @@ MUST_USE enum err depot_upload_put(struct depot *d, const struct msg_upload_put 
 MUST_USE enum err depot_upload_finish(struct depot *d, struct span sha256, struct depot_item *out, bool *more, struct fault *f);
 /* Removes a whole file. CE_OK also when there is none. */
 MUST_USE enum err depot_drop(struct depot *d, struct span sha256, struct fault *f);
+/* The content key of an encrypted file, wrapped for a device (cradle/unseal.h). CE_NOT_FOUND: there is no such file, or it is not encrypted;
+ * CE_KEY_ALG: the device's key is not P-256. */
+MUST_USE enum err depot_key_wrap(struct depot *d, const struct msg_key_get *m, struct buf *out, struct fault *f);
 /* depot_token.c: fills in the MAC; judges it and the end: CE_BAD_TOKEN. */
 void depot_token_make(const struct depot *d, struct captoken *t);
 MUST_USE enum err depot_token_check(const struct depot *d, const struct captoken *t, int64_t now_s, struct fault *f);

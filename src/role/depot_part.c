@@ -112,6 +112,8 @@ void depot_part_remove(struct depot *d, struct span sha256)
         depot_state_free(s);
     depot_path(d, true, sha256, ".meta", path);
     unlink(path);
+    depot_path(d, true, sha256, ".enc", path);
+    unlink(path);
     depot_path(d, true, sha256, "", path);
     unlink(path);
 }
@@ -152,7 +154,7 @@ size_t depot_parts_walk(struct depot *d, int64_t now_s)
 }
 
 /* -- bytes ------------------------------------------------------------------------------------------------------------------------ */
-static enum err write_at(int fd, struct span bytes, int64_t at)
+enum err depot_write_at(int fd, struct span bytes, int64_t at)
 {
     while (bytes.n) {
         ssize_t n = pwrite(fd, bytes.p, bytes.n, at);
@@ -179,7 +181,7 @@ static enum err bytes_take(struct depot *d, struct depot_part *p, struct depot_s
         if (got <= 0)
             return CE_IO;
         const struct span piece = from >= 0 ? span_of(d->chunk, (size_t)got) : span_of(bytes.p + (at - p->item.offset), (size_t)got);
-        enum err e = write_at(p->fd, piece, at);
+        enum err e = depot_write_at(p->fd, piece, at);
         if (e)
             return e;
         if (follow)
@@ -193,7 +195,7 @@ static enum err offset_write(struct depot_part *p, int64_t offset)
 {
     char text[META_OFFSET + 1];
     snprintf(text, sizeof text, "%020" PRId64, offset);
-    enum err e = write_at(p->meta, span_of(text, META_OFFSET), 0);
+    enum err e = depot_write_at(p->meta, span_of(text, META_OFFSET), 0);
     return e ? e : fdatasync(p->meta) ? err_from_errno(errno) : CE_OK;
 }
 

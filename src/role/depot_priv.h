@@ -5,6 +5,7 @@
 #include "crypt/hash.h"
 #include "role/depot.h"
 #include "wire/captoken.h"
+#include "wire/seal.h"
 
 #define DEPOT_STATES 8              /* uploads whose hash goes on in memory; of others it is made anew at the end */
 #define DEPOT_HEX (2 * SHA256_LEN)
@@ -19,12 +20,22 @@ struct depot_state {
     struct buf blocks;              /* owned: digests of whole blocks */
 };
 
+/* The file that is being encrypted; one at a time. */
+struct depot_sealing {
+    bool on;
+    int fd;                         /* of the sealed file */
+    uint8_t sha256[SHA256_LEN], sha1[SHA1_LEN];
+    struct seal seal;
+    struct buf blocks;              /* owned: digests of the plain file's blocks */
+};
+
 struct depot {
     char site[PATH_MAX_LEN];
     int64_t part_keep_s;
     uint8_t token_key[32];
     uint64_t clock;
     struct depot_state states[DEPOT_STATES];
+    struct depot_sealing sealing;
     uint8_t chunk[256 << 10];
 };
 
@@ -51,6 +62,15 @@ void depot_part_remove(struct depot *d, struct span sha256);
 /* How many there are; old ones are removed on the way when now_s is not 0. */
 size_t depot_parts_walk(struct depot *d, int64_t now_s);
 MUST_USE enum err depot_part_append(struct depot *d, struct depot_part *p, struct span sha256, int from, struct span bytes, int64_t n, struct fault *f);
+
+MUST_USE enum err depot_write_at(int fd, struct span bytes, int64_t at);
+
+/* depot_seal.c: begin takes the blocks; step: *more until all is sealed and the key is durable, the caller puts the file in place. */
+MUST_USE enum err depot_seal_begin(struct depot *d, struct span sha256, const struct depot_item *i, struct buf *blocks, struct fault *f);
+bool depot_seal_goes_on(const struct depot *d, struct span sha256);
+MUST_USE enum err depot_seal_step(struct depot *d, const struct depot_part *p, bool *more, struct fault *f);
+void depot_seal_stop(struct depot *d); /* wipes the key; harmless when nothing is under way */
+void depot_seal_forget(const struct depot *d, struct span sha256); /* removes the key */
 
 MUST_USE enum err depot_key_open(struct depot *d, struct fault *f); /* depot_token.c */
 /* depot_hash.c */

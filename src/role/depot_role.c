@@ -12,6 +12,7 @@
 #include "role/depot_delta.h"
 #include "role/jail.h"
 #include "role/link.h"
+#include "wire/seal.h"
 
 #define DEPOT_FRONTS 16
 #define DEPOT_WAITING_MAX 64
@@ -178,6 +179,16 @@ static enum err on_delta(struct request *r, const void *msg, struct fault *f)
     return e;
 }
 
+static enum err on_key(struct request *r, const void *msg, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf wrapped = BUF_INIT(SEAL_WRAPPED);
+    enum err e = depot_key_wrap(r->d->depot, msg, &wrapped, f);
+    const struct msg_reply rep = { .body_kind = BODY_BINARY, .body = buf_span(&wrapped) };
+    if (!e)
+        channel_send_msg(r->ch, &msg_desc_reply, r->rid, &rep);
+    return e;
+}
+
 static const struct {
     enum msg_type type;
     const struct msg_desc *desc;
@@ -187,6 +198,7 @@ static const struct {
     { MSG_UPLOAD_GET, &msg_desc_upload_get, on_get },          { MSG_UPLOAD_FINISH, &msg_desc_upload_finish, on_finish },
     { MSG_ARTIFACT_DROP, &msg_desc_artifact_drop, on_drop },   { MSG_TOKEN_MAKE, &msg_desc_token_make, on_token_make },
     { MSG_TOKEN_CHECK, &msg_desc_token_check, on_token_check }, { MSG_DELTA_GET, &msg_desc_delta_get, on_delta },
+    { MSG_KEY_GET, &msg_desc_key_get, on_key },
 };
 
 static void on_frame(void *ctx, struct channel *ch, const struct ipc_frame *frame)

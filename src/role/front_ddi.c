@@ -23,13 +23,14 @@ struct ddi_order { /* what core said */
     int64_t sequence, sleep_s, cancelled, length;
     struct span action, state, reported, reason, line, release, version;
     struct span name, sha1, sha256; /* of the file; raw; empty when it is not here */
-    bool forced;
+    bool forced, encrypted;
 };
 
 struct ddi_req {
     int64_t id;      /* of the action in the path */
     struct ddi_feedback fb;
     struct span version; /* attribute */
+    int64_t sleep_s; /* of the answer, kept while a report is with core */
     bool told;       /* the report is with core */
 };
 
@@ -116,7 +117,8 @@ static enum err order_read(struct front_req *r, struct span body, struct ddi_ord
                              .length = number_of(file, "length"), .action = word_of(r, doc, "action"), .state = word_of(r, doc, "state"),
                              .reported = word_of(r, doc, "reported"), .reason = word_of(r, doc, "reason"), .line = word_of(r, doc, "line"),
                              .release = word_of(r, doc, "release"), .version = word_of(r, doc, "version"), .name = word_of(r, file, "name"),
-                             .sha1 = bytes_of(r, file, "sha1"), .sha256 = bytes_of(r, file, "sha256"), .forced = json_is_true(json_object_get(doc, "forced")) };
+                             .sha1 = bytes_of(r, file, "sha1"), .sha256 = bytes_of(r, file, "sha256"), .forced = json_is_true(json_object_get(doc, "forced")),
+                             .encrypted = json_is_true(json_object_get(file, "encrypted")) };
     const struct span tenant = r->match.params[0];
     if (!span_eq_str(tenant, "DEFAULT") && !span_eq(tenant, o->line))
         e = fault_set(f, CE_NOT_FOUND, "the tenant is DEFAULT, or the device's product line");
@@ -130,8 +132,13 @@ static bool is_closed(const struct ddi_order *o) { return is_installed(o) && spa
 /* Is there an action that the client may be told of? One whose file is written stays until it is closed. */
 static bool is_offered(const struct ddi_order *o)
 {
-    return span_eq_str(o->action, "install") && o->sha1.n && (span_eq_str(o->state, "ready") || is_installed(o)) && !is_closed(o);
+    return span_eq_str(o->action, "install") && o->sha1.n && !o->encrypted && (span_eq_str(o->state, "ready") || is_installed(o)) && !is_closed(o);
 }
+
+/* Clients of this protocol know nothing of content keys: such an order is refused in their name, so that people see why nothing happens. */
+static bool is_undecipherable(const struct ddi_order *o) { return o->encrypted && span_eq_str(o->action, "install") && span_eq_str(o->state, "ready"); }
+
+static void report(struct front_req *r, const struct msg_update_report *m);
 
 /* -- answers ---------------------------------------------------------------------------------------------------------------------- */
 static struct ddi_site site_of(const struct front_req *r)
@@ -142,12 +149,19 @@ static struct ddi_site site_of(const struct front_req *r)
 void front_reply_ddi_base(struct front_req *r, const struct msg_reply *rep)
 {
     CLEANUP(buf_free) struct buf body = BUF_INIT(8192);
+    struct ddi_req *d = r->note;
     struct ddi_memory *m = memory_of(r);
-    struct ddi_order o;
+    struct ddi_order o = { .sleep_s = d->sleep_s };
     struct fault f = { 0 };
-    enum err e = order_read(r, rep->body, &o, &f);
+    enum err e = d->told ? CE_OK : order_read(r, rep->body, &o, &f);
     if (e) {
         front_refuse(r, e, f.text, NULL);
+        return;
+    }
+    if (is_undecipherable(&o)) {
+        d->sleep_s = o.sleep_s;
+        report(r, &(struct msg_update_report){ .sequence = o.sequence, .state = SPAN_LIT("refused"), .reason = SPAN_LIT("encrypted"),
+                                               .text = SPAN_LIT("the file is kept encrypted, and hawkBit's clients cannot decrypt it") });
         return;
     }
     const struct ddi_site s = site_of(r);
@@ -226,7 +240,7 @@ void front_reply_ddi_artifact(struct front_req *r, const struct msg_reply *rep)
     if (e)
         front_refuse(r, e, f.text, NULL);
     else
-        front_send_artifact(r, o.sha256);
+        front_send_artifact(r, o.sha256, false);
 }
 
 /* -- reports ---------------------------------------------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
  * nginx' (X-Accel-Redirect into DIR/artifact), with ranges, speed and all. Devices without a certificate come with a token in the URL, which
  * the depot judges before core is asked.
  */
+#include "crypt/cert.h"
 #include "crypt/hash.h"
 #include "role/front_priv.h"
 #include "wire/captoken.h"
@@ -10,6 +11,7 @@
 
 struct wanted {
     uint8_t sha256[SHA256_LEN], from[SHA256_LEN]; /* from: of the delta */
+    struct span spki;                             /* of the caller, who wants a content key */
     struct captoken token;
 };
 
@@ -67,19 +69,26 @@ static void send_file(struct front_req *r, const char *inside)
     front_send(r, 200, NULL, (struct span){ 0 });
 }
 
-void front_send_artifact(struct front_req *r, struct span sha256)
+void front_send_artifact(struct front_req *r, struct span sha256, bool sealed)
 {
     CLEANUP(buf_free) struct buf path = BUF_INIT(200);
     buf_put_str(&path, "artifact/");
     buf_put_hex(&path, sha256);
-    buf_put_str(&path, r->handler->what ? r->handler->what : "");
+    buf_put_str(&path, r->handler->what ? r->handler->what : sealed ? ".enc" : "");
     send_file(r, buf_cstr(&path));
+}
+
+/* In core's word about the order. */
+static bool is_sealed(const struct msg_reply *rep)
+{
+    CLEANUP(json_decref_p) json_t *o = NULL;
+    struct fault f;
+    return json_parse(rep->body, &o, &f) == CE_OK && json_is_true(json_object_get(o, "encrypted"));
 }
 
 void front_reply_download(struct front_req *r, const struct msg_reply *rep)
 {
-    (void)rep;
-    front_send_artifact(r, span_of(((const struct wanted *)r->note)->sha256, SHA256_LEN));
+    front_send_artifact(r, span_of(((const struct wanted *)r->note)->sha256, SHA256_LEN), is_sealed(rep));
 }
 
 void front_reply_token(struct front_req *r, const struct msg_reply *rep)
@@ -135,6 +144,35 @@ void front_reply_delta(struct front_req *r, const struct msg_reply *rep)
     struct msg_delta_get *m = arena_alloc(&r->arena, sizeof *m);
     *m = (struct msg_delta_get){ .from = span_of(w->from, SHA256_LEN), .to = span_of(w->sha256, SHA256_LEN) };
     enum err e = front_ask(r, r->fr->depot, &msg_desc_delta_get, m, &f);
+    if (e)
+        front_refuse(r, e, f.text, NULL);
+}
+
+/* -- content keys of encrypted files: core says whether the device may have the file, the depot wraps the key for the certificate's key ------- */
+enum err front_key(struct front_req *r, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
+    struct cert cert;
+    enum err e = front_download(r, f);
+    e = e ? e : http_client_cert(front_in_header(r, "X-Cradle-Client-Cert"), &der, f);
+    e = e ? e : cert_parse(buf_span(&der), &cert, f);
+    if (!e)
+        ((struct wanted *)r->note)->spki = arena_copy(&r->arena, cert.spki);
+    return e;
+}
+
+void front_reply_key(struct front_req *r, const struct msg_reply *rep)
+{
+    const struct wanted *w = r->note;
+    struct fault f = { 0 };
+    if (channel_peer(r->sent_to) == ROLE_DEPOT) {
+        front_header(r, "Cache-Control", "no-store");
+        front_send(r, 200, "application/octet-stream", rep->body);
+        return;
+    }
+    struct msg_key_get *m = arena_alloc(&r->arena, sizeof *m);
+    *m = (struct msg_key_get){ .sha256 = span_of(w->sha256, SHA256_LEN), .spki = w->spki, .uid = r->caller.cn };
+    enum err e = front_ask(r, r->fr->depot, &msg_desc_key_get, m, &f);
     if (e)
         front_refuse(r, e, f.text, NULL);
 }

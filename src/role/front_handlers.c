@@ -85,6 +85,7 @@ HANDLER(device_reset, JSON(device_reset, .param = "uid"))
 HANDLER(artifact_get, FRONT_CORE, .proto = "update", .decode = front_download, .reply = front_reply_download)
 HANDLER(blocks_get, FRONT_CORE, .proto = "update", .decode = front_download, .reply = front_reply_download, .what = ".blocks")
 HANDLER(delta_get, FRONT_CORE, .proto = "update", .decode = front_delta, .reply = front_reply_delta)
+HANDLER(key_get, FRONT_CORE, .proto = "update", .decode = front_key, .reply = front_reply_key)
 HANDLER(token_get, FRONT_DEPOT, .proto = "update", .decode = front_token, .reply = front_reply_token)
 
 /* uploads: the depot, and core when a file is whole */

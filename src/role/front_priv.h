@@ -180,9 +180,9 @@ front_decode_fn front_tuf_put, front_metadata;
 /* front_update.c */
 front_decode_fn front_poll, front_directive;
 /* front_download.c */
-front_decode_fn front_download, front_token, front_delta;
-front_reply_fn front_reply_download, front_reply_token, front_reply_delta;
-void front_send_artifact(struct front_req *r, struct span sha256); /* nginx sends the file; ends r */
+front_decode_fn front_download, front_token, front_delta, front_key;
+front_reply_fn front_reply_download, front_reply_token, front_reply_delta, front_reply_key;
+void front_send_artifact(struct front_req *r, struct span sha256, bool sealed); /* nginx sends the file, or what it was sealed into; ends r */
 /* front_artifact.c */
 MUST_USE enum err front_sha256_param(struct front_req *r, struct span *out, struct fault *f); /* the first path parameter: CE_BAD_FIELD */
 front_decode_fn front_upload_open, front_upload_put, front_upload_named, front_artifact_remove;

@@ -143,7 +143,7 @@ enum err jail_files(enum jail j, const char *site, struct fault *f)
     static const struct landlock_rule rules[JAIL_COUNT][6] = {
         [JAIL_CORE] = { { "db", LANDLOCK_WRITE }, { "log", LANDLOCK_WRITE }, { "pub", LANDLOCK_WRITE }, { "trust", LANDLOCK_READ } },
         [JAIL_QUERY] = { { "db", LANDLOCK_WRITE }, { "log", LANDLOCK_READ } },
-        [JAIL_DEPOT] = { { "artifact", LANDLOCK_WRITE }, { "delta", LANDLOCK_WRITE }, { "run/nginx/client_body", LANDLOCK_READ } },
+        [JAIL_DEPOT] = { { "artifact", LANDLOCK_WRITE }, { "delta", LANDLOCK_WRITE }, { "depot", LANDLOCK_WRITE }, { "run/nginx/client_body", LANDLOCK_READ } },
     };
     INVARIANT((unsigned)j < JAIL_COUNT);
     INVARIANT(site || !rules[j][0].folder);

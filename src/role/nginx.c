@@ -180,6 +180,9 @@ static void put_downloads(struct buf *b, const struct settings *s, const char *s
     buf_printf(b, "      internal; alias %s/artifact/$artifact_file; etag off; add_header ETag '\"$artifact_digest\"'; max_ranges 16;\n"
                   "      default_type application/octet-stream;\n", site);
     put_error_pages(b, 404, 526);
+    buf_printf(b, "    }\n    location ~ ^/inside/artifact/(?<sealed_file>[0-9a-f]+\\.enc)$ {\n" /* the same file sealed anew has other bytes: nginx' own ETag */
+                  "      internal; alias %s/artifact/$sealed_file; default_type application/octet-stream;\n", site);
+    put_error_pages(b, 404, 526);
     if (tls)
         buf_printf(b, "    }\n    location ~ ^/inside/delta/(?<delta_file>[0-9a-f]+-[0-9a-f]+)$ {\n"
                       "      internal; alias %s/delta/$delta_file; default_type application/octet-stream;\n", site);

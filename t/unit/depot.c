@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "agent/unseal_port.h"
 #include "crypt/hash.h"
 #include "t/tap.h"
 
@@ -28,6 +29,7 @@ static char site[] = "/tmp/cradle-depot-XXXXXX";
 static uint8_t bytes[LENGTH], digest[SHA256_LEN];
 static struct depot *d;
 static struct fault f;
+static bool sealed; /* uploads are to be kept encrypted */
 
 static const struct span sha256_of_it = { digest, sizeof digest };
 
@@ -49,7 +51,7 @@ static void path_of(const char *middle, const char *suffix, char *out)
 
 static enum err begin(struct depot_item *i)
 {
-    const struct msg_upload_open m = { .sha256 = sha256_of_it, .length = LENGTH, .name = SPAN_LIT("vib/r7/fw 1.bin"), .encrypted = 1 };
+    const struct msg_upload_open m = { .sha256 = sha256_of_it, .length = LENGTH, .name = SPAN_LIT("vib/r7/fw 1.bin"), .encrypted = sealed };
     return depot_upload_open(d, &m, i, &f);
 }
 
@@ -85,13 +87,48 @@ static void reopen(void)
     }
 }
 
+static int plain_put(void *ctx, uint64_t at, const void *data, size_t n)
+{
+    (void)at;
+    buf_put(ctx, data, n);
+    return 0;
+}
+
+/* The sealed file, opened with its key; there must be no plain one. */
+static bool sealed_read(struct buf *out)
+{
+    char path[PATH_MAX_LEN];
+    struct buf b = BUF_INIT(LENGTH + LENGTH / 100), key = BUF_INIT(33), hex = BUF_INIT(0);
+    const struct cradle_unseal_port port = { .ctx = out, .gcm_open = unseal_gcm_open, .write = plain_put };
+    static uint8_t segment[CRADLE_UNSEAL_SEGMENT + CRADLE_UNSEAL_TAG];
+    struct cradle_unseal u;
+    path_of("", "", path);
+    bool good = !file_exists(path);
+    path_of("part/", "", path);
+    good = good && !file_exists(path);
+    path_of("", ".enc", path);
+    good = good && file_read(path, &b) == CE_OK;
+    buf_put_hex(&hex, sha256_of_it);
+    path_join(path, "%s/depot/%s.key", site, buf_cstr(&hex));
+    good = good && file_read_private(path, &key, &f) == CE_OK && key.len == 32;
+    if (good) {
+        cradle_unseal_begin(&u, &port, key.data, digest, LENGTH, segment);
+        cradle_unseal_add(&u, b.data, b.len);
+        good = cradle_unseal_end(&u) == CRADLE_UNSEAL_OK;
+    }
+    buf_free(&b);
+    buf_free(&key);
+    buf_free(&hex);
+    return good;
+}
+
 static bool in_place(void)
 {
     char path[PATH_MAX_LEN];
     uint8_t got[SHA256_LEN];
     struct buf b = BUF_INIT(LENGTH + 1);
     path_of("", "", path);
-    bool good = file_read(path, &b) == CE_OK;
+    bool good = sealed ? sealed_read(&b) : file_read(path, &b) == CE_OK;
     sha256(buf_span(&b), got);
     buf_free(&b);
     return good && memcmp(got, digest, sizeof got) == 0;
@@ -136,8 +173,8 @@ static void test_rules(void)
     ok(put_at(LENGTH - 10, 10, &i) == CE_OFFSET, "nothing goes on at the end");
     const struct msg_upload_put over = { .sha256 = sha256_of_it, .offset = LENGTH, .bytes = SPAN_LIT("x") };
     ok(depot_upload_put(d, &over, &i, &f) == CE_TOO_LARGE, "nor behind it: %s", f.text);
-    ok(!finish(&i) && i.stored && i.encrypted && strcmp(i.name, "vib/r7/fw 1.bin") == 0 && in_place() && blocks_good(), "it is in place, with its blocks");
-    ok(!finish(&i) && i.stored && i.encrypted && strcmp(i.name, "vib/r7/fw 1.bin") == 0, "the end again says the same");
+    ok(!finish(&i) && i.stored && !i.encrypted && strcmp(i.name, "vib/r7/fw 1.bin") == 0 && in_place() && blocks_good(), "it is in place, with its blocks");
+    ok(!finish(&i) && i.stored && !i.encrypted && strcmp(i.name, "vib/r7/fw 1.bin") == 0, "the end again says the same");
     ok(put_at(0, PIECE, &i) == CE_OFFSET, "a piece of what is here: %s", f.text);
     ok(!begin(&i) && i.stored && i.offset == LENGTH, "another upload of it is over at once");
     ok(!depot_drop(d, sha256_of_it, &f) && !in_place() && !depot_drop(d, sha256_of_it, &f), "removed, twice");
@@ -206,6 +243,33 @@ static void test_full(void)
     setrlimit(RLIMIT_FSIZE, &old);
     ok(!put_rest(&i) && !finish(&i) && in_place() && blocks_good(), "and it goes on when there is room");
     ok(!depot_drop(d, sha256_of_it, &f), "removed");
+}
+
+static void test_sealed(void)
+{
+    struct depot_item i;
+    struct buf wrapped = BUF_INIT(0);
+    const struct msg_key_get m = { .sha256 = sha256_of_it, .uid = SPAN_LIT("vib-1"), .spki = span_of(bytes, 91) };
+    char path[PATH_MAX_LEN];
+    sealed = false;
+    ok(!begin(&i) && !put_at(0, PIECE, &i), "an upload in plain is under way");
+    sealed = true;
+    ok(begin(&i) == CE_EXISTS, "it does not become an encrypted one: %s", f.text);
+    sealed = false;
+    ok(!begin(&i) && !put_rest(&i) && !finish(&i) && in_place(), "it ends in plain");
+    ok(depot_key_wrap(d, &m, &wrapped, &f) == CE_NOT_FOUND, "and has no key: %s", f.text);
+    sealed = true;
+    ok(begin(&i) == CE_EXISTS && strstr(f.text, "remove"), "nor afterwards: %s", f.text);
+    ok(!depot_drop(d, sha256_of_it, &f) && !begin(&i) && !put_rest(&i) && i.offset == LENGTH, "removed, and sent anew to be kept encrypted");
+    ok(!finish(&i) && i.stored && i.encrypted && i.length == LENGTH && in_place() && blocks_good(), "only the sealed bytes are in place, and they open with the key: %s", f.text);
+    reopen();
+    ok(!finish(&i) && i.stored && i.encrypted && i.length == LENGTH && strcmp(i.name, "vib/r7/fw 1.bin") == 0, "the end again says the same");
+    ok(depot_key_wrap(d, &m, &wrapped, &f) && !wrapped.len, "a key is wrapped for keys only: %s", f.text);
+    path_of("", ".enc", path);
+    ok(!truncate(path, 1000000) && depot_upload_get(d, sha256_of_it, &i, &f) == CE_NOT_FOUND, "one that was cut short on the disk is not there any more");
+    ok(!begin(&i) && !put_rest(&i) && !finish(&i) && in_place(), "and can be sent again");
+    ok(!depot_drop(d, sha256_of_it, &f) && !file_exists(path) && depot_key_wrap(d, &m, &wrapped, &f) == CE_NOT_FOUND, "removed, with its key");
+    buf_free(&wrapped);
 }
 
 static void test_token(void)
@@ -283,7 +347,7 @@ static void test_kill(void)
 {
     int bad = 0, killed = 0, finished = 0, status;
     char path[PATH_MAX_LEN];
-    path_of("", "", path);
+    path_of("", sealed ? ".enc" : "", path);
     depot_close(d);
     d = NULL;
     srand(3);
@@ -304,6 +368,7 @@ static void test_kill(void)
     ok(!bad && killed > ROUNDS / 4, "%d rounds, killed in %d, a whole file in %d: nothing that was acknowledged is lost, nothing wrong is in place", ROUNDS, killed, finished);
     struct depot_item i;
     ok(!begin(&i) && !put_rest(&i) && !finish(&i) && in_place() && blocks_good(), "and the upload ends well");
+    ok(!depot_drop(d, sha256_of_it, &f), "removed");
 }
 
 int main(void)
@@ -319,8 +384,14 @@ int main(void)
     test_wrong();
     test_torn();
     test_full();
+    test_sealed();
+    sealed = false;
     test_token();
     test_old();
+    sealed = true;
+    test_full();
+    test_kill();
+    sealed = false;
     test_kill();
     depot_close(d);
     snprintf(command, sizeof command, "rm -rf %s", site);
