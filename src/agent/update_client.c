@@ -209,6 +209,7 @@ static enum err order_take(struct updater *u, const struct update_poll *p, const
     char active = 0;
     bool again = order_state(&u->order) == ORDER_FETCHING && u->order.sequence == next.sequence;
     next.forced = p->forced;
+    next.encrypted = p->encrypted;
     next.offered_s = again ? u->order.offered_s : clock_now_s();
     next.until_s = again ? u->order.until_s : 0;
     next.attempts = again ? u->order.attempts : 0;
@@ -216,8 +217,6 @@ static enum err order_take(struct updater *u, const struct update_poll *p, const
     enum err e = handler_find(u->cfg, u->dir, next.handler, &h, &why);
     if (!e && h.slots)
         e = slot_active(&h, &active, &why);
-    if (!e && p->encrypted)
-        e = fault_set(&why, CE_UNSUPPORTED, "this agent does not take encrypted files");
     next.from_slot[0] = active;
     next.to_slot[0] = active ? (char)(active == 'a' ? 'b' : 'a') : 0;
     u->order = next;

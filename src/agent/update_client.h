@@ -4,6 +4,7 @@
  * update_client.c   the loop: poll, carry on with the order at hand, tell the server
  * update_look.c     metadata: fetched by versions, judged by libcradle-dev
  * update_fetch.c    the file: into the place where it is installed from, block by block
+ * update_sealed.c   the same when the site keeps it encrypted
  * update_install.c  the switch or the handler's command; what was begun before a power cut
  * update_trial.c    is the new version well? confirm, or bring the old one back
  * update_choice.c   what a user wants

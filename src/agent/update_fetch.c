@@ -16,6 +16,7 @@
 
 #include "agent/update_client.h"
 #include "agent/update_delta.h"
+#include "agent/update_sealed.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -299,7 +300,7 @@ static enum err delta_try(struct fetch *x, struct fault *f)
     struct handler h;
     struct fault why = { 0 };
     char path[PATH_MAX_LEN];
-    if (!cfg->update_delta || !x->list.len || !*x->u->order.from_slot || installed_load(x->u->dir, &from, &why) || !*from.sha256 ||
+    if (!cfg->update_delta || x->u->order.encrypted || !x->list.len || !*x->u->order.from_slot || installed_load(x->u->dir, &from, &why) || !*from.sha256 ||
         strcmp(from.slot, x->u->order.from_slot) != 0 || handler_find(cfg, x->u->dir, x->u->order.handler, &h, &why) || !h.slots)
         return CE_OK;
     slot_path(&h, from.slot[0], path);
@@ -316,10 +317,24 @@ static enum err delta_try(struct fetch *x, struct fault *f)
     return e == CE_DRAINING ? fault_set(f, e, "stopped") : CE_OK;
 }
 
+static enum err file_get(struct fetch *x, struct fault *f)
+{
+    struct updater *u = x->u;
+    char url[PATH_MAX_LEN];
+    path_join(url, "/update/v1/artifact/%.64s", u->order.sha256);
+    struct net_download d = { .from = x->at, .limit = u->order.length, .min_rate = u->cfg->download_min_rate, .stall_s = u->cfg->download_stall_s,
+                              .on_begin = on_begin, .on_bytes = on_bytes, .arg = x };
+    const struct sealed_job sealed = { .u = u, .at = x->at, .on_begin = on_begin, .on_bytes = on_bytes, .arg = x };
+    if (u->order.encrypted)
+        return update_sealed(&sealed, f);
+    enum err e = net_download(u->net, url, &d, f);
+    u->retry_s = d.retry_s;
+    return e;
+}
+
 enum err update_fetch(struct updater *u, const char *path, struct fault *f)
 {
     CLEANUP(fetch_free) struct fetch x = { .u = u, .fd = -1, .list = BUF_INIT(32u << 20), .block = BUF_INIT(BLOCK_MAX), .told_ms = clock_mono_ms() };
-    char url[PATH_MAX_LEN];
     enum err e = list_get(&x, f);
     e = e ? e : place_open(&x, path, f);
     if (e)
@@ -330,11 +345,7 @@ enum err update_fetch(struct updater *u, const char *path, struct fault *f)
     e = x.at < u->order.length ? delta_try(&x, f) : CE_OK;
     if (e)
         return e;
-    path_join(url, "/update/v1/artifact/%.64s", u->order.sha256);
-    struct net_download d = { .from = x.at, .limit = u->order.length, .min_rate = u->cfg->download_min_rate, .stall_s = u->cfg->download_stall_s,
-                              .on_begin = on_begin, .on_bytes = on_bytes, .arg = &x };
-    e = x.at < u->order.length ? net_download(u->net, url, &d, f) : CE_OK;
-    u->retry_s = d.retry_s;
+    e = x.at < u->order.length ? file_get(&x, f) : CE_OK;
     if (e == CE_OK && x.e)
         e = fault_set(f, x.e, "%s", x.why.text);
     if (e == CE_OK && x.at != u->order.length)
