@@ -31,7 +31,7 @@ static void again(struct span spki, const struct spki_info *k, bool by_policy)
 {
     const uint8_t *p = spki.p;
     EVP_PKEY *pkey = k->alg < KEY_MLDSA44 ? d2i_PUBKEY(NULL, &p, (long)spki.n) : NULL;
-    INVARIANT(k->alg >= KEY_MLDSA44 || (pkey && p == spki.p + spki.n && EVP_PKEY_get_bits(pkey) == (int)k->bits - (k->alg == KEY_ED25519 ? 3 : 0)));
+    INVARIANT(k->alg >= KEY_MLDSA44 || (pkey && p == spki.p + spki.n && (k->alg == KEY_ED25519 || EVP_PKEY_get_bits(pkey) == (int)k->bits)));
     BIGNUM *n = NULL, *e = NULL;
     if (k->alg == KEY_RSA) {
         INVARIANT(EVP_PKEY_get_bn_param(pkey, "n", &n) && EVP_PKEY_get_bn_param(pkey, "e", &e) && k->bits >= (by_policy ? 3072 : 2048));
