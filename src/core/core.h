@@ -48,8 +48,8 @@ struct core_config {
     int64_t clone_look_ms;     /* between two looks at what is open twice [5000] */
     int64_t directive_s;       /* life of an order's directive; in the last seventh of it, it is made anew [7 d] */
     int64_t poll_s;            /* devices are told to ask for updates every [300] */
-    int64_t approvals;         /* by others that a rollout needs before it starts [1]; -1: none */
-    int64_t approvals_all;     /* of one whose query is a whole product line [2]; -1: none */
+    int64_t approvals;         /* by others that a rollout needs before it starts [1] */
+    int64_t approvals_all;     /* of one whose query is a whole product line [2] */
     int64_t drill_every_s;     /* the status asks for a drill when none has passed for so long; 0: never */
 };
 

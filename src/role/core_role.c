@@ -207,8 +207,8 @@ static enum err core_role_open(struct core_role *c, const struct role_context *r
                                   .ocsp_validity_s = s->ocsp_validity,
                                   .drill_every_s = s->drill_every,
                                   .poll_s = s->update_poll_interval,
-                                  .approvals = s->rollout_approvals ? s->rollout_approvals : -1,
-                                  .approvals_all = s->rollout_approvals_all ? s->rollout_approvals_all : -1,
+                                  .approvals = s->rollout_approvals,
+                                  .approvals_all = s->rollout_approvals_all,
                                   .clone_overlap_ms = s->clone_overlap * 1000,
                                   .log_quiet_ms = s->checkpoint_interval * 1000 };
     struct core_ports ports = { .ctx = c, .reply = port_reply, .sign = port_sign, .push = port_push };
