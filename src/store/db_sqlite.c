@@ -59,7 +59,9 @@ static enum err err_from_sqlite(sqlite3 *c, int rc)
 static enum err drv_error(void *conn, const char *sql, struct fault *f)
 {
     int rc = sqlite3_extended_errcode(conn);
-    return fault_set(f, err_from_sqlite(conn, rc), "the database says \"%s\" (%d) at: %.120s", sqlite3_errmsg(conn), rc, sql);
+    enum err e = err_from_sqlite(conn, rc);
+    return fault_set(f, e, "the database says \"%s\" (%d)%s at: %.120s", sqlite3_errmsg(conn), rc,
+                     e == CE_STORE_DAMAGED ? "; restore the newest backup" : "", sql);
 }
 
 static enum err conn_exec(sqlite3 *c, const char *sql, struct fault *f)
