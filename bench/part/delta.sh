@@ -1,5 +1,5 @@
 #!/bin/sh
-# delta.sh: an update of a whole root file system, as a device gets it: Debian 12 as it was released, and the same with every update of today, set up by apt;
+# delta.sh: an update of a whole root file system, as a device gets it: Debian 12 of its last point release, and the same with every update since;
 # each an ext4 image of 384 MiB. Size and time of cradle's delta, which a device applies with 4 MiB, beside zstd --patch-from, which wants the whole
 # old image in memory. As root, with debootstrap and a Debian mirror.
 cd "$(dirname "$0")/../.." || exit 1
@@ -18,7 +18,7 @@ deb $MIRROR/debian bookworm-updates main
 deb $MIRROR/debian-security bookworm-security main
 END
 cp /etc/resolv.conf "$T/apt/etc/" 2>/dev/null
-chroot "$T/apt" env DEBIAN_FRONTEND=noninteractive sh -c 'apt-get update && apt-get -y -d dist-upgrade' >"$T/apt.log" 2>&1 || die "apt-get failed"
+chroot "$T/apt" env DEBIAN_FRONTEND=noninteractive sh -c 'apt-get clean && apt-get update && apt-get -y -d dist-upgrade' >"$T/apt.log" 2>&1 || die "apt-get failed"
 mkdir -p "$NEW/tmp/packages"
 cp "$T"/apt/var/cache/apt/archives/*.deb "$NEW/tmp/packages/" 2>/dev/null || die "there is nothing to update: the pair would be of equal images"
 COUNT=$(find "$NEW/tmp/packages" -name '*.deb' | wc -l)
