@@ -40,7 +40,7 @@ LIB_curl := $(shell pkg-config --libs libcurl)
 LIB_mosquitto := -lmosquitto
 LIB_zstd := $(shell pkg-config --libs libzstd)
 
-FOLDERS := base crypt wire snap store core role cli net dev agent gate edge plugin
+FOLDERS := base crypt token wire snap store core role cli net dev agent gate edge plugin
 objs = $(patsubst src/%.c,$(B)/%.o,$(wildcard src/$(1)/*.c))
 # main files are linked into their program only
 MAINS := $(B)/role/cradled.o $(B)/cli/cradle.o $(B)/agent/cradle_agent.o $(B)/gate/cradle_gate.o $(B)/edge/cradle_edge.o
@@ -80,13 +80,13 @@ $(foreach f,$(FOLDERS),$(eval $(call folder_lib,$(f))))
 link = $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o %.c,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 A = $(foreach f,$(1),$(B)/lib$(f).a)
 
-$(B)/cradled: $(B)/role/cradled.o $(call A,role core store wire crypt base)
+$(B)/cradled: $(B)/role/cradled.o $(call A,role core store wire token crypt base)
 	$(link) $(LIB_event) $(LIB_json) $(LIB_sqlite) $(LIB_seccomp) $(LIB_zstd) $(LIB_crypto)
-$(B)/cradle: $(B)/cli/cradle.o $(call A,cli snap net wire crypt base)
+$(B)/cradle: $(B)/cli/cradle.o $(call A,cli snap net wire token crypt base)
 	$(link) $(LIB_curl) $(LIB_json) $(LIB_ssl)
-$(B)/cradle-agent: $(B)/agent/cradle_agent.o $(call A,agent dev net wire crypt base)
+$(B)/cradle-agent: $(B)/agent/cradle_agent.o $(call A,agent dev net wire token crypt base)
 	$(link) $(LIB_curl) $(LIB_json) $(LIB_mosquitto) $(LIB_zstd) $(LIB_ssl)
-$(B)/cradle-gate: $(B)/gate/cradle_gate.o $(call A,gate agent dev net wire crypt base)
+$(B)/cradle-gate: $(B)/gate/cradle_gate.o $(call A,gate agent dev net wire token crypt base)
 	$(link) $(LIB_curl) $(LIB_json) $(LIB_ssl)
 $(B)/cradle-edge: $(B)/edge/cradle_edge.o $(call A,edge snap net wire crypt base)
 	$(link) $(LIB_curl) $(LIB_event) $(LIB_json) $(LIB_ssl)
@@ -107,7 +107,7 @@ $(B)/libcradle-edge.a: $(B)/snap/edge_lib.o $(call A,snap wire crypt base)
 	@rm -f $@
 	ar rcs $@ $(B)/edge_lib_all.o
 
-TEST_LIBS = $(call A,role core store cli net wire crypt gate agent dev edge plugin snap base)
+TEST_LIBS = $(call A,role core store cli net wire token crypt gate agent dev edge plugin snap base)
 TEST_LINK = $(LIB_curl) $(LIB_event) $(LIB_json) $(LIB_sqlite) $(LIB_seccomp) $(LIB_mosquitto) $(LIB_zstd) $(LIB_ssl) -lpthread
 $(B)/t/%: t/unit/%.c $(TEST_LIBS)
 	@mkdir -p $(@D)

@@ -195,3 +195,19 @@ enum err base64_decode(struct span text, struct buf *out)
         buf_put_u8(out, (uint8_t)(w >> 2));
     return buf_err(out);
 }
+
+enum err percent_decode(struct span text, struct buf *out)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] != '%') {
+            buf_put_u8(out, text.p[i]);
+            continue;
+        }
+        int hi = i + 2 < text.n ? hex_value(text.p[i + 1]) : -1, lo = i + 2 < text.n ? hex_value(text.p[i + 2]) : -1;
+        if (hi < 0 || lo < 0)
+            return CE_BAD_INPUT;
+        buf_put_u8(out, (uint8_t)(hi << 4 | lo));
+        i += 2;
+    }
+    return buf_err(out);
+}

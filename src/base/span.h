@@ -74,5 +74,7 @@ bool span_get(struct span *s, size_t n, struct span *out);
 int hex_value(uint8_t digit); /* 0..15, -1 for another character */
 MUST_USE enum err hex_decode(struct span text, struct buf *out);
 MUST_USE enum err base64_decode(struct span text, struct buf *out);
+/* Exactly once (RFC 3986 2.1). "%" without two hex digits: CE_BAD_INPUT. "+" stays "+". */
+MUST_USE enum err percent_decode(struct span text, struct buf *out);
 
 #endif

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/init.h"
-#include "cli/pkcs11.h"
+#include "token/pkcs11.h"
 #include "crypt/crl.h"
 #include "crypt/ed25519.h"
 #include "crypt/issue.h"

@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "cli/pkcs11.h"
+#include "token/pkcs11.h"
 #include "cli/secret.h"
 #include "crypt/pem.h"
 #include "wire/tuf.h"

@@ -3,22 +3,6 @@
 
 #include "crypt/pem.h"
 
-enum err http_percent_decode(struct span in, struct buf *out)
-{
-    for (size_t i = 0; i < in.n; i++) {
-        if (in.p[i] != '%') {
-            buf_put_u8(out, in.p[i]);
-            continue;
-        }
-        int hi = i + 2 < in.n ? hex_value(in.p[i + 1]) : -1, lo = i + 2 < in.n ? hex_value(in.p[i + 2]) : -1;
-        if (hi < 0 || lo < 0)
-            return CE_BAD_INPUT;
-        buf_put_u8(out, (uint8_t)(hi << 4 | lo));
-        i += 2;
-    }
-    return buf_err(out);
-}
-
 enum err http_target_split(struct span target, struct span *path, struct span *query, struct fault *f)
 {
     if (target.n == 0 || target.p[0] != '/')
@@ -41,7 +25,7 @@ enum err http_query_next(struct span *rest, struct arena *a, struct span *key, s
     raw = pair;
     if (!span_cut(&raw, '=', key))
         *key = pair;
-    if (http_percent_decode(*key, &k) || http_percent_decode(raw, &v))
+    if (percent_decode(*key, &k) || percent_decode(raw, &v))
         return fault_set(f, CE_BAD_INPUT, "the query is too long or not percent-encoded as RFC 3986 2.1 says");
     if (k.len == 0 || !span_is_utf8(buf_span(&k)) || !span_is_utf8(buf_span(&v)))
         return fault_set(f, CE_BAD_INPUT, "the query has an empty name, control characters or text that is not UTF-8");
@@ -106,7 +90,7 @@ enum err http_client_cert(struct span header, struct buf *der, struct fault *f)
     CLEANUP(buf_free) struct buf pem = BUF_INIT(HTTP_CERT_MAX);
     if (header.n > HTTP_CERT_MAX)
         return fault_set(f, CE_BAD_CERT, "the client certificate is longer than %d bytes", HTTP_CERT_MAX);
-    if (http_percent_decode(header, &pem))
+    if (percent_decode(header, &pem))
         return fault_set(f, CE_BAD_CERT, "the client certificate is not percent-encoded");
     if (pem_decode(buf_span(&pem), "CERTIFICATE", 0, der))
         return fault_set(f, CE_BAD_CERT, "the client certificate is not PEM (RFC 7468)");

@@ -7,8 +7,6 @@
 #include "base/mem.h"
 #include "base/span.h"
 
-/* Percent-decodes exactly once (RFC 3986 2.1) and appends. "%" without two hex digits: CE_BAD_INPUT. '+' stays '+'. */
-MUST_USE enum err http_percent_decode(struct span in, struct buf *out);
 /* Splits a request target into path and query (without '?'). A fragment or a target that does not start with '/': CE_BAD_INPUT. */
 MUST_USE enum err http_target_split(struct span target, struct span *path, struct span *query, struct fault *f);
 /* Takes one key=value pair from the front of *rest; both decoded into the arena. CE_NOT_FOUND at the end. Bad encoding,

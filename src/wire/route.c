@@ -72,7 +72,7 @@ static enum err params_decode(struct route_match *m, struct arena *a, struct fau
 {
     for (size_t i = 0; i < m->nparams; i++) {
         CLEANUP(buf_free) struct buf b = BUF_INIT(16384);
-        if (http_percent_decode(m->params[i], &b) || buf_err(&b))
+        if (percent_decode(m->params[i], &b) || buf_err(&b))
             return fault_set(f, CE_BAD_INPUT, "the path is not percent-encoded as RFC 3986 2.1 says");
         if (!span_is_utf8(buf_span(&b)))
             return fault_set(f, CE_BAD_INPUT, "the path has control characters or is not UTF-8");

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/device.h"
-#include "cli/pkcs11.h"
+#include "token/pkcs11.h"
 #include "net/net_priv.h"
 #include "t/tap.h"
 

@@ -14,7 +14,7 @@
 static bool decodes(const char *in, const char *want)
 {
     CLEANUP(buf_free) struct buf b = BUF_INIT(64);
-    enum err e = http_percent_decode(S(in), &b);
+    enum err e = percent_decode(S(in), &b);
     return want ? !e && span_eq_str(buf_span(&b), want) : e != CE_OK;
 }
 

@@ -1,15 +1,14 @@
 /* pkcs11.c: see pkcs11.h. One module, one token, one key pair on P-256. */
-#include "cli/pkcs11.h"
+#include "token/pkcs11.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "cli/pkcs11_abi.h"
+#include "token/pkcs11_abi.h"
 #include "crypt/der.h"
 #include "crypt/hash.h"
-#include "wire/http.h"
 
 #define SLOTS_MAX 64
 #define POINT_LEN 65
@@ -27,10 +26,10 @@ struct token {
 };
 
 /* -- the URI -------------------------------------------------------------------------------------------------------------- */
-static bool percent_decode(struct span s, char *out, size_t cap)
+static bool value_decode(struct span s, char *out, size_t cap)
 {
     CLEANUP(buf_free) struct buf b = BUF_INIT(cap);
-    return http_percent_decode(s, &b) == CE_OK && b.len && span_to_cstr(buf_span(&b), out, cap) == CE_OK;
+    return percent_decode(s, &b) == CE_OK && b.len && span_to_cstr(buf_span(&b), out, cap) == CE_OK;
 }
 
 static enum err uri_attribute(struct span pair, struct pkcs11_uri *u, struct fault *f)
@@ -45,7 +44,7 @@ static enum err uri_attribute(struct span pair, struct pkcs11_uri *u, struct fau
         return fault_set(f, CE_USAGE, "pin-value is refused: others can read command lines; use pin-source=FILE");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if (span_eq_str(name, rows[i].name))
-            return percent_decode(value, rows[i].out, rows[i].cap) ? CE_OK
+            return value_decode(value, rows[i].out, rows[i].cap) ? CE_OK
                    : fault_set(f, CE_USAGE, "%s in the PKCS#11 URI is empty, too long or badly encoded (RFC 7512 2.3)", rows[i].name);
     if (span_eq_str(name, "type") && span_eq_str(value, "private"))
         return CE_OK;

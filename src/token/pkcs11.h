@@ -4,8 +4,8 @@
  * URI (RFC 7512): pkcs11:token=LABEL;object=LABEL?module-path=FILE&pin-source=FILE. The PIN is the first line of pin-source;
  * pin-value is refused, because command lines and files with URIs are read by others.
  */
-#ifndef CRADLE_CLI_PKCS11_H
-#define CRADLE_CLI_PKCS11_H
+#ifndef CRADLE_TOKEN_PKCS11_H
+#define CRADLE_TOKEN_PKCS11_H
 
 #include "base/file.h"
 #include "crypt/key.h"

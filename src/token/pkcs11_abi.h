@@ -1,7 +1,7 @@
 /* pkcs11_abi.h: the part of PKCS#11 v2.40 (OASIS standard, header "pkcs11t.h") that pkcs11.c calls: types, numbers and the order of
  * the function list. Written from the standard's text; functions that are not called are plain pointers. */
-#ifndef CRADLE_CLI_PKCS11_ABI_H
-#define CRADLE_CLI_PKCS11_ABI_H
+#ifndef CRADLE_TOKEN_PKCS11_ABI_H
+#define CRADLE_TOKEN_PKCS11_ABI_H
 
 typedef unsigned long ck_ulong;
 typedef ck_ulong ck_rv;
