@@ -96,8 +96,6 @@ enum err front_csr_judge(struct arena *a, struct span der, const struct profile 
     e = name_check_uid(csr.cn, f);
     if (!e)
         e = names_judge(&csr, f);
-    if (!e && csr.spki.n > 1024)
-        e = fault_set(f, CE_KEY_ALG, "the public key is longer than 1024 bytes");
     if (!e)
         e = key_gate(csr.spki, &policy, &key, f);
     if (!e)

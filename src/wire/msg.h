@@ -10,6 +10,9 @@
 
 #include "base/mem.h"
 #include "base/span.h"
+#include "crypt/key.h"
+
+#define MSG_SPKI_MAX KEY_SPKI_MAX /* bytes of a SubjectPublicKeyInfo in a message */
 
 enum caller_kind { CALLER_NONE, CALLER_INFRA, CALLER_DEVICE, CALLER_FOREIGN };
 enum body_kind { BODY_NONE, BODY_JSON, BODY_CERT, BODY_OCSP, BODY_TEXT, BODY_BINARY };
