@@ -1,4 +1,4 @@
-/* rollout.c: `cradle rollout list|show|devices|watch|approve|start|pause|resume|cancel|rollback`. Making one: rollout_create.c. */
+/* rollout.c: `cradle rollout list|show|devices|approve|start|pause|resume|cancel|rollback`. Making one: rollout_create.c; following one: rollout_watch.c. */
 #include "cli/rollout.h"
 
 #include <stdlib.h>
@@ -11,8 +11,6 @@
 #include "base/name.h"
 
 #define BAR_WIDTH 40
-#define WATCH_MS 500
-#define WATCH_GONE_MS 60000 /* so long a server that restarts may stay away */
 
 enum err rollout_path(const char *name, const char *tail, struct buf *out, struct fault *f)
 {
@@ -191,60 +189,6 @@ static const struct verb_opt devices_opts[] = {
 const struct verb verb_rollout_devices = {
     .name = "rollout devices", .args = "NAME", .min_args = 1, .max_args = 1, .help = "list the devices of a rollout and what became of each",
     .example = "cradle rollout devices r7-all --state failed", VERB_OPTS(devices_opts), .run = devices_run,
-};
-
-/* -- watch ------------------------------------------------------------------------------------------------------------------------------------ */
-static bool over(const json_t *o)
-{
-    const char *s = json_path_str(o, "state", "");
-    return strcmp(s, "done") == 0 || strcmp(s, "cancelled") == 0 || strcmp(s, "paused") == 0;
-}
-
-static bool passes(enum err e) { return err_class(e) == ERRC_BUSY || err_class(e) == ERRC_RATE || e == CE_IO; }
-
-/* On a terminal the picture is drawn over the one before; elsewhere each change is printed below. */
-static enum err watch_run(struct cli *c, struct fault *f)
-{
-    CLEANUP(mem_free_p) char *before = NULL;
-    bool tty = isatty(STDOUT_FILENO), ended = false;
-    int lines = 0;
-    int64_t heard_ms = 0;
-    while (!ended) {
-        CLEANUP(json_decref_p) json_t *o = NULL;
-        enum err e = rollout_read(c, c->args[0], &o, f);
-        if (e && before && passes(e) && clock_mono_ms() - heard_ms < WATCH_GONE_MS) {
-            nanosleep(&(struct timespec){ 0, WATCH_MS * 1000000L }, NULL);
-            continue;
-        }
-        if (e)
-            return e;
-        heard_ms = clock_mono_ms();
-        char *now = json_dumps(o, JSON_COMPACT);
-        if (!before || strcmp(before, now) != 0) {
-            if (c->json)
-                cli_print_json(o);
-            else {
-                if (tty && lines)
-                    printf("\033[%dA\033[J", lines);
-                lines = rollout_print(c, o);
-            }
-            fflush(stdout);
-        }
-        free(before);
-        before = now;
-        ended = over(o) || cli_flag(c, "--once");
-        if (ended && strcmp(json_path_str(o, "state", ""), "paused") == 0)
-            return fault_set(f, CE_STATE_CHANGE, "the rollout is paused: %.150s", json_path_str(o, "why", ""));
-        if (!ended)
-            nanosleep(&(struct timespec){ 0, WATCH_MS * 1000000L }, NULL);
-    }
-    return CE_OK;
-}
-static const struct verb_opt watch_opts[] = { { "--once", NULL, "look once and end: the exit code says whether it is paused", false } };
-const struct verb verb_rollout_watch = {
-    .name = "rollout watch", .args = "NAME", .min_args = 1, .max_args = 1, .help = "follow a rollout until it is done, paused or cancelled",
-    .text = "Looks twice a second and prints what changed; with --json one line a change. A paused rollout ends it with exit code 5, so that scripts notice.",
-    .example = "cradle rollout watch r7-all", VERB_OPTS(watch_opts), .run = watch_run,
 };
 
 /* -- moves -------------------------------------------------------------------------------------------------------------------------------------- */

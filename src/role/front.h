@@ -21,6 +21,7 @@ struct front_config {
     int64_t request_ms;      /* absolute bound for a request to arrive and, again, for its answer */
     int64_t open_max;        /* open requests; above it 503 busy with Retry-After */
     int64_t streams_max;     /* edge streams; above it 503 */
+    int64_t beat_ms;         /* silence on a stream of a rollout before it says that it is there; 0: 15000 */
     const char *https_url;   /* of this service, for links in answers; borrowed */
     int64_t ocsp_ms;         /* how long an OCSP answer may be given again */
     int64_t download_rate, download_total; /* bytes/s: of one download, of all; 0: no limit */

@@ -9,7 +9,7 @@
 
 #define PROGRESS_MAX 32           /* streams of a front */
 #define PROGRESS_EVERY_MS 500
-#define PROGRESS_BEAT_MS 15000    /* a comment, so that nobody in between takes silence for death */
+#define PROGRESS_BEAT_MS 15000    /* unless configured: a comment, so that nobody in between takes silence for death */
 #define PROGRESS_BACKLOG (1u << 20)
 #define PROGRESS_WRITE_S 10
 
@@ -200,7 +200,7 @@ void front_progress_sweep(struct front *fr, int64_t now_ms)
         }
         if (s->asked && now_ms - s->asked_ms > fr->config.request_ms)
             ask_over(s);
-        if (now_ms - s->sent_ms >= PROGRESS_BEAT_MS)
+        if (now_ms - s->sent_ms >= (fr->config.beat_ms ? fr->config.beat_ms : PROGRESS_BEAT_MS))
             progress_put(s, SPAN_LIT(": still there\n\n"));
         if (!s->asked && now_ms - s->asked_ms >= PROGRESS_EVERY_MS)
             progress_ask(s, now_ms);

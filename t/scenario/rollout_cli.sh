@@ -80,11 +80,28 @@ run cradle device firmware nobody; is $rc 4 "of an unknown device: exit code"
 curl -sN -m 60 --cacert "$SITE/ca/bundle.pem" --cert "$T/alice/alice.pem" --key "$T/alice/alice.key" "$HTTPS/api/v1/rollouts/r7-all/stream" >"$T/sse" & SSE=$!; own $SSE
 events() { [ "$(grep -c '^event: progress$' "$T/sse")" -ge "$1" ]; }
 wait_for 10 events 1; ok $? "a stream of the rollout begins with how far it is"
+role_pids() { for p in $(cat /proc/"$CRADLED"/task/"$CRADLED"/children); do tr '\0' ' ' <"/proc/$p/cmdline" | grep -q "^cradled -x $1:" && echo "$p"; done; }
+cradle rollout watch r7-all --json >"$T/watch" 2>"$T/watch.err" & WATCH=$!; own $WATCH
+lines() { [ "$(wc -l <"$1")" -ge "$2" ]; }
+wait_for 10 lines "$T/watch" 1; ok $? "watch begins with how far it is"
+kill -9 $(role_pids front)
+wait_for 10 grep -q "no stream, asking now and then" "$T/watch.err"; ok $? "the fronts are killed: watch says that its stream broke"
+wait_for 20 grep -q "following the stream again" "$T/watch.err"; ok $? "and follows it again when they are back"; sed 's/^/# /' "$T/watch.err"
+kill "$SSE"; wait "$SSE" 2>/dev/null
+curl -sN -m 60 --cacert "$SITE/ca/bundle.pem" --cert "$T/alice/alice.pem" --key "$T/alice/alice.key" "$HTTPS/api/v1/rollouts/r7-all/stream" >"$T/sse" & SSE=$!; own $SSE
+wait_for 10 events 1
 report v3 "$(poll v3 1.0.0 | jq .sequence)" confirmed 1.7.0 ""
 wait_for 10 events 2; ok $? "and says each change"
 is "$(sed -n 's/^data: //p' "$T/sse" | tail -n 1 | jq -c '[.name, .counts.failed]')" '["r7-all",1]' "as GET rollouts/NAME does"
 is "$(api -o /dev/null -w '%{http_code}' "$HTTPS/api/v1/rollouts/none/stream")" 404 "of an unknown rollout there is none"
+wait_for 10 lines "$T/watch" 2; ok $? "watch printed the change"
+cradle operator add bob --role operator --out "$T/bob" --quiet && mkdir -p "$T/bob/config" && XDG_CONFIG_HOME=$T/bob/config cradle profile set --url "$HTTPS/" --ca "$SITE/ca/bundle.pem" --cert "$T/bob/bob.pem" --key "$T/bob/bob.key" --quiet
+(unset CRADLE_SITE; XDG_CONFIG_HOME=$T/bob/config exec cradle rollout watch r7-all --json) >"$T/bob.out" 2>"$T/bob.err" & BOB=$!; own $BOB
+wait_for 10 lines "$T/bob.out" 1; ok $? "a third person watches too"
+cradle operator remove bob --quiet; ok $? "and is removed"
+wait "$BOB"; is $? 3 "their watch ends: exit code"; sed 's/^/# /' "$T/bob.err"
 run cradle rollout cancel r7-all; is $rc 0 "it is cancelled"
+wait "$WATCH"; is $? 0 "watch ends by itself"; is "$(tail -n 1 "$T/watch" | jq -r .state)" cancelled "with the last state"
 wait "$SSE"; is $? 0 "the stream ends by itself when the rollout is over"
 is "$(sed -n 's/^data: //p' "$T/sse" | tail -n 1 | jq -r .state)" cancelled "with the last event first"
 run cradle rollout watch r7-all --json; is "$rc $(echo "$out" | jq -r .state)" "0 cancelled" "watch of one that is over"

@@ -138,3 +138,28 @@ __attribute__((unused)) static bool answers(struct resp r, int status, const cha
     resp_free(&r);
     return good;
 }
+
+__attribute__((unused)) static void ready_wait(void)
+{
+    for (int i = 0; i < 250; i++) {
+        struct resp r = request("GET", "/healthz", NULL, NULL, NULL);
+        bool ready = r.status == 200;
+        resp_free(&r);
+        if (ready)
+            return;
+        usleep(20000);
+    }
+}
+
+__attribute__((unused)) static int send_raw(const char *text, size_t n)
+{
+    int fd = dial();
+    if (fd >= 0 && send(fd, text, n, MSG_NOSIGNAL) < 0)
+        fprintf(stderr, "send: %s\n", strerror(errno));
+    return fd;
+}
+
+__attribute__((unused)) static bool seen(const struct buf *b, const char *text)
+{
+    return b->len && memmem(b->data, b->len, text, strlen(text));
+}

@@ -3,26 +3,6 @@
 
 #define JSON "Content-Type: application/json\r\n"
 
-static void ready_wait(void)
-{
-    for (int i = 0; i < 250; i++) {
-        struct resp r = request("GET", "/healthz", NULL, NULL, NULL);
-        bool ready = r.status == 200;
-        resp_free(&r);
-        if (ready)
-            return;
-        usleep(20000);
-    }
-}
-
-static int send_raw(const char *text, size_t n)
-{
-    int fd = dial();
-    if (fd >= 0 && send(fd, text, n, MSG_NOSIGNAL) < 0)
-        fprintf(stderr, "send: %s\n", strerror(errno));
-    return fd;
-}
-
 static void test_slow(void)
 {
     static const char half[] =
@@ -134,11 +114,6 @@ static void test_roles_gone(void)
     resp_free(&r);
     tell("query-on");
     buf_free(&b);
-}
-
-static bool seen(const struct buf *b, const char *text)
-{
-    return b->len && memmem(b->data, b->len, text, strlen(text));
 }
 
 static int stream_open(struct buf *got)

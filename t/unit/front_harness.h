@@ -45,6 +45,7 @@ struct played {
     int control;
     char last_refused[1024], last_cancel[64];
     unsigned ocsp_asked, refusals, polls_asked;
+    unsigned rollout_pad, rollouts_asked; /* bytes that an answer about a rollout is padded with; 0: it is echoed. Each one is another then */
     int64_t polls_keep;  /* seconds that an answer to a poll is good for */
     uint64_t bad_fields; /* refusals that the front has counted, as it tells core each second */
 };
@@ -181,6 +182,11 @@ static void play(struct played *p, struct bufferevent *bev, const struct ipc_fra
     }
     if (f->type == MSG_UPDATE_POLL)
         play_poll(p, text, sizeof text, &rep);
+    if (f->type == MSG_QUERY && span_eq_str(m.q.what, "rollout") && p->rollout_pad) {
+        buf_reset(&out);
+        buf_printf(&out, "{\"asked\":%u,\"pad\":\"%*s\"}", ++p->rollouts_asked, (int)p->rollout_pad, "");
+        rep.body = buf_span(&out);
+    }
     if (f->type == MSG_EDGE_OPEN) {
         rep.body_kind = BODY_BINARY;
         rep.body = SPAN_LIT("SNAPSHOT.");
@@ -281,6 +287,8 @@ static void control(struct played *p, char *line, char *answer, size_t max)
         snprintf(answer, max, "%u", p->polls_asked);
     else if (strcmp(a, "keep") == 0)
         p->polls_keep = atoi(b);
+    else if (strcmp(a, "pad") == 0)
+        p->rollout_pad = (unsigned)atoi(b);
     else if (strcmp(a, "lift") == 0)
         push_cert(p, b, "", true);
     else if (strcmp(a, "frame") == 0 || strcmp(a, "bigframe") == 0) {
@@ -333,7 +341,7 @@ static int child_main(int control_fd)
     char site[80];
     snprintf(site, sizeof site, "%s/site", T);
     struct front_config c = {
-        .base = p.base, .site = site, .request_ms = REQUEST_MS, .open_max = OPEN_MAX_TEST, .streams_max = 4, .ocsp_ms = 30000};
+        .base = p.base, .site = site, .request_ms = REQUEST_MS, .open_max = OPEN_MAX_TEST, .streams_max = 4, .beat_ms = 1000, .ocsp_ms = 30000};
     signal(SIGPIPE, SIG_IGN);
     log_setup("front", getenv("CRADLE_TEST_LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
     if (front_listen(site, 0, &c.listen_fd, &f) || front_new(&c, &p.front, &f)) {
