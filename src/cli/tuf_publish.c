@@ -1,11 +1,7 @@
 /* tuf_publish.c: `cradle tuf publish|site`, `cradle release list`: the site gets what people have signed, in the order that it can judge. */
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/tuf_repo.h"
-
-#define HEARD_TRIES 20
-#define HEARD_STEP_US 100000
 
 /* Newest version of a role at the site; 0: none. */
 static int64_t site_version(const json_t *items, const char *role)
@@ -25,7 +21,6 @@ static enum err site_read(struct cli *c, json_t **out, struct fault *f)
     return e ? e : cli_json(&r, out, f);
 }
 
-/* What was sent a moment ago may not have reached every process of the site that judges: what follows from it is tried again for two seconds. */
 static enum err file_send(struct cli *c, struct repo *r, const char *role, int64_t version, json_t *sent, struct fault *f)
 {
     CLEANUP(net_reply_free) struct net_reply reply = { 0 };
@@ -37,14 +32,7 @@ static enum err file_send(struct cli *c, struct repo *r, const char *role, int64
     dsse_encode(&env, &text);
     buf_put_str(&path, "/api/v1/tuf/");
     net_escape(&path, span_str(role));
-    for (int tries = 0;; tries++) {
-        e = cli_call(c, "POST", buf_cstr(&path), buf_span(&text), &reply, f);
-        bool unheard = e == CE_NOT_FOUND || e == CE_LINE_UNKNOWN || e == CE_THRESHOLD;
-        if (!unheard || !json_array_size(sent) || tries == HEARD_TRIES)
-            break;
-        usleep(HEARD_STEP_US);
-    }
-    if (e)
+    if ((e = cli_call(c, "POST", buf_cstr(&path), buf_span(&text), &reply, f)))
         return e;
     json_array_append_new(sent, json_pack("{s:s,s:I}", "role", role, "version", (json_int_t)version));
     cli_say(c, "published %lld.%s.json", (long long)version, role);

@@ -14,5 +14,7 @@
 extern const struct core_part update_part;
 /* Takes one file over: CE_METADATA_OLD, CE_METADATA_EXPIRED, CE_LINE_UNKNOWN; CE_EXISTS when a release changes under its name. */
 MUST_USE enum err update_op_tuf_put(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+/* Nothing: its answer comes behind what was pushed to that front before. */
+MUST_USE enum err update_op_meta_sync(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 
 #endif

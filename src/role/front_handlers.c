@@ -65,7 +65,7 @@ HANDLER(drill_add, JSON(drill_add, .reply = front_reply_created))
 HANDLER(cert_revoke, JSON(cert_revoke, .param = "serial"))
 HANDLER(operator_remove, JSON(operator_remove, .param = "name"))
 HANDLER(operator_add, CHANGE("rest", front_operator_add, .desc = &msg_desc_operator_add, .reply = front_reply_operator))
-HANDLER(tuf_put, CHANGE("rest", front_tuf_put))
+HANDLER(tuf_put, CHANGE("rest", front_tuf_put, .reply = front_reply_tuf))
 HANDLER(artifact_remove, CHANGE("rest", front_artifact_remove, .desc = &msg_desc_artifact_remove, .reply = front_reply_removed))
 HANDLER(edge_report, CHANGE("edge", front_report, .reply = front_reply_report))
 

@@ -177,6 +177,7 @@ void front_meta_clear(struct front_meta *t);
 void front_meta_free(struct front_meta *t); /* NULL is fine */
 void front_push_meta(struct front *fr, const struct msg_push_meta *m);
 front_decode_fn front_tuf_put, front_metadata;
+front_reply_fn front_reply_tuf;
 /* front_update.c */
 front_decode_fn front_poll, front_directive;
 /* front_download.c */

@@ -1,5 +1,6 @@
 /* front_tuf.c: POST /api/v1/tuf/{name}: update metadata that people signed. The signatures are verified here, by the keys of the root and
- * targets that core has pushed, so that core reads no JSON of strangers. A front that lies can offer devices metadata that they refuse.
+ * targets that core has pushed, so that core reads no JSON of strangers. What another front took a moment ago may still be on its way: so core is
+ * asked first (META_SYNC), whose answer comes behind its pushes, and is told which version judged. A front that lies can offer devices metadata that they refuse.
  */
 #include <stdlib.h>
 
@@ -76,6 +77,7 @@ static enum err root_judge(struct front_req *r, const struct dsse *env, struct m
     e = e ? e : tuf_verify(env, &next->keys, &next->roles[TUF_ROOT], f);
     m->version = next->head.version;
     m->expires = next->head.expires_s;
+    m->judged_by = old->head.version;
     keyids_put(env, &next->keys, &next->roles[TUF_ROOT], keyids);
     return e;
 }
@@ -90,6 +92,7 @@ static enum err targets_judge(struct front_req *r, const struct dsse *env, struc
     e = e ? e : tuf_targets_read(env->payload, &r->arena, t, f);
     m->version = t->head.version;
     m->expires = t->head.expires_s;
+    m->judged_by = root->head.version;
     keyids_put(env, &root->keys, &root->roles[TUF_TARGETS], keyids);
     return e;
 }
@@ -143,29 +146,55 @@ static enum err line_judge(struct front_req *r, const struct dsse *env, struct m
         return e;
     m->version = l.head.version;
     m->expires = l.head.expires_s;
+    m->judged_by = t->head.version;
     m->releases = arena_copy(&r->arena, buf_span(&items));
     keyids_put(env, &t->keys, role, keyids);
     return buf_err(&items) ? fault_set(f, CE_TOO_LARGE, "the line has too many releases") : CE_OK;
 }
 
+struct tuf_sent { /* while core is asked */
+    struct dsse env;
+    struct span role;
+};
+
 enum err front_tuf_put(struct front_req *r, struct fault *f)
 {
-    struct msg_tuf_put *m = arena_alloc(&r->arena, sizeof *m);
-    CLEANUP(buf_free) struct buf keyids = BUF_INIT(1100);
-    struct dsse env;
-    m->role = r->match.params[0];
-    enum err e = name_check_label("role", m->role, f);
-    e = e ? e : dsse_parse(r->body, &r->arena, &env, f);
-    if (!e)
-        e = span_eq_str(m->role, "root") ? root_judge(r, &env, m, &keyids, f)
-            : span_eq_str(m->role, "targets") ? targets_judge(r, &env, m, &keyids, f) : line_judge(r, &env, m, &keyids, f);
+    struct tuf_sent *s = arena_alloc(&r->arena, sizeof *s);
+    s->role = r->match.params[0];
+    enum err e = name_check_label("role", s->role, f);
+    e = e ? e : dsse_parse(r->body, &r->arena, &s->env, f);
     if (e)
         return e;
+    r->note = s;
+    r->desc = &msg_desc_meta_sync;
+    r->msg = arena_alloc(&r->arena, r->desc->size);
+    return CE_OK;
+}
+
+static enum err tuf_judge(struct front_req *r, struct msg_tuf_put *m, struct fault *f)
+{
+    const struct tuf_sent *s = r->note;
+    CLEANUP(buf_free) struct buf keyids = BUF_INIT(1100);
+    m->role = s->role;
+    enum err e = span_eq_str(m->role, "root") ? root_judge(r, &s->env, m, &keyids, f)
+                 : span_eq_str(m->role, "targets") ? targets_judge(r, &s->env, m, &keyids, f) : line_judge(r, &s->env, m, &keyids, f);
     m->envelope = r->body;
     m->keyids = arena_copy(&r->arena, buf_span(&keyids));
-    r->desc = &msg_desc_tuf_put;
-    r->msg = m;
-    return CE_OK;
+    return e;
+}
+
+void front_reply_tuf(struct front_req *r, const struct msg_reply *rep)
+{
+    struct fault f = { 0 };
+    if (r->desc != &msg_desc_meta_sync) {
+        front_reply_plain(r, rep);
+        return;
+    }
+    struct msg_tuf_put *m = arena_alloc(&r->arena, sizeof *m);
+    enum err e = tuf_judge(r, m, &f);
+    e = e ? e : front_ask(r, r->fr->core, &msg_desc_tuf_put, m, &f);
+    if (e)
+        front_refuse(r, e, f.text, NULL);
 }
 
 enum err front_metadata(struct front_req *r, struct fault *f)

@@ -116,6 +116,33 @@ static void play_poll(struct played *p, char *text, size_t max, struct msg_reply
     rep->retry_s = p->polls_keep;
 }
 
+/* What the test has put into files reaches this front only now: as if another one had taken it. */
+static void play_meta(struct bufferevent *bev, const char *role)
+{
+    CLEANUP(buf_free) struct buf text = BUF_INIT(0);
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s.json", T, role);
+    const struct msg_push_meta m = { .role = span_str(role), .envelope = file_read(path, &text) ? (struct span){ 0 } : buf_span(&text) };
+    if (m.envelope.n)
+        put_frame(bev, MSG_PUSH_META, 0, &msg_desc_push_meta, &m);
+}
+
+/* Polls, metadata, rollouts. text and out: where an answer's body lies. */
+static void play_updates(struct played *p, struct bufferevent *bev, uint16_t type, struct span what, char *text, size_t max, struct buf *out, struct msg_reply *rep)
+{
+    if (type == MSG_UPDATE_POLL)
+        play_poll(p, text, max, rep);
+    if (span_eq_str(what, "rollout") && p->rollout_pad) {
+        buf_reset(out);
+        buf_printf(out, "{\"asked\":%u,\"pad\":\"%*s\"}", ++p->rollouts_asked, (int)p->rollout_pad, "");
+        rep->body = buf_span(out);
+    }
+    if (type == MSG_META_SYNC) {
+        play_meta(bev, "root");
+        play_meta(bev, "targets");
+    }
+}
+
 static void play(struct played *p, struct bufferevent *bev, const struct ipc_frame *f)
 {
     static union {
@@ -180,13 +207,7 @@ static void play(struct played *p, struct bufferevent *bev, const struct ipc_fra
         rep.body_kind = BODY_OCSP;
         rep.body = span_str(text);
     }
-    if (f->type == MSG_UPDATE_POLL)
-        play_poll(p, text, sizeof text, &rep);
-    if (f->type == MSG_QUERY && span_eq_str(m.q.what, "rollout") && p->rollout_pad) {
-        buf_reset(&out);
-        buf_printf(&out, "{\"asked\":%u,\"pad\":\"%*s\"}", ++p->rollouts_asked, (int)p->rollout_pad, "");
-        rep.body = buf_span(&out);
-    }
+    play_updates(p, bev, f->type, f->type == MSG_QUERY ? m.q.what : span_of(NULL, 0), text, sizeof text, &out, &rep);
     if (f->type == MSG_EDGE_OPEN) {
         rep.body_kind = BODY_BINARY;
         rep.body = SPAN_LIT("SNAPSHOT.");

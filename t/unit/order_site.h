@@ -14,7 +14,8 @@ struct site_release { const char *name, *version, *models, *support_end; int64_t
 
 static inline void site_role(struct site *s, const char *role, int64_t version, struct span releases)
 {
-    const struct msg_tuf_put m = { .role = span_str(role), .version = version, .expires = clock_now_s() + s->wall_skew_ms / 1000 + 300 * 86400, .keyids = SPAN_LIT("k1"),
+    int64_t by = strcmp(role, "root") == 0 ? 0 : site_count(s, strcmp(role, "targets") == 0 ? "SELECT coalesce(max(version), 0) FROM tuf WHERE role = 'root'" : "SELECT coalesce(max(version), 0) FROM tuf WHERE role = 'targets'");
+    const struct msg_tuf_put m = { .role = span_str(role), .version = version, .judged_by = by, .expires = clock_now_s() + s->wall_skew_ms / 1000 + 300 * 86400, .keyids = SPAN_LIT("k1"),
                                    .releases = releases, .envelope = SPAN_LIT("{}") };
     const struct msg_reply *r = site_do(s, &s->admin, &msg_desc_tuf_put, &m);
     site_must((enum err)r->code, NULL, role);
