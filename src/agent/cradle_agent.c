@@ -13,16 +13,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/program.h"
 
 /* One a process; large because of its outbox. */
 static struct agent agent = { .telemetry_fd = -1, .lock_fd = -1 };
 static char **agent_argv;
 
-static int fail(enum err e, const struct fault *f)
-{
-    fprintf(stderr, "cradle-agent: %s (%s)\n", f->text, err_reason(e));
-    return err_exit(e);
-}
+static int fail(enum err e, const struct fault *f) { return program_fail("cradle-agent", e, f); }
 
 static int verb_run(char **args)
 {
@@ -181,53 +178,31 @@ static int verb_reset(char **args)
 }
 
 static const struct agent_verb verbs[] = {
-    { "run", verb_run, "the daemon: enroll, connect, renew, publish, take commands (SIGUSR1: renew now)" },
-    { "enroll", verb_enroll, "make the key if needed, enroll once, end" },
-    { "renew", verb_renew, "renew now; tells a running agent to do it" },
-    { "csr", verb_csr, "print the certification request for a factory station" },
-    { "import", verb_import, "store the certificate that a station made (PEM or PKCS#7): import FILE" },
-    { "update", verb_update, "updates: status, accept, install-now, postpone SPAN, decline; once: ask, and do what there is to do" },
-    { "reset", verb_reset, "factory reset: erase reset_paths and the identity, enroll anew: reset --yes" },
-    { "report", verb_report, "print what this identity is, as JSON" },
-    { "config", verb_config, "print the effective configuration" },
+    { { "run", "", "the daemon: enroll, connect, renew, publish, take commands (SIGUSR1: renew now)" }, verb_run },
+    { { "enroll", "", "make the key if needed, enroll once, end" }, verb_enroll },
+    { { "renew", "", "renew now; tells a running agent to do it" }, verb_renew },
+    { { "csr", "", "print the certification request for a factory station" }, verb_csr },
+    { { "import", "FILE", "store the certificate that a station made (PEM or PKCS#7)" }, verb_import },
+    { { "update", "WORD", "updates: status, accept, install-now, postpone SPAN, decline; once: ask, and do what there is to do" }, verb_update },
+    { { "reset", "--yes", "factory reset: erase reset_paths and the identity, enroll anew" }, verb_reset },
+    { { "report", "", "print what this identity is, as JSON" }, verb_report },
+    { { "config", "", "print the effective configuration" }, verb_config },
 };
-
-static int usage(FILE *out, int rc)
-{
-    fprintf(out, "usage: cradle-agent [-c FILE] [VERB]\n\nThe device's daemon: its key is made here and never leaves.\n\n");
-    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        fprintf(out, "  %-8s %s\n", verbs[i].name, verbs[i].help);
-    fprintf(out, "\nFILE is /etc/cradle-agent/agent.conf unless given; without a verb: run.\nExit codes: 0 done, 2 usage, 3 refused, 4 not found, 5 conflict, 6 try again, 7 not trusted, 1 other.\n");
-    return rc;
-}
 
 int main(int argc, char **argv)
 {
+    const struct program program = { .name = "cradle-agent", .about = "The device's daemon: its key is made here and never leaves.",
+                                     .conf = "/etc/cradle-agent/agent.conf", .fallback = "run", .manual = agent_manual(verbs, ARRAY_LEN(verbs)) };
     struct fault f = { 0 };
-    const char *path = "/etc/cradle-agent/agent.conf";
-    int opt;
+    const char *path;
+    size_t verb;
+    int rc;
     agent_argv = argv;
     log_setup("agent", LOG_LEVEL_INFO);
-    if (argc > 1 && strcmp(argv[1], "--help") == 0)
-        return usage(stdout, 0);
-    if (argc == 3 && strcmp(argv[1], "--man") == 0)
-        return agent_manual(argv[2], verbs, ARRAY_LEN(verbs));
-    while ((opt = getopt(argc, argv, "c:hV")) != -1) {
-        if (opt == 'c')
-            path = optarg;
-        else if (opt == 'V')
-            return puts("cradle-agent " CRADLE_VERSION), 0;
-        else
-            return usage(opt == 'h' ? stdout : stderr, opt == 'h' ? 0 : 2);
-    }
+    int at = program_begin(&program, argc, argv, &path, &verb, &rc);
+    if (at < 0)
+        return rc;
     agent.config_path = path;
-    const char *verb = optind < argc ? argv[optind] : "run";
     enum err e = agent_config_load(path, &agent.cfg, &f);
-    if (e)
-        return fail(e, &f);
-    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        if (strcmp(verbs[i].name, verb) == 0)
-            return verbs[i].run(argv + (optind + 1 < argc ? optind + 1 : argc));
-    fprintf(stderr, "cradle-agent: unknown verb '%s'\n", verb);
-    return usage(stderr, 2);
+    return e ? fail(e, &f) : verbs[verb].run(argv + (at + 1 < argc ? at + 1 : argc));
 }

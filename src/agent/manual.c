@@ -1,11 +1,7 @@
 /* manual.c: see manual.h. */
 #include "agent/manual.h"
 
-#include <ctype.h>
-
 #include "agent/agent.h"
-#include "base/manual.h"
-#include "base/mem.h"
 
 static const char page8_head[] =
     ".Dd November 21, 2026\n.Dt CRADLE-AGENT 8\n.Os\n.Sh NAME\n.Nm cradle-agent\n.Nd a device's identity: makes the key, enrolls, renews, connects\n"
@@ -36,19 +32,13 @@ static const char page8_tail[] =
 
 static const char page5_head[] =
     ".Dd November 21, 2026\n.Dt CRADLE-AGENT.CONF 5\n.Os\n.Sh NAME\n.Nm agent.conf\n.Nd configuration of cradle-agent\n"
-    ".Sh DESCRIPTION\nLines have the form\n.Ql key = value .\nA\n.Ql #\nat the start of a line or after white space begins a comment.\n"
-    "Unknown, repeated and out-of-range keys are errors.\nTime spans are written\n.Ql 90 ,\n.Ql 15m ,\n.Ql 12h\nor\n.Ql 30d .\n"
+    ".Sh DESCRIPTION\n" MANUAL_CONF_FORM MANUAL_CONF_SPANS
     ".Ql cradle-agent -c FILE config\nprints the effective values.\n.Sh KEYS\n.Bl -tag -width Ds\n";
 
 static const char page5_tail[] = ".El\n.Sh SEE ALSO\n.Xr cradle-agent 8\n";
 
-int agent_manual(const char *section, const struct agent_verb *verbs, size_t n_verbs)
+struct manual agent_manual(const struct agent_verb *verbs, size_t n_verbs)
 {
-    CLEANUP(buf_free) struct buf page8 = BUF_INIT(1 << 20);
-    buf_put_str(&page8, page8_head);
-    for (size_t i = 0; i < n_verbs; i++)
-        buf_printf(&page8, ".It Ic %s\n%c%s.\n", verbs[i].name, toupper((unsigned char)verbs[i].help[0]), verbs[i].help + 1);
-    buf_put_str(&page8, page8_tail);
-    const struct manual m = { buf_cstr(&page8), page5_head, page5_tail, agent_keys, agent_nkeys };
-    return manual_print(&m, section);
+    return (struct manual){ .page8 = page8_head, .page8_tail = page8_tail, .verbs = verbs, .n_verbs = n_verbs, .verb_size = sizeof *verbs,
+                            .page5_head = page5_head, .page5_tail = page5_tail, .keys = agent_keys, .n_keys = agent_nkeys };
 }

@@ -2,15 +2,12 @@
 #ifndef CRADLE_AGENT_MANUAL_H
 #define CRADLE_AGENT_MANUAL_H
 
-#include <stddef.h>
+#include "base/manual.h"
 
 struct agent_verb {
-    const char *name;
+    struct manual_verb word;
     int (*run)(char **args); /* NULL-terminated */
-    const char *help; /* one line, lower case, no full stop */
 };
-
-/* section "5" or "8": mdoc on stdout; returns the exit code. */
-int agent_manual(const char *section, const struct agent_verb *verbs, size_t n_verbs);
+struct manual agent_manual(const struct agent_verb *verbs, size_t n_verbs); /* verbs: static */
 
 #endif

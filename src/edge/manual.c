@@ -36,14 +36,13 @@ static const char page8[] =
 
 static const char page5_head[] =
     ".Dd November 20, 2026\n.Dt CRADLE-EDGE.CONF 5\n.Os\n.Sh NAME\n.Nm edge.conf\n.Nd configuration of cradle-edge\n"
-    ".Sh DESCRIPTION\n.Ql cradle edge add NAME\nmakes this file and all that it names.\nLines have the form\n.Ql key = value .\nA\n.Ql #\n"
-    "at the start of a line or after white space begins a comment.\nUnknown, repeated and out-of-range keys are errors.\n.Sh KEYS\n"
-    ".Bl -tag -width Ds\n";
+    ".Sh DESCRIPTION\n.Ql cradle edge add NAME\nmakes this file and all that it names.\n" MANUAL_CONF_FORM
+    ".Sh KEYS\n.Bl -tag -width Ds\n";
 
 static const char page5_tail[] = ".El\n.Sh SEE ALSO\n.Xr cradle 1 ,\n.Xr cradle-edge 8\n";
 
 int edge_manual(const char *section)
 {
-    const struct manual m = { page8, page5_head, page5_tail, edge_keys, edge_nkeys };
+    const struct manual m = { .page8 = page8, .page5_head = page5_head, .page5_tail = page5_tail, .keys = edge_keys, .n_keys = edge_nkeys };
     return manual_print(&m, section);
 }

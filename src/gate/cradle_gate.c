@@ -4,15 +4,12 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/program.h"
 #include "gate/gate.h"
 
 static struct gate gate; /* one a process */
 
-static int fail(enum err e, const struct fault *f)
-{
-    fprintf(stderr, "cradle-gate: %s (%s)\n", f->text, err_reason(e));
-    return err_exit(e);
-}
+static int fail(enum err e, const struct fault *f) { return program_fail("cradle-gate", e, f); }
 
 static enum err match(struct gate *g, char **args, struct fault *f)
 {
@@ -79,47 +76,27 @@ static int verb_config(struct gate *g, char **args)
 }
 
 static const struct gate_verb verbs[] = {
-    { "check", "swupdate | rauc | file PATH", verb_check, "is the image that is about to be installed ordered for this device? Exit code 0: yes" },
-    { "fetch", "", verb_fetch, "ask the server and keep its answer, for an installation without network" },
-    { "installed", "", verb_installed, "the installer is done: tell the server" },
-    { "confirm", "[VERSION]", verb_confirm, "the new version runs and is well: raise the counter floor and tell the server" },
-    { "config", "", verb_config, "print the effective configuration" },
+    { { "check", "swupdate | rauc | file PATH", "is the image that is about to be installed ordered for this device? Exit code 0: yes" }, verb_check },
+    { { "fetch", "", "ask the server and keep its answer, for an installation without network" }, verb_fetch },
+    { { "installed", "", "the installer is done: tell the server" }, verb_installed },
+    { { "confirm", "[VERSION]", "the new version runs and is well: raise the counter floor and tell the server" }, verb_confirm },
+    { { "config", "", "print the effective configuration" }, verb_config },
 };
-
-static int usage(FILE *out, int rc)
-{
-    fprintf(out, "usage: cradle-gate [-c FILE] VERB\n\nThe check of the directive for installers that know nothing of it.\n\n");
-    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        fprintf(out, "  %-10s %-28s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
-    fprintf(out, "\nFILE is /etc/cradle-agent/gate.conf unless given.\nExit codes: 0 done, 2 usage, 3 refused, 4 not found, 5 conflict, 6 try again, 7 not trusted, 1 other.\n");
-    return rc;
-}
 
 int main(int argc, char **argv)
 {
+    const struct program program = { .name = "cradle-gate", .about = "The check of the directive for installers that know nothing of it.",
+                                     .conf = "/etc/cradle-agent/gate.conf", .manual = gate_manual(verbs, ARRAY_LEN(verbs)) };
     struct fault f = { 0 };
-    const char *path = "/etc/cradle-agent/gate.conf";
-    int opt;
+    const char *path;
+    size_t verb;
+    int rc;
     log_setup("gate", LOG_LEVEL_INFO);
-    if (argc > 1 && strcmp(argv[1], "--help") == 0)
-        return usage(stdout, 0);
-    if (argc == 3 && strcmp(argv[1], "--man") == 0)
-        return gate_manual(argv[2], verbs, ARRAY_LEN(verbs));
-    while ((opt = getopt(argc, argv, "+c:hV")) != -1) {
-        if (opt == 'c')
-            path = optarg;
-        else if (opt == 'V')
-            return puts("cradle-gate " CRADLE_VERSION), 0;
-        else
-            return usage(opt == 'h' ? stdout : stderr, opt == 'h' ? 0 : 2);
-    }
-    for (size_t i = 0; i < ARRAY_LEN(verbs) && optind < argc; i++) {
-        if (strcmp(verbs[i].name, argv[optind]) != 0)
-            continue;
-        enum err e = gate_open(&gate, path, &f);
-        int rc = e ? fail(e, &f) : verbs[i].run(&gate, argv + optind + 1);
-        gate_close(&gate);
+    int at = program_begin(&program, argc, argv, &path, &verb, &rc);
+    if (at < 0)
         return rc;
-    }
-    return usage(stderr, 2);
+    enum err e = gate_open(&gate, path, &f);
+    rc = e ? fail(e, &f) : verbs[verb].run(&gate, argv + at + 1);
+    gate_close(&gate);
+    return rc;
 }

@@ -7,7 +7,7 @@
 #define CRADLE_GATE_GATE_H
 
 #include "agent/update_store.h"
-#include "base/config.h"
+#include "base/manual.h"
 #include "net/net.h"
 
 struct gate_config {
@@ -50,10 +50,9 @@ MUST_USE enum err order_confirm(struct gate *g, const char *version, struct faul
 void order_report(struct gate *g, uint64_t sequence, const char *state, const char *reason, const char *text);
 
 struct gate_verb {
-    const char *name, *args;
+    struct manual_verb word;
     int (*run)(struct gate *g, char **args);
-    const char *help;
 };
-int gate_manual(const char *section, const struct gate_verb *verbs, size_t n_verbs);
+struct manual gate_manual(const struct gate_verb *verbs, size_t n_verbs); /* verbs: static */
 
 #endif

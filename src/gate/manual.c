@@ -1,8 +1,4 @@
 /* manual.c: cradle-gate(8) and cradle-gate.conf(5), out of the tables of verbs and keys. */
-#include <ctype.h>
-
-#include "base/manual.h"
-#include "base/mem.h"
 #include "gate/gate.h"
 
 static const char page8_head[] =
@@ -30,20 +26,13 @@ static const char page8_tail[] =
 
 static const char page5_head[] =
     ".Dd November 21, 2026\n.Dt CRADLE-GATE.CONF 5\n.Os\n.Sh NAME\n.Nm gate.conf\n.Nd configuration of cradle-gate\n"
-    ".Sh DESCRIPTION\nLines have the form\n.Ql key = value .\nA\n.Ql #\nat the start of a line or after white space begins a comment.\n"
-    "Unknown, repeated and out-of-range keys are errors.\n"
+    ".Sh DESCRIPTION\n" MANUAL_CONF_FORM
     ".Ql cradle-gate -c FILE config\nprints the effective values.\n.Sh KEYS\n.Bl -tag -width Ds\n";
 
 static const char page5_tail[] = ".El\n.Sh SEE ALSO\n.Xr cradle-gate 8\n";
 
-int gate_manual(const char *section, const struct gate_verb *verbs, size_t n_verbs)
+struct manual gate_manual(const struct gate_verb *verbs, size_t n_verbs)
 {
-    CLEANUP(buf_free) struct buf page8 = BUF_INIT(1 << 20);
-    buf_put_str(&page8, page8_head);
-    for (size_t i = 0; i < n_verbs; i++)
-        buf_printf(&page8, ".It Ic %s%s%s\n%c%s.\n", verbs[i].name, *verbs[i].args ? " " : "", verbs[i].args, toupper((unsigned char)verbs[i].help[0]),
-                   verbs[i].help + 1);
-    buf_put_str(&page8, page8_tail);
-    const struct manual m = { buf_cstr(&page8), page5_head, page5_tail, gate_keys, gate_nkeys };
-    return manual_print(&m, section);
+    return (struct manual){ .page8 = page8_head, .page8_tail = page8_tail, .verbs = verbs, .n_verbs = n_verbs, .verb_size = sizeof *verbs,
+                            .page5_head = page5_head, .page5_tail = page5_tail, .keys = gate_keys, .n_keys = gate_nkeys };
 }

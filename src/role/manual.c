@@ -36,8 +36,7 @@ static const char page8[] =
 
 static const char page5_head[] =
     ".Dd November 20, 2026\n.Dt CRADLED.CONF 5\n.Os\n.Sh NAME\n.Nm cradled.conf\n.Nd configuration of cradled\n"
-    ".Sh DESCRIPTION\nLines of the form\n.Ql key = value .\nA\n.Ql #\nat the start of a line or after white space begins a comment.\n"
-    "Unknown, repeated and out-of-range keys are errors.\nTime spans are written\n.Ql 90 ,\n.Ql 15m ,\n.Ql 12h ,\n.Ql 30d\nor\n.Ql 2y .\n"
+    ".Sh DESCRIPTION\n" MANUAL_CONF_FORM MANUAL_CONF_SPANS
     ".Ql cradled -T\nprints the effective values,\n.Ql cradled -t\nchecks the file.\n.Sh KEYS\n.Bl -tag -width Ds\n";
 
 static const char page5_tail[] =
@@ -57,6 +56,6 @@ static const char page5_tail[] =
 
 int cradled_manual(const char *section)
 {
-    const struct manual m = { page8, page5_head, page5_tail, settings_keys, settings_nkeys };
+    const struct manual m = { .page8 = page8, .page5_head = page5_head, .page5_tail = page5_tail, .keys = settings_keys, .n_keys = settings_nkeys };
     return manual_print(&m, section);
 }
