@@ -181,9 +181,7 @@ enum err net_request(struct net *n, const char *method, const char *path, const 
     CURLcode rc = curl_easy_perform(n->easy);
     curl_easy_setopt(n->easy, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(list);
-    long status = 0;
-    curl_easy_getinfo(n->easy, CURLINFO_RESPONSE_CODE, &status);
-    reply->status = (int)status;
+    net_status(n->easy, reply);
     if (sink.too_large)
         return fault_set(f, CE_TOO_LARGE, "the answer to %s %s is larger than %zu bytes", method, path, n->cfg.max_body);
     if (rc != CURLE_OK) {
@@ -196,6 +194,19 @@ enum err net_request(struct net *n, const char *method, const char *path, const 
     curl_easy_getinfo(n->easy, CURLINFO_APPCONNECT_TIME_T, &reply->connect_us);
     reply->answer_us = total_us - before_us;
     return net_judge(reply, f);
+}
+
+int net_status(CURL *e, struct net_reply *r)
+{
+    long status = 0;
+    curl_easy_getinfo(e, CURLINFO_RESPONSE_CODE, &status);
+    return r->status = (int)status;
+}
+
+size_t net_refusal_take(struct net_reply *r, const char *p, size_t n)
+{
+    buf_put(&r->body, p, n);
+    return buf_err(&r->body) ? 0 : n;
 }
 
 enum err net_json(struct net *n, const char *method, const char *path, struct span body, struct net_reply *reply, struct fault *f)

@@ -44,13 +44,9 @@ static size_t on_bytes(char *p, size_t size, size_t count, void *arg)
 {
     struct download *dl = arg;
     size_t n = size * count;
-    long status = 0;
-    curl_easy_getinfo(dl->easy, CURLINFO_RESPONSE_CODE, &status);
-    dl->reply.status = (int)status;
-    if (status != 200 && status != 206) {
-        buf_put(&dl->reply.body, p, n);
-        return buf_err(&dl->reply.body) ? 0 : n;
-    }
+    int status = net_status(dl->easy, &dl->reply);
+    if (status != 200 && status != 206)
+        return net_refusal_take(&dl->reply, p, n);
     if (!dl->begun && !download_begin(dl))
         return 0;
     if ((int64_t)n > dl->d->limit - dl->at) {
@@ -64,9 +60,7 @@ static size_t on_bytes(char *p, size_t size, size_t count, void *arg)
 
 static enum err download_judge(struct download *dl, struct net *n, CURLcode rc, struct fault *f)
 {
-    long status = 0;
-    curl_easy_getinfo(dl->easy, CURLINFO_RESPONSE_CODE, &status);
-    dl->reply.status = (int)status;
+    net_status(dl->easy, &dl->reply);
     dl->d->retry_s = dl->reply.retry_s;
     if (dl->stopped)
         return CE_OK;

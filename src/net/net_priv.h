@@ -30,6 +30,10 @@ void net_prepare(struct net *n, CURL *e, const char *method, const char *path, c
 size_t net_on_header(char *p, size_t size, size_t count, void *reply);
 /* The fault for a transfer that did not end in an HTTP answer. */
 enum err net_fail(const struct net *n, CURL *e, CURLcode rc, const char *why, struct fault *f);
+/* The status of the answer that is coming in, noted in the reply. */
+int net_status(CURL *e, struct net_reply *r);
+/* A write callback's way with bytes of a refusal: keeps them in the reply; what it returns is for libcurl. */
+size_t net_refusal_take(struct net_reply *r, const char *p, size_t n);
 /* Judges a finished answer: CE_OK for 2xx, else the refusal. */
 enum err net_judge(struct net_reply *r, struct fault *f);
 /* Pure: the first byte that a Content-Range header tells ("bytes 100-199/200", RFC 9110 14.4); -1 when the line is another one or malformed. */

@@ -21,14 +21,9 @@ static size_t on_stream_bytes(char *p, size_t size, size_t count, void *arg)
 {
     struct stream *s = arg;
     size_t n = size * count;
-    long status = 0;
-    curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
-    s->reply.status = (int)status;
     s->byte_at_ms = clock_mono_ms();
-    if (status != 200) {
-        buf_put(&s->reply.body, p, n);
-        return buf_err(&s->reply.body) ? 0 : n;
-    }
+    if (net_status(s->easy, &s->reply) != 200)
+        return net_refusal_take(&s->reply, p, n);
     if (!s->opened && s->calls->on_open)
         s->stopped = !s->calls->on_open(s->calls->arg);
     s->opened = true;
@@ -59,9 +54,7 @@ static enum err stream_run(struct stream *s, CURLM *multi, struct fault *f)
         if (m && m->msg == CURLMSG_DONE) {
             if (m->data.result != CURLE_OK)
                 return net_fail(s->n, s->easy, m->data.result, s->why, f);
-            long status = 0;
-            curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
-            s->reply.status = (int)status;
+            net_status(s->easy, &s->reply);
             enum err e = net_judge(&s->reply, f);
             return e ? e : fault_set(f, CE_IO, "%s ended the stream", s->n->cfg.base);
         }
