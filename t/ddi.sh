@@ -13,15 +13,6 @@ ddi_device() { # UID: registered, and enrolled by a station: UID.key, UID.pem
     openssl base64 -d -in "$1.p7" 2>/dev/null | openssl pkcs7 -inform DER -print_certs 2>/dev/null >"$1.pem"
     grep -q BEGIN "$1.pem"
 }
-swu_make() { # NAME VERSION BYTES: NAME.swu, one image for the file out
-    head -c "$3" /dev/urandom >rootfs.img
-    cat >sw-description <<END
-software = { version = "$2"; hardware-compatibility = [ "1.0" ];
-  images: ( { filename = "rootfs.img"; type = "rawfile"; path = "$T/out"; installed-directly = true; sha256 = "$(hex_of rootfs.img)"; } ); }
-END
-    openssl cms -sign -in sw-description -out sw-description.sig -signer sign.pem -inkey sign.key -outform DER -nosmimecap -binary &&
-        printf '%s\n' sw-description sw-description.sig rootfs.img | cpio -o -H crc --quiet >"$1.swu" && cp rootfs.img "$1.img"
-}
 order() { # UID RELEASE: an order for one device; its number
     api -o "$T/answer" -d "{\"release\":\"$2\",\"note\":\"test\"}" "$HTTPS/api/v1/devices/$1/order"
     jq -r '.sequence // .reason' "$T/answer"

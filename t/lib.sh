@@ -52,6 +52,24 @@ free_ports() { # prints a base such that base .. base+9 are free on loopback
     done
     return 1
 }
+agent_conf() { # UID: UID.conf, as an agent needs it that enrolls through the station st
+    mkdir -p "$T/$1"
+    cat >"$T/$1.conf" <<END
+uid = $1
+state_dir = $T/$1/state
+est_url = $HTTPS
+ca_file = $SITE/ca/bundle.pem
+enroll_cert = $T/st/st.pem
+enroll_key = $T/st/st.key
+backoff_base_ms = 50
+backoff_cap_ms = 200
+END
+}
+under_strace() { # the release build: strace and the sanitizers' leak check exclude each other
+    need strace strace
+    B=$PWD/build/release
+    PATH="$B:$PATH"
+}
 site_init() { # makes the site $SITE on free ports; sets SITE BASE HTTPS HTTP ADMIN (curl options of the admin)
     SITE=$T/site
     BASE=$(free_ports)

@@ -44,6 +44,16 @@ image_signer() { # a certificate that openssl, SWUpdate and RAUC take for a sign
     printf 'keyUsage=critical,digitalSignature\nextendedKeyUsage=codeSigning,emailProtection\n' >"$T/sign.ext"
     openssl x509 -req -in "$T/sign.csr" -CA "$T/image-ca.pem" -CAkey "$T/image-ca.key" -CAcreateserial -days 3650 -extfile "$T/sign.ext" -out "$T/sign.pem" 2>/dev/null
 }
+swu_make() { # NAME VERSION BYTES: NAME.swu, signed by image_signer's certificate, with one image for the file out, kept as NAME.img
+    head -c "$3" /dev/urandom >rootfs.img; cp rootfs.img "$1.img"
+    cat >sw-description <<END
+software = { version = "$2"; hardware-compatibility = [ "1.0" ];
+  images: ( { filename = "rootfs.img"; type = "rawfile"; path = "$T/out"; installed-directly = true; sha256 = "$(hex_of rootfs.img)"; } ); }
+END
+    swu_pack "$1"
+}
+swu_sign() { openssl cms -sign -in sw-description -out sw-description.sig -signer sign.pem -inkey sign.key -outform DER -nosmimecap -binary; }
+swu_pack() { swu_sign && printf '%s\n' sw-description sw-description.sig rootfs.img | cpio -o -H crc --quiet >"$1.swu"; } # NAME: what lies in the folder
 gate_device() { # the device: its certificate, its root, its configuration; the version that runs in T/version
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$T/dev.key" -out "$T/dev.pem" -days 30 -subj "/CN=dev-1" 2>/dev/null
     echo 1.0.0 >"$T/version"

@@ -58,16 +58,9 @@ road_bend() { # nginx directives for the artifact's location; none: as it was
 
 device() { # UID [configuration lines]: a born device that runs version 1.0.0 in slot a
     uid=$1; shift
+    agent_conf "$uid"
     mkdir -p "$T/$uid/slots"
-    cat >"$T/$uid.conf" <<END
-uid = $uid
-state_dir = $T/$uid/state
-est_url = $HTTPS
-ca_file = $SITE/ca/bundle.pem
-enroll_cert = $T/st/st.pem
-enroll_key = $T/st/st.key
-backoff_base_ms = 50
-backoff_cap_ms = 200
+    cat >>"$T/$uid.conf" <<END
 line = vib
 model = vib-1
 update_poll_s = 1

@@ -3,9 +3,7 @@
 # of each kind); whatever is left, the next start ends with a working identity, the key it enrolled, and no rubbish.
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
-need strace strace
-B=$PWD/build/release
-PATH="$B:$PATH" # strace and the sanitizers' leak check exclude each other
+under_strace
 site_init; ok $? "a site"
 sed -i 's/^renew_at_pct = .*/renew_at_pct = 10/' "$SITE/profiles/device.conf"
 grep -q '^renew_at_pct = 10' "$SITE/profiles/device.conf"; ok $? "renewal is allowed from a tenth of the life"
@@ -14,20 +12,7 @@ cradle line add vib --validity 1y >"$T/log" 2>&1 && cradle model add m --line vi
 ok $? "a line and a model"
 cradle station add st --out "$T/st" >>"$T/log" 2>&1; ok $? "a station"
 
-conf() { # uid
-    mkdir -p "$T/$1"
-    cat >"$T/$1.conf" <<END
-uid = $1
-state_dir = $T/$1/state
-est_url = $HTTPS
-ca_file = $SITE/ca/bundle.pem
-enroll_cert = $T/st/st.pem
-enroll_key = $T/st/st.key
-backoff_base_ms = 50
-backoff_cap_ms = 200
-END
-}
-device() { conf "$1" && cradle device add "$1" --model m >>"$T/log" 2>&1; }
+device() { agent_conf "$1" && cradle device add "$1" --model m >>"$T/log" 2>&1; }
 pair_fits() { # the certificate belongs to the key
     [ "$(openssl x509 -in "$1/cert.pem" -noout -pubkey)" = "$(openssl pkey -in "$1/key.pem" -pubout)" ]
 }
@@ -64,7 +49,7 @@ for kind in $kinds; do
     n=1
     while [ $n -le 14 ]; do
         uid=r-$kind-$n
-        conf $uid && cradle device add $uid --model s >>"$T/log" 2>&1
+        agent_conf $uid && cradle device add $uid --model s >>"$T/log" 2>&1
         cradle-agent -c "$T/$uid.conf" enroll >>"$T/agent.log" 2>&1 || echo "# no enrollment for $uid"
         list="$list $kind:$n"
         n=$((n + 1))

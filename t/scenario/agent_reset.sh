@@ -4,9 +4,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
 . t/ceremony.sh
-need strace strace
-B=$PWD/build/release
-PATH="$B:$PATH" # strace and the sanitizers' leak check exclude each other
+under_strace
 . t/update.sh
 update_site; ok $? "a site with a ceremony"
 image 1.1.0 300000; publish r11 1.1.0 2; ok $? "a release"

@@ -5,9 +5,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
 . t/ceremony.sh
-need strace strace
-B=$PWD/build/release
-PATH="$B:$PATH" # strace and the sanitizers' leak check exclude each other
+under_strace
 . t/update.sh
 update_site; ok $? "a site with a ceremony"
 image 1.1.0 1200000; publish r11 1.1.0; image 1.2.0 1200000; publish r12 1.2.0; ok $? "two releases"

@@ -11,14 +11,8 @@ need swupdate swupdate; need cpio cpio
 update_site && cradle model add vib-2 --line vib --quiet; ok $? "a site with a ceremony"
 image_signer
 cd "$T" || exit 1
-swu() { # NAME VERSION COUNTER [options of release create]: a signed image
-    head -c 300000 /dev/urandom >rootfs.img; cp rootfs.img "$1.img"
-    cat >sw-description <<END
-software = { version = "$2"; hardware-compatibility = [ "1.0" ];
-  images: ( { filename = "rootfs.img"; type = "rawfile"; path = "$T/out"; installed-directly = true; sha256 = "$(sum rootfs.img)"; } ); }
-END
-    openssl cms -sign -in sw-description -out sw-description.sig -signer sign.pem -inkey sign.key -outform DER -nosmimecap -binary
-    printf '%s\n' sw-description sw-description.sig rootfs.img | cpio -o -H crc --quiet >"$1.swu"
+swu() { # NAME VERSION COUNTER [options of release create]: a signed image, released
+    swu_make "$1" "$2" 300000 || return 1
     name=$1 v=$2 c=$3; shift 3
     release_make "$name.swu" "$name" "$v" "$c" --handler swupdate "$@"
 }

@@ -11,8 +11,8 @@ authz_socket = SOCK
 authz_group = $(id -gn)
 END
 HAP=$((BASE + 4)) TRAP=$((BASE + 7)) TWIN=$((BASE + 8)) SHUT=$((BASE + 9))
-mkdir -p "$T/work"
-cp "$DEV"/* "$T/server.crt" "$T/work/"
+mkdir -p "$T/desk"
+cp "$DEV"/* "$T/server.crt" "$T/desk/"
 openssl rand 80 >"$T/ticket.key"
 temps() { for t in client_body proxy fastcgi uwsgi scgi; do printf '%s_temp_path %s/%s; ' $t "$1" $t; done; }
 moved() { sed "s|/run/cradle-edge/authz.sock|$SOCK|; s|listen 443|listen 127.0.0.1:$TLS|; s|127.0.0.1:8080|127.0.0.1:$APP|; s|/etc/nginx/tls|$T|; s|/etc/cradle-edge|$EDGE_DIR|"; }
@@ -68,7 +68,7 @@ wait_for 20 up; ok $? "the door of the recipe, and three nginx and a HAProxy wit
 page() { # N: runs this block; the output is in $T/out
     block "$PAGE" sh "$1" | sed "s|/run/cradle-edge/authz.sock|$SOCK|; s|api.example:443|127.0.0.1:$TLS|; s|https://api.example/|https://localhost:$TLS/|
         s|/etc/cradle-edge|$EDGE_DIR|" >"$T/block"
-    [ -s "$T/block" ] && (cd "$T/work" && bash "$T/block") >"$T/out" 2>&1
+    [ -s "$T/block" ] && (cd "$T/desk" && bash "$T/block") >"$T/out" 2>&1
 }
 is "$(block "$PAGE" sh 8)" "" "the page has seven blocks of commands"
 page 1; has "$(tr -d '\r' <"$T/out")" '^HTTP/1.1 200' "asked by hand, the edge admits a good device"

@@ -11,14 +11,8 @@ update_site; ok $? "a site with a ceremony"
 image_signer
 cd "$T" || exit 1
 swu() { # NAME VERSION COUNTER: a signed image, released and published
-    head -c 300000 /dev/urandom >rootfs.img; cp rootfs.img "$1.img"
-    cat >sw-description <<END
-software = { version = "$2"; hardware-compatibility = [ "1.0" ];
-  images: ( { filename = "rootfs.img"; type = "rawfile"; path = "$T/out"; installed-directly = true; sha256 = "$(hex_of rootfs.img)"; } ); }
-END
-    openssl cms -sign -in sw-description -out sw-description.sig -signer sign.pem -inkey sign.key -outform DER -nosmimecap -binary
-    printf '%s\n' sw-description sw-description.sig rootfs.img | cpio -o -H crc --quiet >"$1.swu"
-    release_make "$1.swu" "$1" "$2" "$3" --handler swupdate && cradle tuf publish "$R" --quiet
+    swu_make "$1" "$2" 300000 &&
+        release_make "$1.swu" "$1" "$2" "$3" --handler swupdate && cradle tuf publish "$R" --quiet
 }
 swu one 1.1.0 1 && swu two 1.2.0 2; ok $? "two releases for SWUpdate"
 device dev-1 && device dev-2; ok $? "two devices"

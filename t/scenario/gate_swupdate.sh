@@ -9,16 +9,7 @@ need swupdate swupdate; need cpio cpio; need openssl openssl; need jq jq
 offer_keys; ceremony "$T/trust"; ok $? "a ceremony"
 image_signer; gate_device
 cd "$T" || exit 1
-swu() { # NAME VERSION: NAME.swu, signed, one image for the file out
-    head -c 300000 /dev/urandom >rootfs.img
-    cat >sw-description <<END
-software = { version = "$2"; hardware-compatibility = [ "1.0" ];
-  images: ( { filename = "rootfs.img"; type = "rawfile"; path = "$T/out"; installed-directly = true; sha256 = "$(hex_of rootfs.img)"; } ); }
-END
-    swu_pack "$1"; cp rootfs.img "$1.img"; cp sw-description "$1.desc"
-}
-swu_sign() { openssl cms -sign -in sw-description -out sw-description.sig -signer sign.pem -inkey sign.key -outform DER -nosmimecap -binary; }
-swu_pack() { swu_sign; printf '%s\n' sw-description sw-description.sig rootfs.img | cpio -o -H crc --quiet >"$1.swu"; }
+swu() { swu_make "$1" "$2" 300000; cp sw-description "$1.desc"; } # NAME VERSION
 swu new 1.1.0; swu old 0.9.0; swu other 1.2.0; swu foreign 1.3.0
 release() { release_make "$1.swu" "$1" "$2" "$3" --handler swupdate && N=$((N + 1)); }
 N=0
