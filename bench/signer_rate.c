@@ -21,6 +21,7 @@ static void cert_request(struct buf *out, int i)
     snprintf(uid, sizeof uid, "dev-%07d", i);
     int64_t now_s = clock_now_s();
     struct msg_sign_cert m = {.profile = SPAN_LIT("device"),
+                              .ca = SPAN_LIT("device"),
                               .serial = span_of(serial, sizeof serial),
                               .spki = key_spki(k),
                               .uid = span_str(uid),

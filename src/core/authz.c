@@ -1,5 +1,5 @@
 /* authz.c: who asks, judged from the register: the certificate's row, its state, its holder. See batch.h. */
-#include "core/batch.h"
+#include "core/ca.h"
 #include "core/device.h"
 #include "store/cert.h"
 #include "store/registry.h"
@@ -7,10 +7,14 @@
 
 #define SKEW_S 300 /* a certificate that begins this far ahead is valid: clocks of stations differ */
 
-static enum err cert_usable(const struct holder_row *h, const struct msg_caller *m, int64_t now_s, struct fault *f)
+static enum err cert_usable(const struct core *core, const struct holder_row *h, const struct msg_caller *m, int64_t now_s, struct fault *f)
 {
     if (m->spki.n && !span_eq(m->spki, h->spki))
         return fault_set(f, CE_CERT_UNKNOWN, "the client certificate has the serial but not the key of the one in the register");
+    struct core_ca ca;
+    enum err e = core_ca_by_kid(core, m->kid, &ca) ? ca_judge_holder(&ca) : CE_OK;
+    if (e)
+        return fault_set(f, e, "the client certificate of '" SPAN_FMT "': %s", SPAN_ARG(h->holder), err_text(e));
     if (h->status == CERT_REVOKED)
         return fault_set(f, CE_CERT_REVOKED, "the client certificate of '" SPAN_FMT "' is revoked", SPAN_ARG(h->holder));
     if (h->not_after < now_s)
@@ -64,7 +68,7 @@ enum err authz_caller(struct batch *b, const struct msg_caller *m, struct caller
     out->not_after = h.not_after;
     /* the holder first: "the device is revoked" says more than "the certificate is" */
     e = h.holder_kind == CERT_HOLDER_OPERATOR ? infra_caller(&h, out, f) : device_caller(&h, out, f);
-    e = e ? e : cert_usable(&h, m, b->now_ms / 1000, f);
+    e = e ? e : cert_usable(b->core, &h, m, b->now_ms / 1000, f);
     if (e)
         out->role = 0;
     return e;

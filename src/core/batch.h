@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "core/core.h"
 #include "core/stats.h"
+#include "crypt/ca_set.h"
 #include "store/db.h"
 
 struct batch {
@@ -144,9 +145,16 @@ int64_t core_epoch(const struct core *core);                  /* of this node: h
 int64_t core_nseq(const struct core *core);                   /* of this node, as committed */
 /* Vector text "slot:nseq,…" as committed, in the arena. */
 MUST_USE enum err core_vector(struct core *core, struct arena *a, struct span *out, struct fault *f);
-/* An issuing CA of the site ("device", "infra"): false when there is none. Spans live as long as the core. */
-struct core_ca { struct span name, kid, der; };
-bool core_ca(const struct core *core, const char *name, struct core_ca *out);
+/* A CA of the site, as it is now (core/ca.h): false when there is none. Spans live as long as the core. */
+struct core_ca {
+    struct span name, kid, der;
+    enum ca_use use;
+    enum ca_state state;
+    unsigned reenroll;         /* compromised: so many of a hundred devices may renew */
+    int64_t changed_at;        /* ms; of the state */
+    int64_t not_after;         /* s */
+};
+bool core_ca(const struct core *core, struct span name, struct core_ca *out);
 bool core_ca_by_kid(const struct core *core, struct span kid, struct core_ca *out);
 
 #endif

@@ -5,6 +5,7 @@
 #include "core/batch.h"
 #include "crypt/cert.h"
 #include "crypt/hash.h"
+#include "store/ca.h"
 #include "store/cert.h"
 #include "store/node.h"
 #include "store/registry.h"
@@ -81,6 +82,10 @@ static enum err ca_import(struct batch *b, const json_t *ca, const char *where, 
     if (!cert.is_ca || !span_eq(cert.ski, row.kid))
         return fault_set(f, CE_BAD_CONFIG, "birth.json: %s.der is not a CA certificate with the subject key id %s.kid", where, where);
     e = named(store_ca_add(b->db, &row, f), where, f);
+    const struct ca_state_row state = { .name = row.name, .use = row.name, .state = span_str(ca_state_name(CA_ACTIVE)), .changed_at = row.added_at };
+    if (!e && !ca_use_find(row.name))
+        e = fault_set(f, CE_BAD_CONFIG, "birth.json: %s.name is root, device or infra", where);
+    e = e ? e : named(store_ca_state_put(b->db, &state, f), where, f);
     if (e)
         return e;
     struct json_out *j = event_begin(b, EVENT_CA_ADDED, (struct span){ 0 }, 0);

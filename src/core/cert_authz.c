@@ -10,6 +10,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/ca.h"
 #include "core/cert_path.h"
 #include "crypt/cert.h"
 #include "wire/route.h"
@@ -55,8 +56,11 @@ enum err cert_judge_key(struct batch *b, struct cert_plan *plan, struct span key
 }
 
 /* -- dates -------------------------------------------------------------------------------------------------------------------------- */
-void cert_plan_dates(struct batch *b, struct cert_plan *plan, int64_t validity_s)
+enum err cert_plan_dates(struct batch *b, struct cert_plan *plan, int64_t validity_s, struct fault *f)
 {
+    enum err e = ca_issuing(b, plan->issuer->use, plan->line, &plan->ca, f);
+    if (e)
+        return e;
     const struct profile *p = &plan->issuer->profile;
     int64_t now_s = b->now_ms / 1000;
     int64_t life_s = profile_validity(p, validity_s);
@@ -65,8 +69,9 @@ void cert_plan_dates(struct batch *b, struct cert_plan *plan, int64_t validity_s
     plan->not_after = now_s + life_s;
     if (plan->not_after - plan->not_before > p->validity_max_s)
         plan->not_after = plan->not_before + p->validity_max_s;
-    if (plan->not_after > plan->issuer->ca_not_after)
-        plan->not_after = plan->issuer->ca_not_after;
+    if (plan->not_after > plan->ca.not_after)
+        plan->not_after = plan->ca.not_after;
+    return CE_OK;
 }
 
 /* -- certificates that are there already ----------------------------------------------------------------------------------------------- */
@@ -157,10 +162,8 @@ static enum err judge_first(struct batch *b, const struct caller *c, const struc
     e = e ? e : device_get(b, m->uid, &plan->device, f);
     e = e ? e : authz_line(c, plan->device.line, f);
     e = e ? e : device_judge(b, plan, m->label, &validity_s, f);
-    if (e)
-        return e;
-    cert_plan_dates(b, plan, validity_s);
-    e = judge_first_names(m, plan, f);
+    e = e ? e : cert_plan_dates(b, plan, validity_s, f);
+    e = e ? e : judge_first_names(m, plan, f);
     e = e ? e : cert_judge_key(b, plan, m->key_alg, f);
     e = e ? e : certs_held(b, plan, &others, f);
     if (!e && others && !plan->has_same && plan->device.state == DEVICE_ACTIVE)
@@ -212,7 +215,7 @@ static enum err judge_renew(struct batch *b, const struct caller *c, const struc
         e = device_get(b, c->name, &plan->device, f);
         e = e ? e : device_judge(b, plan, m->label, &validity_s, f);
     }
-    cert_plan_dates(b, plan, validity_s);
+    e = e ? e : cert_plan_dates(b, plan, validity_s, f);
     e = e ? e : cert_judge_key(b, plan, m->key_alg, f);
     e = e ? e : certs_held(b, plan, &others, f);
     if (!e && !plan->has_same)

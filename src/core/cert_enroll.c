@@ -80,6 +80,7 @@ void enrollment_ask(struct batch *b, struct enrollment *e)
 {
     struct msg_sign_cert m = {
         .profile = span_str(e->profile),
+        .ca = span_str(e->ca),
         .serial = span_of(e->serial, sizeof e->serial),
         .spki = span_of(e->key_der.data, e->key_der.len),
         .uid = span_str(e->holder),
@@ -133,13 +134,13 @@ enum err enrollment_join(struct batch *b, struct enrollment *e, struct fault *f)
 static struct enrollment *enrollment_new(struct cert_path *p, const struct cert_plan *plan)
 {
     struct enrollment *e = mem_calloc(1, sizeof *e);
-    struct span text[] = { plan->holder, span_str(plan->issuer->profile.name), plan->dev_serial, plan->line, plan->role };
-    char *to[] = { e->holder, e->profile, e->dev_serial, e->line, e->role };
-    size_t cap[] = { sizeof e->holder, sizeof e->profile, sizeof e->dev_serial, sizeof e->line, sizeof e->role };
+    struct span text[] = { plan->holder, span_str(plan->issuer->profile.name), plan->ca.name, plan->dev_serial, plan->line, plan->role };
+    char *to[] = { e->holder, e->profile, e->ca, e->dev_serial, e->line, e->role };
+    size_t cap[] = { sizeof e->holder, sizeof e->profile, sizeof e->ca, sizeof e->dev_serial, sizeof e->line, sizeof e->role };
     for (size_t i = 0; i < ARRAY_LEN(text); i++)
         INVARIANT(span_to_cstr(text[i], to[i], cap[i]) == CE_OK); /* the registry has checked all of them */
-    INVARIANT(plan->issuer->ca.kid.n == sizeof e->kid);
-    memcpy(e->kid, plan->issuer->ca.kid.p, sizeof e->kid);
+    INVARIANT(plan->ca.kid.n == sizeof e->kid);
+    memcpy(e->kid, plan->ca.kid.p, sizeof e->kid);
     memcpy(e->spki, plan->spki, sizeof e->spki);
     e->key_der = BUF_INIT(KEY_SPKI_MAX);
     buf_put_span(&e->key_der, plan->key_der);
@@ -180,7 +181,7 @@ static enum err intent_write(struct batch *b, struct cert_path *p, const struct 
         e = fault_set(f, CE_BUSY, "%d certificates wait for the signer already", CERT_PENDING_MAX);
     e = e ? e : issue_serial(serial);
     struct intent_row i = {
-        .kid = plan->issuer->ca.kid, .serial = span_of(serial, sizeof serial), .holder_kind = plan->kind, .holder = plan->holder,
+        .kid = plan->ca.kid, .serial = span_of(serial, sizeof serial), .holder_kind = plan->kind, .holder = plan->holder,
         .profile = span_str(plan->issuer->profile.name), .spki = span_of(plan->spki, SHA256_LEN), .key_der = plan->key_der,
         .not_before = plan->not_before, .not_after = plan->not_after, .at = b->now_ms,
     };
@@ -351,7 +352,7 @@ enum err cert_op_operator_add(struct batch *b, const struct caller *c, const voi
     e = e ? e : cert_judge_key(b, &plan, span_of(NULL, 0), f);
     if (e == CE_KEY_OF_OTHER)
         return clone_refuse(b, p, c, &plan, f);
-    cert_plan_dates(b, &plan, 0);
+    e = e ? e : cert_plan_dates(b, &plan, 0, f);
     if (!e && !again)
         e = operator_write(b, c, m, f);
     return e ? e : enroll_run(b, p, &plan, f);

@@ -4,20 +4,19 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "core/ca.h"
 #include "core/cert_path.h"
-#include "crypt/cert.h"
 
 static enum err issuer_load(struct core *core, const char *profile, struct cert_issuer *out, struct fault *f)
 {
-    struct cert ca;
     enum err e = profile_load(core_config(core)->site, profile, &out->profile, f);
     if (e)
         return e;
-    if (!core_ca(core, out->profile.ca, &out->ca))
-        return fault_set(f, CE_BAD_CONFIG, "profile %s names CA '%s', which this site does not have", profile, out->profile.ca);
-    e = cert_parse(out->ca.der, &ca, f);
-    out->ca_not_after = ca.not_after;
-    return e;
+    out->use = ca_use_find(span_str(out->profile.ca));
+    for (size_t i = 0; i < core_cas(core); i++)
+        if (core_ca_at(core, i)->use == out->use)
+            return CE_OK;
+    return fault_set(f, CE_BAD_CONFIG, "profile %s needs a CA for use '%s', which this site does not have", profile, out->profile.ca);
 }
 
 static enum err path_open(struct core *core, void **state, struct fault *f)
@@ -91,6 +90,8 @@ static void path_peer(struct batch *b, void *state, int peer)
     size_t n;
     struct fault f;
     (void)state;
+    for (size_t i = 0; i < core_cas(b->core); i++)
+        ca_push(b, peer, core_ca_at(b->core, i));
     if (store_cert_list_blocked(b->db, b->arena, CERT_HOLDER_OPERATOR, b->now_ms / 1000, &rows, &n, &f)) {
         log_error(0, "revoked infrastructure certificates cannot be read for a front: %s; core refuses them by itself", f.text);
         return;

@@ -15,10 +15,9 @@
 #include "store/registry.h"
 
 /* -- the plan: everything decided before the intent ----------------------------------------------------------------------------- */
-struct cert_issuer {               /* a profile and the CA that it names; lives as long as the path */
+struct cert_issuer {               /* a profile and what its CAs are used for; lives as long as the path */
     struct profile profile;
-    struct core_ca ca;
-    int64_t ca_not_after;          /* s */
+    enum ca_use use;
 };
 
 struct cert_plan {
@@ -26,6 +25,7 @@ struct cert_plan {
     struct span holder;            /* UID or operator's name */
     const struct cert_issuer *issuer;
     struct span dev_serial, line, role; /* for the templates */
+    struct core_ca ca;             /* who issues it: set with the dates */
     struct span key_der;           /* SubjectPublicKeyInfo */
     uint8_t spki[SHA256_LEN];
     int64_t not_before, not_after; /* s */
@@ -46,8 +46,9 @@ MUST_USE enum err cert_judge_enroll(struct batch *b, const struct cert_path *p, 
 /* The key alone, for an identity that has just been made: CE_KEY_ALG, CE_KEY_OF_OTHER, CE_KEY_REVOKED. key_alg empty: the
  * signer judges it. */
 MUST_USE enum err cert_judge_key(struct batch *b, struct cert_plan *plan, struct span key_alg, struct fault *f);
-/* Dates of the plan: validity_s 0 for the profile's; cut to the profile's maximum and to the CA's own end. */
-void cert_plan_dates(struct batch *b, struct cert_plan *plan, int64_t validity_s);
+/* The CA that issues now for the plan's line, and the dates: validity_s 0 for the profile's; cut to the profile's maximum and to the CA's
+ * own end. CE_CA_STATE. */
+MUST_USE enum err cert_plan_dates(struct batch *b, struct cert_plan *plan, int64_t validity_s, struct fault *f);
 
 /* -- enrollments -------------------------------------------------------------------------------------------------------------------- */
 struct cert_waiter {
@@ -73,7 +74,7 @@ struct enrollment {
     unsigned undone;               /* how often its batch was undone */
     int64_t retry_ms;              /* monotonic: not before, when SIGNED or FAILED */
     enum cert_holder kind;
-    char holder[UID_MAX + 1], profile[LABEL_MAX + 1], dev_serial[UID_MAX + 1], line[LABEL_MAX + 1], role[17];
+    char holder[UID_MAX + 1], profile[LABEL_MAX + 1], ca[LABEL_MAX + 1], dev_serial[UID_MAX + 1], line[LABEL_MAX + 1], role[17];
     uint8_t kid[20], serial[ISSUE_SERIAL], spki[SHA256_LEN];
     struct buf key_der;            /* owned */
     int64_t not_before, not_after; /* s */

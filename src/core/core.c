@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "core/birth.h"
+#include "core/ca.h"
 #include "core/engine.h"
 #include "store/registry.h"
 #include "store/schema.h"
@@ -112,14 +113,10 @@ static enum err birth_or_restart(struct core *core, struct fault *f)
 
 static enum err memory_load(struct core *core, struct fault *f)
 {
-    struct ca_row *cas = NULL;
     struct span *states;
     int64_t *counts;
     size_t n = 0;
-    enum err e = store_ca_list(core->db, &core->arena, &cas, &core->ncas, f);
-    core->cas = arena_alloc(&core->arena, (core->ncas + 1) * sizeof *core->cas);
-    for (size_t i = 0; i < core->ncas; i++)
-        core->cas[i] = (struct core_ca){ cas[i].name, cas[i].kid, cas[i].der };
+    enum err e = ca_set_load(core, f);
     e = e ? e : store_device_counts(core->db, &core->arena, &states, &counts, &n, f);
     for (size_t i = 0; !e && i < n; i++) {
         enum device_state s;
@@ -380,22 +377,3 @@ enum err core_vector(struct core *core, struct arena *a, struct span *out, struc
     return e;
 }
 
-bool core_ca(const struct core *core, const char *name, struct core_ca *out)
-{
-    for (size_t i = 0; i < core->ncas; i++)
-        if (span_eq_str(core->cas[i].name, name)) {
-            *out = core->cas[i];
-            return true;
-        }
-    return false;
-}
-
-bool core_ca_by_kid(const struct core *core, struct span kid, struct core_ca *out)
-{
-    for (size_t i = 0; kid.n && i < core->ncas; i++)
-        if (span_eq(core->cas[i].kid, kid)) {
-            *out = core->cas[i];
-            return true;
-        }
-    return false;
-}

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "core/ca.h"
 #include "crypt/ca.h"
 #include "crypt/crl.h"
 #include "crypt/hash.h"
@@ -274,8 +275,6 @@ static enum err board_work(struct batch *b, void *state, struct fault *f)
 }
 
 /* -- the part ------------------------------------------------------------------------------------------------------------------------------ */
-static const char *const crl_cas[] = { "device", "infra" };
-
 static void board_close(void *state)
 {
     struct crl_board *c = state;
@@ -302,11 +301,11 @@ static enum err board_open(struct core *core, void **state, struct fault *f)
     struct crl_board *c = mem_calloc(1, sizeof *c);
     size_t n_shards = (size_t)core_config(core)->n_shards;
     c->core = core;
-    c->slots = mem_calloc(ARRAY_LEN(crl_cas) * n_shards, sizeof *c->slots);
-    for (size_t i = 0; i < ARRAY_LEN(crl_cas); i++) {
-        struct core_ca ca;
-        for (size_t k = 0; core_ca(core, crl_cas[i], &ca) && k < n_shards; k++)
-            c->slots[c->n++] = (struct crl_slot){ .board = c, .ca = ca, .shard = (int64_t)k };
+    c->slots = mem_calloc(core_cas(core) * n_shards + 1, sizeof *c->slots);
+    for (size_t i = 0; i < core_cas(core); i++) {
+        const struct core_ca *ca = core_ca_at(core, i);
+        for (size_t k = 0; ca->use != CA_USE_ROOT && k < n_shards; k++)
+            c->slots[c->n++] = (struct crl_slot){ .board = c, .ca = *ca, .shard = (int64_t)k };
     }
     enum err e = folders_make(c, f);
     if (e)

@@ -83,7 +83,7 @@ struct core {
     struct core_stats stats;
     int64_t devices[DEVICE_STATES];
     struct arena arena;        /* what lives as long as the core */
-    struct core_ca *cas;
+    struct core_ca cas[CA_SET_MAX]; /* core/ca.h */
     size_t ncas;
     struct item_list reads, writes;
     struct peer *peers;        /* owned array */

@@ -23,6 +23,8 @@ struct table {
 /* last_seen, presence and what brokers count are observations, idem and report_seen memory of answers, intents and CRL numbers work in progress: no state. */
 static const struct table tables[] = {
     { "ca", "SELECT name, kid, der, added_at FROM ca ORDER BY name", -1 },
+    { "ca_state", "SELECT name, use, state, reenroll, changed_at FROM ca_state ORDER BY name", -1 },
+    { "line_ca", "SELECT line, ca FROM line_ca ORDER BY line", -1 },
     { "line", "SELECT name, title, validity_s, clone_policy, suspended, added_at FROM line ORDER BY name", -1 },
     { "topics", "SELECT name, holder, may_write, may_read, repair FROM topics ORDER BY holder, name", -1 },
     { "model", "SELECT name, line, title, hw_rev, added_at FROM model ORDER BY name", -1 },
@@ -53,7 +55,7 @@ static const struct table tables[] = {
     { "rollout_device", "SELECT rollout, uid, wave, state, sequence, since FROM rollout_device WHERE state NOT IN ('waiting', 'absent', 'current', 'cannot') "
                         "ORDER BY rollout, uid", -1 },
 };
-static const int columns[ARRAY_LEN(tables)] = { 4, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 4, 23, 2, 3, 12, 6 };
+static const int columns[ARRAY_LEN(tables)] = { 4, 5, 2, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 4, 23, 2, 3, 12, 6 };
 
 static enum err event_fold(struct db *to, const struct event_row *ev, struct fault *f)
 {

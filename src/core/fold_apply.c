@@ -2,7 +2,9 @@
  * the code that decided it. See fold.h. */
 #include "base/clock.h"
 #include "core/fold_priv.h"
+#include "crypt/ca_set.h"
 #include "store/artifact.h"
+#include "store/ca.h"
 #include "store/cert.h"
 #include "store/registry.h"
 #include "store/tag.h"
@@ -37,10 +39,26 @@ static struct span bytes(struct fold *x, const char *key, bool hex)
 }
 struct span fold_hexed(struct fold *x, const char *key) { return bytes(x, key, true); }
 
+/* A CA that `cradle init` made is named after its use, and active; of another one the next event says more. */
 static enum err fold_ca(struct fold *x)
 {
     const struct ca_row r = { fold_text(x, "name"), fold_hexed(x, "kid"), bytes(x, "der", false), x->ev->at };
-    return x->err ? x->err : store_ca_add(x->to, &r, x->f);
+    const struct ca_state_row s = { .name = r.name, .use = r.name, .state = span_str(ca_state_name(CA_ACTIVE)), .changed_at = r.added_at };
+    enum err e = x->err ? x->err : store_ca_add(x->to, &r, x->f);
+    return e ? e : store_ca_state_put(x->to, &s, x->f);
+}
+
+static enum err fold_ca_state(struct fold *x)
+{
+    const struct ca_state_row s = { .name = fold_text(x, "name"), .use = fold_text(x, "use"), .state = fold_text(x, "state"),
+                                    .reenroll = fold_number(x, "reenroll"), .changed_at = x->ev->at };
+    return x->err ? x->err : store_ca_state_put(x->to, &s, x->f);
+}
+
+static enum err fold_line_ca(struct fold *x)
+{
+    struct span line = fold_text(x, "name"), ca = fold_text(x, "ca");
+    return x->err ? x->err : store_line_ca_put(x->to, line, ca, x->f);
 }
 
 static enum err fold_line(struct fold *x)
@@ -256,6 +274,7 @@ static enum err fold_artifact_removed(struct fold *x)
 
 static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_SITE_CREATED] = fold_rev,         [EVENT_CA_ADDED] = fold_ca,
+    [EVENT_CA_STATE] = fold_ca_state,        [EVENT_LINE_CA] = fold_line_ca,
     [EVENT_LINE_ADDED] = fold_line,          [EVENT_MODEL_ADDED] = fold_model,
     [EVENT_LINE_CHANGED] = fold_line_changed, [EVENT_LINE_STATE] = fold_line_state,
     [EVENT_LINE_APPROVALS] = fold_line_approvals,

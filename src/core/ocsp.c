@@ -46,7 +46,7 @@ enum err ocsp_op_query(struct batch *b, const struct caller *c, const void *msg,
     (void)c;
     (void)out;
     enum err e = batch_clock_check(b, f);
-    if (!e && (m->ca.n > 48 || !core_ca(b->core, arena_str(b->arena, m->ca), &ca)))
+    if (!e && (m->ca.n > 48 || !core_ca(b->core, m->ca, &ca)))
         e = fault_set(f, CE_NOT_FOUND, "this site has no CA of that name");
     while (!e && rest.n) {
         struct msg_ocsp_item item;

@@ -32,7 +32,7 @@ static enum err ca_judge(struct ca *ca, struct fault *f)
 enum err ca_open(struct ca *ca, const char *name, struct span cert_der, struct key *key, const char *base_url, unsigned n_shards,
                  struct fault *f)
 {
-    *ca = (struct ca){ .key = key, .n_shards = n_shards };
+    *ca = (struct ca){ .key = key, .n_shards = n_shards, .use = ca_use_find(span_str(name)) };
     enum err e = CE_OK;
     if (span_to_cstr(span_str(name), ca->name, sizeof ca->name) || span_to_cstr(span_str(base_url), ca->base_url, sizeof ca->base_url))
         e = fault_set(f, CE_BAD_CONFIG, "the name or base URL of CA %s is too long", name);
@@ -47,6 +47,19 @@ enum err ca_open(struct ca *ca, const char *name, struct span cert_der, struct k
     if (e)
         ca_close(ca);
     return e;
+}
+
+/* A CA that `cradle init` made has no such file: it is named after its use. */
+static enum err ca_load_use(struct ca *ca, const char *site_dir, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf word = BUF_INIT(64);
+    char path[PATH_MAX_LEN];
+    path_join(path, "%s/ca/%s.use", site_dir, ca->name);
+    enum err e = file_exists(path) ? file_read(path, &word) : CE_OK;
+    if (e || !word.len)
+        return e ? fault_set(f, e, "%s: %s", path, err_text(e)) : CE_OK;
+    ca->use = ca_use_find(span_trim(buf_span(&word)));
+    return ca->use ? CE_OK : fault_set(f, CE_BAD_CONFIG, "%s: what the CA is used for is one word: device or infra", path);
 }
 
 static enum err ca_load_ocsp(struct ca *ca, const char *site_dir, struct fault *f)
@@ -88,6 +101,8 @@ enum err ca_load(struct ca *ca, const char *site_dir, const char *name, const ch
         return e;
     e = ca_open(ca, name, buf_span(&der), key, base_url, n_shards, f);
     key = NULL;
+    if (!e)
+        e = ca_load_use(ca, site_dir, f);
     if (!e && with_keys)
         e = ca_load_ocsp(ca, site_dir, f);
     if (e)

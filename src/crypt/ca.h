@@ -6,6 +6,7 @@
 
 #include "base/name.h"
 #include "base/span.h"
+#include "crypt/ca_set.h"
 #include "crypt/cert.h"
 #include "crypt/key.h"
 
@@ -13,7 +14,8 @@
 #define CA_SHARDS_MAX 4096
 
 struct ca {
-    char name[LABEL_MAX + 1];     /* "device", "infra", "root": part of its URLs */
+    enum ca_use use;              /* what it issues for: of the certificate profiles that name this use */
+    char name[LABEL_MAX + 1];     /* part of its URLs */
     char base_url[CA_URL_MAX];    /* "http://HOST:PORT", no slash at the end */
     unsigned n_shards;            /* CRL shards of this CA, 1..CA_SHARDS_MAX */
     struct buf der;               /* owned */
@@ -26,10 +28,10 @@ struct ca {
     struct key *ocsp_key;         /* owned */
     uint8_t name_sha1[20], key_sha1[20], name_sha256[32], key_sha256[32]; /* RFC 6960 4.1.1 issuerNameHash, issuerKeyHash */
 };
-/* From memory: copies cert_der; takes key (may be NULL, must match the certificate). */
+/* From memory: copies cert_der; takes key (may be NULL, must match the certificate). Its use is the one that it is named after. */
 MUST_USE enum err ca_open(struct ca *ca, const char *name, struct span cert_der, struct key *key, const char *base_url,
                           unsigned n_shards, struct fault *f);
-/* From a site: DIR/ca/NAME.pem; with_keys also DIR/keys/NAME.key, DIR/ca/NAME-ocsp.pem and DIR/keys/NAME-ocsp.key. */
+/* From a site: DIR/ca/NAME.pem, DIR/ca/NAME.use; with_keys also DIR/keys/NAME.key, DIR/ca/NAME-ocsp.pem and DIR/keys/NAME-ocsp.key. */
 MUST_USE enum err ca_load(struct ca *ca, const char *site_dir, const char *name, const char *base_url, unsigned n_shards,
                           bool with_keys, struct fault *f);
 void ca_close(struct ca *ca); /* legal on a zeroed struct */

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "crypt/ca_set.h"
 #include "crypt/der.h"
 #include "crypt/dn.h"
 
@@ -167,7 +168,7 @@ static enum err profile_judge(const struct profile *p, struct fault *f)
         .role = { (const uint8_t *)"r", 1 },
     };
     CLEANUP(buf_free) struct buf out = BUF_INIT(8192);
-    if (strcmp(p->ca, "device") != 0 && strcmp(p->ca, "infra") != 0)
+    if (ca_use_find(span_str(p->ca)) <= CA_USE_ROOT)
         return fault_set(f, CE_BAD_CONFIG, "ca must be device or infra");
     if (p->validity_s > p->validity_max_s)
         return fault_set(f, CE_BAD_CONFIG, "validity_s is longer than validity_max_s");

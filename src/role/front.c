@@ -39,6 +39,10 @@ static void on_push_cert(struct front *fr, const void *m)
 {
     front_push_cert(fr, m);
 }
+static void on_push_ca(struct front *fr, const void *m)
+{
+    front_push_ca(fr, m);
+}
 static void on_push_frame(struct front *fr, const void *m)
 {
     front_stream_frame(fr, ((const struct msg_push_frame *)m)->frame);
@@ -64,6 +68,7 @@ static const struct push {
 } pushes[] = {
     {MSG_PUSH_IDENT, &msg_desc_push_ident, on_push_ident},
     {MSG_PUSH_CERT, &msg_desc_push_cert, on_push_cert},
+    {MSG_PUSH_CA, &msg_desc_push_ca, on_push_ca},
     {MSG_PUSH_FRAME, &msg_desc_push_frame, on_push_frame},
     {MSG_PUSH_META, &msg_desc_push_meta, on_push_meta},
     {MSG_PUSH_UPDATE, &msg_desc_push_update, on_push_update},
@@ -73,6 +78,7 @@ static const struct push {
 union push_any {
     struct msg_push_ident ident;
     struct msg_push_cert cert;
+    struct msg_push_ca ca;
     struct msg_push_frame frame;
     struct msg_push_meta meta;
     struct msg_push_update update;
@@ -193,13 +199,8 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 
 static enum err files_open(struct front *fr, struct fault *f)
 {
-    static const char *const names[FRONT_CAS] = {"device", "infra"};
     const char *site = fr->config.site;
-    enum err e = CE_OK;
-    for (size_t i = 0; i < FRONT_CAS && !e; i++)
-        e = ca_load(&fr->cas[i], site, names[i], "", 1, false, f);
-    if (!e)
-        e = profile_load(site, "device", &fr->profile, f);
+    enum err e = profile_load(site, "device", &fr->profile, f);
     if (!e)
         e = profile_load(site, "operator", &fr->infra, f);
     return e ? e : front_est_open(fr, f);
@@ -267,8 +268,7 @@ void front_free(struct front *fr)
     front_map_free(&fr->conns);
     if (fr->sweep)
         event_free(fr->sweep);
-    for (size_t i = 0; i < FRONT_CAS; i++)
-        ca_close(&fr->cas[i]);
+    front_cas_close(fr);
     buf_free(&fr->cacerts);
     buf_free(&fr->csrattrs);
     front_map_free(&fr->requests);

@@ -28,6 +28,11 @@ struct front_cert_cache *front_cert_cache_new(void)
     return mem_calloc(1, sizeof(struct front_cert_cache));
 }
 
+void front_cert_cache_clear(struct front_cert_cache *c)
+{
+    memset(c, 0, sizeof *c);
+}
+
 static struct cert_entry *cache_entry(struct front_cert_cache *c, const uint8_t key[SHA256_LEN], bool *hit)
 {
     struct cert_entry *set = c->set[key[0]], *oldest = set;
@@ -68,10 +73,7 @@ static enum err cert_read(struct front *fr, struct span header, struct front_who
         w->cn[0] = 0;
     w->not_before = cert.not_before;
     w->not_after = cert.not_after;
-    w->kind = CALLER_FOREIGN;
-    for (size_t i = 0; i < FRONT_CAS; i++)
-        if (w->nkid && span_eq(span_of(w->kid, w->nkid), fr->cas[i].cert.ski))
-            w->kind = strcmp(fr->cas[i].name, "infra") == 0 ? CALLER_INFRA : CALLER_DEVICE;
+    w->kind = front_ca_kind(front_ca_by_kid(fr, span_of(w->kid, w->nkid)));
     return CE_OK;
 }
 
@@ -131,7 +133,9 @@ static enum err standing(const struct front *fr, struct front_who *w)
 {
     if (w->kind != CALLER_INFRA && w->kind != CALLER_DEVICE)
         return CE_CERT_FOREIGN;
-    enum err e = dates_judge(w);
+    const struct front_ca *ca = front_ca_by_kid(fr, span_of(w->kid, w->nkid));
+    enum err e = ca ? front_ca_judge(ca) : CE_CERT_FOREIGN;
+    e = e ? e : dates_judge(w);
     if (!e)
         e = front_blocked(fr, w);
     if (e || w->kind == CALLER_DEVICE) {
@@ -189,10 +193,7 @@ void front_push_ident(struct front *fr, const struct msg_push_ident *m)
  * first to refuse, so theirs are bounded. */
 static bool blocked_kept(const struct front *fr, struct span kid)
 {
-    for (size_t i = 0; i < FRONT_CAS; i++)
-        if (span_eq(kid, fr->cas[i].cert.ski) && strcmp(fr->cas[i].name, "infra") == 0)
-            return true;
-    return fr->blocked.live < FRONT_BLOCKED_MAX;
+    return front_ca_kind(front_ca_by_kid(fr, kid)) == CALLER_INFRA || fr->blocked.live < FRONT_BLOCKED_MAX;
 }
 
 void front_push_cert(struct front *fr, const struct msg_push_cert *m)

@@ -6,31 +6,13 @@
 #include "wire/cms.h"
 #include "wire/est.h"
 
-/* -- answers made at start -------------------------------------------------------------------------------------------------------- */
-static enum err root_load(const char *site, struct buf *der, struct fault *f)
-{
-    char path[PATH_MAX_LEN];
-    struct cert root;
-    path_join(path, "%s/ca/root.pem", site);
-    return cert_load(path, der, &root, f);
-}
-
 enum err front_est_open(struct front *fr, struct fault *f)
 {
-    CLEANUP(buf_free) struct buf root = BUF_INIT(CERT_MAX), der = BUF_INIT(0), attrs = BUF_INIT(4096);
-    struct span certs[FRONT_CAS + 1];
-    enum err e = root_load(fr->config.site, &root, f);
+    CLEANUP(buf_free) struct buf attrs = BUF_INIT(4096);
+    enum err e = est_csrattrs(fr->profile.key_algs, &attrs, f);
     if (!e)
-        e = est_csrattrs(fr->profile.key_algs, &attrs, f);
-    if (e)
-        return e;
-    for (size_t i = 0; i < FRONT_CAS; i++)
-        certs[i] = buf_span(&fr->cas[i].der);
-    certs[FRONT_CAS] = buf_span(&root);
-    cms_certs_only(certs, FRONT_CAS + 1, &der);
-    buf_put_base64(&fr->cacerts, buf_span(&der), EST_LINE);
-    buf_put_base64(&fr->csrattrs, buf_span(&attrs), EST_LINE);
-    return CE_OK;
+        buf_put_base64(&fr->csrattrs, buf_span(&attrs), EST_LINE);
+    return e;
 }
 
 /* -- requests ---------------------------------------------------------------------------------------------------------------------------
@@ -42,7 +24,7 @@ static enum err label_read(struct front_req *r, struct span *label, struct fault
     return r->match.nparams ? name_check_label("label", *label, f) : CE_OK;
 }
 
-static enum err made_at_start(struct front_req *r, const struct buf *what, const char *media, struct fault *f)
+static enum err ready_made(struct front_req *r, const struct buf *what, const char *media, struct fault *f)
 {
     struct span label;
     enum err e = label_read(r, &label, f);
@@ -56,11 +38,11 @@ static enum err made_at_start(struct front_req *r, const struct buf *what, const
 
 enum err front_cacerts(struct front_req *r, struct fault *f)
 {
-    return made_at_start(r, &r->fr->cacerts, EST_MEDIA_CERTS, f);
+    return !r->fr->cacerts.len ? fault_set(f, CE_ROLE_GONE, "core is starting; try again") : ready_made(r, &r->fr->cacerts, EST_MEDIA_CERTS, f);
 }
 enum err front_csrattrs(struct front_req *r, struct fault *f)
 {
-    return made_at_start(r, &r->fr->csrattrs, EST_MEDIA_ATTRS, f);
+    return ready_made(r, &r->fr->csrattrs, EST_MEDIA_ATTRS, f);
 }
 
 enum err front_serverkeygen(struct front_req *r, struct fault *f)

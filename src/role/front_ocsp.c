@@ -97,12 +97,14 @@ static void cache_add(struct front_ocsp_cache *c, const struct ocsp_note *n, str
  */
 static const struct ca *ca_of(const struct front *fr, const struct ocsp_request *q)
 {
-    for (size_t i = 0; i < FRONT_CAS; i++) {
+    for (size_t i = 0; i < fr->n_cas; i++) {
         size_t n = 0;
-        while (n < q->n && ocsp_certid_match(&q->ids[n], &fr->cas[i]))
+        if (fr->cas[i].ca.use == CA_USE_ROOT)
+            continue; /* its key is offline: its CRL tells of the CAs */
+        while (n < q->n && ocsp_certid_match(&q->ids[n], &fr->cas[i].ca))
             n++;
         if (n == q->n)
-            return &fr->cas[i];
+            return &fr->cas[i].ca;
     }
     return NULL;
 }

@@ -24,7 +24,6 @@
 #include "wire/problem.h"
 #include "wire/route.h"
 
-#define FRONT_CAS 2 /* issuing CAs: device, infra */
 #define FRONT_BODY_MAX (2u << 20)
 #define FRONT_HEADERS_MAX 65536
 #define FRONT_IDLE_S 75 /* longer than nginx keeps idle upstream connections: it never meets a closing one */
@@ -101,6 +100,12 @@ struct front_blocked {
     enum err why;
 };
 
+struct front_ca {
+    struct ca ca; /* without keys */
+    enum ca_state state;
+    bool reenroll; /* compromised, and some of its devices may renew */
+};
+
 struct front_query_peer {
     struct channel *ch;
     size_t waiting;
@@ -110,10 +115,11 @@ struct front {
     struct front_config config;
     struct evhttp *http;
     struct event *sweep;
-    struct ca cas[FRONT_CAS];
+    struct front_ca cas[CA_SET_MAX]; /* as core told */
+    size_t n_cas;
     struct profile profile;       /* of devices */
     struct profile infra;         /* of operators, stations, edges */
-    struct buf cacerts, csrattrs; /* EST answers, base64, made at start */
+    struct buf cacerts, csrattrs; /* EST answers, base64; cacerts empty: core has not told the CAs yet */
     struct channel *core;
     struct channel *depot;        /* NULL: it is starting */
     bool ready; /* PUSH_READY seen on this core */
@@ -153,7 +159,15 @@ MUST_USE enum err front_ask(struct front_req *r, struct channel *ch, const struc
 void front_requests_lost(struct front *fr, const struct channel *ch); /* 503 for all that wait for ch */
 void front_requests_sweep(struct front *fr, int64_t now_ms);
 
+/* front_ca.c */
+void front_push_ca(struct front *fr, const struct msg_push_ca *m);
+void front_cas_close(struct front *fr);
+const struct front_ca *front_ca_by_kid(const struct front *fr, struct span kid); /* NULL: none of ours */
+enum caller_kind front_ca_kind(const struct front_ca *ca);                       /* NULL: CALLER_FOREIGN */
+enum err front_ca_judge(const struct front_ca *ca);                              /* do its certificates count? CE_CA_RETIRED, CE_CA_COMPROMISED */
+
 /* front_caller.c */
+void front_cert_cache_clear(struct front_cert_cache *c);
 struct front_cert_cache *front_cert_cache_new(void);
 void front_caller_read(struct front_req *r); /* fills r->who and r->caller */
 void front_push_ident(struct front *fr, const struct msg_push_ident *m);

@@ -15,6 +15,19 @@
 
 /* -- opening ------------------------------------------------------------------------------------------------------ */
 
+static enum err load_cas(struct signer *s, const struct signer_config *cfg, struct fault *f)
+{
+    struct ca_names names;
+    enum err e = ca_names_list(cfg->dir, ".key", &names, f);
+    for (size_t i = 0; !e && i < names.n; i++) {
+        struct ca *ca = &s->cas[s->n_cas];
+        if ((e = ca_load(ca, cfg->dir, names.name[i], cfg->base_url, cfg->n_shards, true, f)))
+            return e;
+        memcpy(s->ca_meter[s->n_cas++].kid, ca->cert.ski.p, sizeof s->ca_meter[0].kid);
+    }
+    return e;
+}
+
 static enum err load_profile(struct signer *s, const char *dir, const char *file, struct fault *f)
 {
     char name[LABEL_MAX + 1];
@@ -85,15 +98,12 @@ static enum err rehearse(struct signer *s, struct fault *f)
 
 enum err signer_open(const struct signer_config *cfg, struct signer **out, struct fault *f)
 {
-    static const char *const ca_names[SIGNER_CAS] = { "device", "infra" };
     char path[PATH_MAX_LEN];
     struct signer *s = mem_calloc(1, sizeof *s);
     enum err e = CE_OK;
     *out = NULL;
     s->cfg = *cfg;
-    for (size_t i = 0; !e && i < SIGNER_CAS; i++)
-        if (!(e = ca_load(&s->cas[i], cfg->dir, ca_names[i], cfg->base_url, cfg->n_shards, true, f)))
-            memcpy(s->ca_meter[i].kid, s->cas[i].cert.ski.p, sizeof s->ca_meter[i].kid);
+    e = load_cas(s, cfg, f);
     if (!e)
         e = load_profiles(s, cfg->dir, f);
     if (!e)
@@ -119,7 +129,7 @@ void signer_close(struct signer *s)
 {
     if (!s)
         return;
-    for (size_t i = 0; i < SIGNER_CAS; i++)
+    for (size_t i = 0; i < s->n_cas; i++)
         ca_close(&s->cas[i]);
     key_free(s->log_key);
     key_free(s->stream_key);

@@ -11,7 +11,6 @@
 #include "wire/note.h"
 #include "wire/tuf.h"
 
-#define SIGNER_CAS 2
 #define SIGNER_PROFILES_MAX 32
 #define SIGNER_BODY_MAX 33554432 /* SIGNED.body in msg.def */
 
@@ -31,13 +30,14 @@ struct signer_update_key { /* key NULL: the site was made without it, and signs 
 
 struct signer {
     struct signer_config cfg;         /* of it, only the clock after signer_open */
-    struct ca cas[SIGNER_CAS];
+    struct ca cas[CA_SET_MAX];        /* those whose keys are in keys/NAME.key */
+    size_t n_cas;
     struct profile profiles[SIGNER_PROFILES_MAX];
     size_t n_profiles;
     struct key *log_key, *stream_key; /* owned */
     struct note_key log_name;         /* name and public key of the log */
     uint64_t counter;                 /* signatures released since the start */
-    struct signer_meter ca_meter[SIGNER_CAS];
+    struct signer_meter ca_meter[CA_SET_MAX];
     uint8_t run[8];                   /* random: tells this process's counters from the last one's */
     struct signer_meter *by;          /* of the answer being made: the key that signs it; NULL: one that has no account */
     struct signer_update_key update[SIGNER_UPDATE_ROLES];

@@ -1,5 +1,6 @@
 /* signer_ops.c: the signer's answers: each builds the bytes to be signed from a typed request. See signer.h. */
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "crypt/crl.h"
 #include "crypt/issue.h"
@@ -9,7 +10,7 @@
 
 static struct ca *ca_find(struct signer *s, struct span name)
 {
-    for (size_t i = 0; i < SIGNER_CAS; i++)
+    for (size_t i = 0; i < s->n_cas; i++)
         if (span_eq_str(name, s->cas[i].name))
             return &s->cas[i];
     return NULL;
@@ -52,9 +53,9 @@ SIGNER_ANSWER(sign_cert)
     const struct profile *p = profile_find(s, m->profile);
     if (!p)
         return fault_set(f, CE_NOT_FOUND, "the signer has no profile " SPAN_FMT " (profiles are read at start)", SPAN_ARG(m->profile));
-    struct ca *ca = ca_find(s, span_str(p->ca));
+    struct ca *ca = ca_find(s, m->ca);
     if (!ca)
-        return no_ca(f, span_str(p->ca));
+        return no_ca(f, m->ca);
     struct issue_request q = {
         .serial = m->serial, .spki = m->spki, .not_before = m->not_before, .not_after = m->not_after,
         .values = { .uid = m->uid, .serial = m->dev_serial, .line = m->line, .role = m->role },
@@ -139,27 +140,34 @@ SIGNER_ANSWER(sign_snapshot)
     return e == CE_BAD_FRAME ? fault_set(f, e, "the snapshot header breaks its format") : e;
 }
 
+/* From the profile by one CA of its use: a certificate that is thrown away. */
+static enum err rehearse_leaf(struct ca *ca, const struct profile *p, struct span spki, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf out = BUF_INIT(CERT_MAX);
+    uint8_t serial[ISSUE_SERIAL];
+    int64_t now = clock_now_s();
+    if (now + 60 > ca->cert.not_after) {
+        log_warn(0, "CA %s has expired: it issues nothing any more", ca->name);
+        return CE_OK;
+    }
+    enum err e = issue_serial(serial);
+    struct issue_request q = {
+        .serial = span_of(serial, sizeof serial), .spki = spki, .not_before = now, .not_after = now + 60,
+        .values = { .uid = SPAN_LIT("rehearsal"), .serial = SPAN_LIT("1"), .line = SPAN_LIT("line"), .role = SPAN_LIT("role") },
+    };
+    return e ? e : issue_leaf(ca, p, &q, &out, f);
+}
+
 enum err signer_rehearse_profile(struct signer *s, const struct profile *p, struct fault *f)
 {
     CLEANUP(key_free_p) struct key *key = NULL;
-    CLEANUP(buf_free) struct buf out = BUF_INIT(CERT_MAX);
     char alg[KEY_NAME_MAX];
     struct span rest = span_trim(span_str(p->key_algs)), first;
-    uint8_t serial[ISSUE_SERIAL];
-    struct ca *ca = ca_find(s, span_str(p->ca));
-    int64_t now = clock_now_s();
-    if (!ca || !span_cut(&rest, ' ', &first) || span_to_cstr(first, alg, sizeof alg))
-        return fault_set(f, CE_BAD_CONFIG, "profile %s: no CA %s or no key algorithm", p->name, p->ca);
+    if (!span_cut(&rest, ' ', &first) || span_to_cstr(first, alg, sizeof alg))
+        return fault_set(f, CE_BAD_CONFIG, "profile %s: no key algorithm", p->name);
     enum err e = key_generate(alg, &key, f);
-    if (!e)
-        e = issue_serial(serial);
-    if (e)
-        return e;
-    if (now + 60 > ca->cert.not_after)
-        return fault_set(f, CE_BAD_CONFIG, "CA %s has expired: make a new issuing CA", ca->name);
-    struct issue_request q = {
-        .serial = span_of(serial, sizeof serial), .spki = key_spki(key), .not_before = now, .not_after = now + 60,
-        .values = { .uid = SPAN_LIT("rehearsal"), .serial = SPAN_LIT("1"), .line = SPAN_LIT("line"), .role = SPAN_LIT("role") },
-    };
-    return issue_leaf(ca, p, &q, &out, f);
+    for (size_t i = 0; !e && i < s->n_cas; i++)
+        if (s->cas[i].use == ca_use_find(span_str(p->ca)))
+            e = rehearse_leaf(&s->cas[i], p, key_spki(key), f);
+    return e;
 }

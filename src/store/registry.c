@@ -1,4 +1,4 @@
-/* registry.c: tables ca, line, model, operator and the question who holds a certificate. See registry.h; devices: device.c. */
+/* registry.c: tables line, model, operator and the question who holds a certificate. See registry.h; devices: device.c. */
 #include "store/registry.h"
 
 #include "store/rows.h"
@@ -11,27 +11,6 @@ static enum err missing(enum err e, bool there, const char *what, struct span na
 static enum err taken(enum err e, const char *what, struct span name, struct fault *f)
 {
     return e == CE_EXISTS ? fault_set(f, CE_EXISTS, "%s '" SPAN_FMT "' exists already", what, SPAN_ARG(name)) : e;
-}
-
-enum err store_ca_add(struct db *db, const struct ca_row *c, struct fault *f)
-{
-    return taken(db_run(db, "INSERT INTO ca (name, kid, der, added_at) VALUES ($1, $2, $3, $4)",
-                        DB_ARGS(DB_T(c->name), DB_B(c->kid), DB_B(c->der), DB_I(c->added_at)), NULL, f),
-                 "CA", c->name, f);
-}
-
-enum err store_ca_list(struct db *db, struct arena *a, struct ca_row **out, size_t *n, struct fault *f)
-{
-    struct db_rows r;
-    struct rows_list l = ROWS_LIST(struct ca_row);
-    db_rows(db, "SELECT name, kid, der, added_at FROM ca ORDER BY name", DB_NOARGS, &r);
-    while (db_next(&r)) {
-        struct ca_row *c = rows_add(&l, a);
-        *c = (struct ca_row){ arena_copy(a, db_span(&r, 0)), arena_copy(a, db_span(&r, 1)), arena_copy(a, db_span(&r, 2)), db_i64(&r, 3) };
-    }
-    *out = l.items;
-    *n = l.n;
-    return db_rows_end(&r, f);
 }
 
 enum err store_line_add(struct db *db, const struct line_row *l, struct fault *f)

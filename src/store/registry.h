@@ -1,4 +1,4 @@
-/* store/registry.h: tables ca, line, model, operator, device and device_state. SQL only: which change is allowed is core's.
+/* store/registry.h: tables line, model, operator, device and device_state. SQL only: which change is allowed is core's.
  * Spans in rows read are in the arena. Adding a name that is taken: CE_EXISTS; nothing there: CE_NOT_FOUND; else class STORE.
  */
 #ifndef CRADLE_STORE_REGISTRY_H
@@ -6,10 +6,6 @@
 
 #include "base/mem.h"
 #include "store/db.h"
-
-struct ca_row { struct span name, kid, der; int64_t added_at; };
-MUST_USE enum err store_ca_add(struct db *db, const struct ca_row *c, struct fault *f);
-MUST_USE enum err store_ca_list(struct db *db, struct arena *a, struct ca_row **out, size_t *n, struct fault *f);
 
 struct line_row { struct span name, title; int64_t validity_s; struct span clone_policy; int64_t suspended, added_at; };
 MUST_USE enum err store_line_add(struct db *db, const struct line_row *l, struct fault *f);

@@ -144,6 +144,11 @@ static const char *const since_2[] = {
     "CREATE INDEX device_tag_tag ON device_tag (tag, uid)",
     /* a line whose rollouts need more approvals than the site says */
     "CREATE TABLE line_approvals (line TEXT NOT NULL PRIMARY KEY, n BIGINT NOT NULL)" CLUSTERED,
+    /* store/ca.h. Every CA of an older database is named after its use */
+    "CREATE TABLE ca_state (name TEXT NOT NULL PRIMARY KEY, use TEXT NOT NULL, state TEXT NOT NULL, reenroll BIGINT NOT NULL, "
+    "changed_at BIGINT NOT NULL)" CLUSTERED,
+    "INSERT INTO ca_state (name, use, state, reenroll, changed_at) SELECT name, name, 'active', 0, added_at FROM ca",
+    "CREATE TABLE line_ca (line TEXT NOT NULL PRIMARY KEY, ca TEXT NOT NULL)" CLUSTERED,
 };
 
 /* One row a version: how the database gets there from the version before: first expand, then what is new in it. expand and contract may be

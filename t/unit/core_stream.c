@@ -222,7 +222,7 @@ static void expiry(void)
     struct fault f = { 0 };
     uint8_t serial[16] = { 1 };
     struct core_ca ca;
-    core_ca(s.core, "device", &ca);
+    core_ca(s.core, span_str("device"), &ca);
     for (int i = 0; i < 1200; i++) {
         struct cert_state st = { .status = CERT_REVOKED, .revoked_at = 1, .not_after = clock_now_s() + (i % 2 ? 86400 : 3600) };
         serial[14] = (uint8_t)(i >> 8);

@@ -38,7 +38,7 @@ static struct msg_signed ask(uint16_t type, const struct msg_desc *d, const void
 
 static struct msg_sign_cert cert_request(struct span serial)
 {
-    return (struct msg_sign_cert){ .profile = SPAN_LIT("device"), .serial = serial, .spki = key_spki(dev), .uid = SPAN_LIT("dev-1"),
+    return (struct msg_sign_cert){ .ca = SPAN_LIT("device"), .profile = SPAN_LIT("device"), .serial = serial, .spki = key_spki(dev), .uid = SPAN_LIT("dev-1"),
                                    .dev_serial = SPAN_LIT("7"), .line = SPAN_LIT("pump"), .not_before = now - 300, .not_after = now + SITE_DAY };
 }
 
@@ -52,7 +52,7 @@ static void certificates(void)
     struct msg_signed s = ask(MSG_SIGN_CERT, &msg_desc_sign_cert, &m);
     ok(s.code == CE_OK && s.counter == 1 && s.kid.n == 20 && s.run.n == 8 && cert_parse(s.body, &c, &f) == CE_OK && cert_check_issued(&c, &device.cert) == CE_OK &&
        span_eq_str(c.cn, "dev-1"), "a device certificate, counter 1 %s", f.text);
-    m.profile = SPAN_LIT("operator"), m.uid = SPAN_LIT("alice"), m.role = SPAN_LIT("admin"), m.line = m.dev_serial = span_of(NULL, 0);
+    m.ca = SPAN_LIT("infra"), m.profile = SPAN_LIT("operator"), m.uid = SPAN_LIT("alice"), m.role = SPAN_LIT("admin"), m.line = m.dev_serial = span_of(NULL, 0);
     s = ask(MSG_SIGN_CERT, &msg_desc_sign_cert, &m);
     ok(s.code == CE_OK && s.counter == 1 && span_eq(s.kid, c.aki) == false && cert_parse(s.body, &c, &f) == CE_OK && span_eq(s.kid, c.aki) &&
        span_eq_str(c.san_uri, "urn:cradle:admin:alice"), "an operator's: the other CA's key counts by itself");

@@ -257,10 +257,24 @@ static void push_ident(struct played *p, const char *name, const char *role, boo
     put_frame(p->core, MSG_PUSH_IDENT, 0, &msg_desc_push_ident, &m);
 }
 
+static void push_ca(struct played *p, const char *name)
+{
+    CLEANUP(buf_free) struct buf der = BUF_INIT(0);
+    struct cert c;
+    char path[PATH_MAX_LEN];
+    path_join(path, "%s/site/ca/%s.pem", T, name);
+    INVARIANT(cert_load(path, &der, &c, NULL) == CE_OK);
+    const struct msg_push_ca m = {.name = span_str(name), .use = span_str(name), .state = SPAN_LIT("active"), .der = buf_span(&der)};
+    put_frame(p->core, MSG_PUSH_CA, 0, &msg_desc_push_ca, &m);
+}
+
 static void core_on(struct played *p)
 {
     const struct msg_push_ready ready = {.idents = 5};
     p->core = attach(p, ROLE_CORE);
+    push_ca(p, "root");
+    push_ca(p, "device");
+    push_ca(p, "infra");
     for (size_t i = 0; i < ARRAY_LEN(infra); i++)
         push_ident(p, infra[i], infra[i], false);
     put_frame(p->core, MSG_PUSH_READY, 0, &msg_desc_push_ready, &ready);

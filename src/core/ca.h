@@ -1,0 +1,28 @@
+/* ca.h: the CAs of the site: which there are, what each is used for, the state that it is in, and which one issues now. The tables are
+ * store/ca.h, the words crypt/ca_set.h.
+ *
+ *   passive -> active     cradle ca activate; the CA that was active for the use becomes passive in the same transaction
+ *   active, passive -> retired, compromised
+ *   retired -> compromised
+ * A root has the state active until it is retired. Nothing leads back from compromised.
+ */
+#ifndef CRADLE_CORE_CA_H
+#define CRADLE_CORE_CA_H
+
+#include "core/batch.h"
+
+/* Reads the tables into memory: at start, and after a commit that changed them. */
+MUST_USE enum err ca_set_load(struct core *core, struct fault *f);
+size_t core_cas(const struct core *core);
+const struct core_ca *core_ca_at(const struct core *core, size_t i); /* i < core_cas */
+
+void ca_push(struct batch *b, int peer, const struct core_ca *ca); /* tells a front (-1: all) */
+
+/* The one answer to "who issues now": the CA that the line names, else the active one of the use (device, infra). line may be empty.
+ * CE_CA_STATE: none issues, and why. */
+MUST_USE enum err ca_issuing(struct batch *b, enum ca_use use, struct span line, struct core_ca *out, struct fault *f);
+
+/* May certificates of this CA be used? CE_OK, CE_CA_RETIRED, CE_CA_COMPROMISED. */
+enum err ca_judge_holder(const struct core_ca *ca);
+
+#endif
