@@ -5,8 +5,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/name.h"
-#include "cli/device_query.h"
 #include "cli/rollout.h"
+
+#define FIRST_SHOWN 10
 
 static enum err wave_wrong(const char *text, const char *why, struct fault *f)
 {
@@ -105,29 +106,75 @@ static enum err body_make(const struct cli *c, json_t *o, struct fault *f)
     return CE_OK;
 }
 
-static void selected_say(const struct cli *c, const struct device_query *q)
+/* How many devices match now, and the first of them. */
+struct reach { json_int_t n; bool exact; };
+
+static void filters_add(const struct cli *c, struct buf *q, bool all)
 {
-    device_query_print(c, q);
-    if (cli_opt(c, "--version"))
-        cli_say(c, "  of them those that run %s when they are looked at", cli_opt(c, "--version"));
+    static const struct { const char *opt, *key; bool listed; } filters[] = { { "--line", "line", true }, { "--model", "model", true }, { "--batch", "batch", true },
+                                                                              { "--country", "country", true }, { "--tag", "tag", true }, { "--version", "version", false } };
+    for (size_t i = 0; i < ARRAY_LEN(filters); i++)
+        if (all || filters[i].listed)
+            query_add(q, filters[i].key, cli_opt(c, filters[i].opt));
+}
+
+static enum err reach_read(struct cli *c, struct reach *out, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf path = BUF_INIT(1024), q = BUF_INIT(1024);
+    CLEANUP(net_reply_free) struct net_reply r = { 0 };
+    CLEANUP(json_decref_p) json_t *o = NULL;
+    filters_add(c, &q, true);
+    buf_put_str(&path, "/api/v1/device-count?");
+    buf_put_span(&path, buf_span(&q));
+    enum err e = cli_call(c, "GET", buf_cstr(&path), (struct span){ 0 }, &r, f);
+    e = e ? e : cli_json(&r, &o, f);
+    if (!e)
+        *out = (struct reach){ json_path_int(o, "matched", 0), json_is_true(json_object_get(o, "exact")) };
+    return e;
+}
+
+/* A list knows nothing of versions: then none is shown. */
+static enum err reach_say(struct cli *c, const struct reach *n, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf q = BUF_INIT(1024);
+    CLEANUP(json_decref_p) json_t *items = json_array();
+    json_t *d;
+    CLEANUP(mem_free_p) char *next = NULL;
+    size_t i;
+    cli_say(c, "%s%lld device%s match%s", n->exact ? "" : "at least ", (long long)n->n, n->n == 1 ? "" : "s", n->n == 1 && n->exact ? "es" : "");
+    if (!n->n || cli_opt(c, "--version") || c->json || c->quiet)
+        return CE_OK;
+    filters_add(c, &q, false);
+    const struct list l = { .path = "/api/v1/devices", .query = buf_span(&q) };
+    enum err e = cli_list_page(c, &l, FIRST_SHOWN, items, &next, f);
+    json_array_foreach(items, i, d)
+        cli_say(c, "    %s (%s)", json_path_str(d, "uid", ""), json_path_str(d, "state", ""));
+    if (!e && n->n > (json_int_t)i)
+        cli_say(c, "    and %s%lld more", n->exact ? "" : "at least ", (long long)(n->n - (json_int_t)i));
+    return e;
+}
+
+static void reach_put(json_t *o, const struct reach *n)
+{
+    json_object_set_new(o, "matched", json_integer(n->n));
+    json_object_set_new(o, "matched_exact", json_boolean(n->exact));
 }
 
 static enum err create_run(struct cli *c, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *o = json_object(), *answer = NULL;
     CLEANUP(net_reply_free) struct net_reply r = { 0 };
-    CLEANUP(device_query_free) struct device_query q = { 0 };
+    struct reach n;
     if (!cli_opt(c, "--line") || !cli_opt(c, "--release"))
         return fault_set(f, CE_USAGE, "--line and --release are needed; cradle release list LINE says what there is");
     enum err e = name_check_label("name", span_str(c->args[0]), f);
     e = e ? e : body_make(c, o, f);
-    e = e ? e : device_query_read(c, &q, f);
+    e = e ? e : reach_read(c, &n, f);
+    e = e ? e : reach_say(c, &n, f);
     if (e)
         return e;
-    selected_say(c, &q);
-    json_int_t n = (json_int_t)json_array_size(q.items);
     if (cli_flag(c, "--dry-run")) {
-        json_object_set_new(o, "matched", json_integer(n));
+        reach_put(o, &n);
         if (c->json)
             cli_print_json(o);
         return CE_OK;
@@ -135,7 +182,7 @@ static enum err create_run(struct cli *c, struct fault *f)
     CLEANUP(mem_free_p) char *body = json_dumps(o, JSON_COMPACT);
     if ((e = cli_call(c, "POST", "/api/v1/rollouts", span_str(body), &r, f)) || (e = cli_json(&r, &answer, f)))
         return e;
-    json_object_set_new(answer, "matched", json_integer(n));
+    reach_put(answer, &n);
     if (c->json)
         cli_print_json(answer);
     cli_say(c, "made rollout %s (%s); next: somebody else says cradle rollout approve %s, then cradle rollout start %s", c->args[0],

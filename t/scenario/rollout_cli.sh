@@ -40,6 +40,7 @@ run cradle rollout create bad --line vib --release r7 --wave 1%,soak=x; is $rc 2
 run cradle rollout create bad --line vib --release r99 --wave 1%; is $rc 4 "an unknown release: exit code"
 run cradle rollout create r7-all --line vib --release r7 --model vib-1 --wave tag=canary,success=100,errors=0 --wave 100%,success=90,errors=0 --dry-run
 is $rc 0 "a dry run"; has "$out" "^4 devices match" "says how many devices match"
+has "$(cradle rollout create x --line vib --release r7 --version 1.0.0 --tag canary --wave 1 --dry-run)" "^1 device matches" "also of those that run a version"
 is "$(cradle rollout list --json | jq '[.items[] | select(.name == "r7-all")] | length')" 0 "and makes nothing"
 run cradle rollout create r7-all --line vib --release r7 --model vib-1 --wave tag=canary,success=100,errors=0 --wave 100%,success=90,errors=0 --note 'try'
 is $rc 0 "the rollout is drafted"; has "$out" "approve r7-all" "the next step is named"

@@ -134,6 +134,36 @@ static void test_release(void)
             &pages) == n_devices * 17 / 20, "of a release whose name comes last");
 }
 
+static void counted(const char *of, struct msg_query m, int64_t want)
+{
+    json_t *o = asked(m, "device_count");
+    int64_t got = num(o, "matched", NULL);
+    bool exact = json_is_true(json_object_get(o, "exact"));
+    printf("# %s: %s%lld\n", of, exact ? "" : "at least ", (long long)got);
+    ok(exact ? got == want : got > 0 && got < want && n_devices > 100000, "%s", of);
+    json_decref(o);
+}
+
+static void test_count(void)
+{
+    counted("all devices", (struct msg_query){ 0 }, n_devices);
+    counted("of a model", (struct msg_query){ .model = SPAN_LIT("m1") }, n_devices);
+    counted("of a line", (struct msg_query){ .line = SPAN_LIT("vib") }, n_devices);
+    counted("of a line and model", (struct msg_query){ .line = SPAN_LIT("vib"), .model = SPAN_LIT("m1") }, n_devices);
+    counted("that run a version", (struct msg_query){ .line = SPAN_LIT("vib"), .q = SPAN_LIT("1.6.0") }, n_devices / 20);
+    counted("in a state", (struct msg_query){ .line = SPAN_LIT("vib"), .state = SPAN_LIT("active") }, n_devices);
+    counted("with a tag", (struct msg_query){ .tag = SPAN_LIT("lab") }, 3);
+    counted("with a tag, of a model", (struct msg_query){ .tag = SPAN_LIT("lab"), .model = SPAN_LIT("m1") }, 3);
+    counted("none", (struct msg_query){ .tag = SPAN_LIT("lab"), .country = SPAN_LIT("DE") }, 0);
+    counted("within what the caller may see", (struct msg_query){ .scope = SPAN_LIT("pump, vib"), .tag = SPAN_LIT("lab") }, 3);
+    counted("of a line that is not the caller's", (struct msg_query){ .line = SPAN_LIT("vib"), .scope = SPAN_LIT("pump") }, 0);
+    query_set_budget(q, 0);
+    json_t *o = asked((struct msg_query){ .model = SPAN_LIT("m1") }, "device_count");
+    ok(json_is_false(json_object_get(o, "exact")) && num(o, "matched", NULL) < n_devices, "without time: at least some");
+    json_decref(o);
+    query_set_budget(q, 100000);
+}
+
 static void test_firmware(void)
 {
     json_t *o = asked((struct msg_query){ .key = SPAN_LIT("vib-0000001") }, "firmware");
@@ -162,6 +192,8 @@ int main(void)
     for (int64_t i = 0; i < n_devices; i++)
         put_device(db, i);
     put_rollout(db);
+    for (int i = 0; i < 3; i++)
+        must(db_run(db, "INSERT INTO device_tag (uid, tag) VALUES ($1, 'lab')", DB_ARGS(DB_S(i ? i == 1 ? "vib-0000009" : "vib-0001999" : "vib-0000000")), NULL, &f), "tag");
     put_history(db);
     must(db_commit(db, &f), "commit");
     must(query_open(path, dir, &q, &f), "query");
@@ -169,6 +201,7 @@ int main(void)
     test_rollout();
     test_release();
     test_firmware();
+    test_count();
     query_close(q);
     snprintf(path, sizeof path, "rm -rf %s", dir);
     return system(path) ? 1 : done();
