@@ -13,6 +13,7 @@
 #define DDI_ASK_MS 86400000     /* attributes are asked for once a day, and after an update until it is confirmed */
 #define DDI_MEMORY_MAX 100000   /* devices that are remembered */
 #define DDI_NOT_NOW_MS 3600000  /* a client that cannot now is asked again after */
+#define DDI_TOKEN_S 86400       /* life of a link that needs no certificate; the next look at the action gives a new one */
 
 struct ddi_memory { /* of a device, by its name */
     int64_t id, told_ms, asked_ms; /* monotonic; 0: never */
@@ -32,6 +33,7 @@ struct ddi_req {
     struct span version; /* attribute */
     int64_t sleep_s; /* of the answer, kept while a report is with core */
     bool told;       /* the report is with core */
+    struct ddi_order *order; /* of the answer, kept while the depot makes the token */
 };
 
 struct front_map front_ddi_map(void) { return FRONT_MAP(struct ddi_memory); }
@@ -189,26 +191,57 @@ static void filename_put(const struct ddi_order *o, struct buf *out)
         buf_put_str(out, "file");
 }
 
+static void deployment_send(struct front_req *r, const struct ddi_order *o, struct span name, struct span url)
+{
+    CLEANUP(buf_free) struct buf body = BUF_INIT(8192);
+    const struct ddi_req *d = r->note;
+    ddi_deployment_write(&(struct ddi_deployment){ .id = d->id, .name = o->release, .version = o->version, .filename = name, .sha1 = o->sha1,
+                                                   .sha256 = o->sha256, .size = o->length, .url = url, .forced = o->forced }, &body);
+    front_send(r, 200, "application/json", buf_span(&body));
+}
+
+/* ddi_links = capability: the URL itself is the right, for this device, this file and a day; core is asked at each request all the same. */
+static void deployment_by_token(struct front_req *r, const struct msg_reply *rep)
+{
+    CLEANUP(buf_free) struct buf name = BUF_INIT(256), url = BUF_INIT(2048);
+    const struct ddi_order *o = ((const struct ddi_req *)r->note)->order;
+    filename_put(o, &name);
+    buf_printf(&url, "%s/get/" SPAN_FMT "/" SPAN_FMT, r->fr->config.https_url, SPAN_ARG(rep->body), SPAN_ARG(buf_span(&name)));
+    deployment_send(r, o, buf_span(&name), buf_span(&url));
+}
+
+static enum err token_ask(struct front_req *r, struct ddi_order *o, struct fault *f)
+{
+    struct msg_token_make *m = arena_alloc(&r->arena, sizeof *m);
+    *m = (struct msg_token_make){ .uid = r->caller.cn, .sha256 = o->sha256, .expires = clock_now_s() + DDI_TOKEN_S };
+    ((struct ddi_req *)r->note)->order = o;
+    return front_ask(r, r->fr->depot, &msg_desc_token_make, m, f);
+}
+
 void front_reply_ddi_deployment(struct front_req *r, const struct msg_reply *rep)
 {
-    CLEANUP(buf_free) struct buf body = BUF_INIT(8192), name = BUF_INIT(256), url = BUF_INIT(2048);
+    CLEANUP(buf_free) struct buf name = BUF_INIT(256), url = BUF_INIT(2048);
     const struct ddi_req *d = r->note;
     const struct ddi_site s = site_of(r);
-    struct ddi_order o;
+    struct ddi_order *o = arena_alloc(&r->arena, sizeof *o);
     struct fault f = { 0 };
-    enum err e = order_read(r, rep->body, &o, &f);
-    if (!e && (o.sequence != d->id || !is_offered(&o)))
+    if (d->order) {
+        deployment_by_token(r, rep);
+        return;
+    }
+    enum err e = order_read(r, rep->body, o, &f);
+    if (!e && (o->sequence != d->id || !is_offered(o)))
         e = fault_set(&f, CE_NOT_FOUND, "this device has no such action now");
+    if (!e && r->fr->config.ddi_tokens && !(e = token_ask(r, o, &f)))
+        return;
     if (e) {
         front_refuse(r, e, f.text, NULL);
         return;
     }
-    filename_put(&o, &name);
+    filename_put(o, &name);
     buf_printf(&url, SPAN_FMT "/" SPAN_FMT "/controller/v1/" SPAN_FMT "/artifact/%lld/" SPAN_FMT, SPAN_ARG(s.url), SPAN_ARG(s.tenant), SPAN_ARG(s.uid),
                (long long)d->id, SPAN_ARG(buf_span(&name)));
-    ddi_deployment_write(&(struct ddi_deployment){ .id = d->id, .name = o.release, .version = o.version, .filename = buf_span(&name), .sha1 = o.sha1,
-                                                   .sha256 = o.sha256, .size = o.length, .url = buf_span(&url), .forced = o.forced }, &body);
-    front_send(r, 200, "application/json", buf_span(&body));
+    deployment_send(r, o, buf_span(&name), buf_span(&url));
 }
 
 void front_reply_ddi_cancel(struct front_req *r, const struct msg_reply *rep)

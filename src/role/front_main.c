@@ -3,6 +3,7 @@
 #include <grp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,6 +54,7 @@ static enum err front_start(struct front_process *p, const struct role_context *
         .streams_max = s->max_streams,
         .download_rate = s->download_rate,
         .download_total = s->download_total,
+        .ddi_tokens = strcmp(s->ddi_links, "capability") == 0,
         .require_rev = s->require_if_match,
         .https_url = p->https_url,
         .ocsp_ms = s->ocsp_validity >= 60 ? 30000 : s->ocsp_validity * 500,

@@ -42,6 +42,7 @@ static bool is_url(const char *v)
 static enum err settings_check(const char *name, const struct settings *s, struct fault *f)
 {
     static const char *const tls[] = { "nginx", "external", NULL };
+    static const char *const links[] = { "certificate", "capability", NULL };
     static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
     const struct {
         bool good;
@@ -49,6 +50,7 @@ static enum err settings_check(const char *name, const struct settings *s, struc
     } rules[] = {
         { s->https_port != s->http_port, "https_port and http_port must differ" },
         { one_of(s->tls, tls), "tls must be nginx or external" },
+        { one_of(s->ddi_links, links), "ddi_links must be certificate or capability" },
         { one_of(s->log_level, levels), "log_level must be error, warn, info or debug" },
         { plain_words(s->host) && !strpbrk(s->host, " */"), "host must be one name or address" },
         { plain_words(s->listen), "listen must be addresses separated by spaces" },

@@ -91,6 +91,59 @@ is "$(base d1) $(link deploymentBase)" "200 none" "a failed action is over"
 is "$(order d1 r1)" 3 "an older one is ordered"; base d1 >/dev/null
 is "$(feedback d1 3 "$(status 3 none canceled 'the user said no')") $(reported d1)" "200 declined" "canceled by the user"
 is "$(feedback d1 2 "$(status 2 success closed late)") $(reported d1)" "200 declined" "a late word about an older action changes nothing"
+# -- an image whose bytes are not those that were announced: the client compares, and says so
+file=$SITE/artifact/$(hex_of r2.swu)
+is "$(order d1 r2)" 4 "an order"; base d1 >/dev/null; ddi d1 $D1/d1/deploymentBase/4 >/dev/null
+want=$(jq -r '.deployment.chunks[0].artifacts[0].hashes.sha256' body) path=$(jq -r '.deployment.chunks[0].artifacts[0]._links.download.href' body)
+cp "$file" kept; printf 'x' | dd of="$file" bs=1 seek=1000 conv=notrunc 2>/dev/null
+is "$(ddi d1 "${path#"$HTTPS"/}") $([ "$(hex_of body)" = "$want" ] && echo same)" "200 " "a file that was changed at the site does not have the announced SHA-256"
+is "$(feedback d1 4 "$(status 4 failure closed 'checksum mismatch')") $(reported d1)" "200 failed" "the client says so: failed"
+is "$(cradle event list --device d1 --kind firmware-failed --json | jq -r '.items[-1].payload | "\(.sequence) \(.text)"')" "4 checksum mismatch" "in its words, as evidence"
+cp kept "$file"
+
+# -- an order that is taken back
+cradle operator add amy --role operator --out amy --quiet; ok $? "a second person"
+cradle rollout create back --line vib --release r2 --model vib-1 --wave 100% --quiet && amy_says() { curl -s -m 30 --cacert "$SITE/ca/bundle.pem" --cert amy/amy.pem --key amy/amy.key -H 'Content-Type: application/json' -d '{}' "$HTTPS/api/v1/rollouts/back/$1" >answer; }
+amy_says approve; cradle rollout start back --quiet; ok $? "a rollout"
+offered() { base d2 >/dev/null; [ "$(link deploymentBase)" != none ]; }
+wait_for 15 offered; ok $? "is offered"; url=$(link deploymentBase) n=${url##*/}
+is "$(ddi d2 "$D1/d2/cancelAction/$n") $(why)" "404 not-found" "nothing is cancelled"
+cradle rollout cancel back --quiet; ok $? "it is taken back"
+cancelled() { base d2 >/dev/null; [ "$(link deploymentBase) $(link cancelAction)" = "none $HTTPS/$D1/d2/cancelAction/$n" ]; }
+wait_for 15 cancelled; ok $? "the client is told of the cancel, and of no action"
+is "$(ddi d2 "$D1/d2/cancelAction/$n") $(jq -c . body)" "200 {\"id\":\"$n\",\"cancelAction\":{\"stopId\":\"$n\"}}" "the cancel"
+is "$(ddi d2 "$D1/d2/cancelAction/$((n + 1))") $(ddi d2 "$D1/d2/deploymentBase/$n") $(ddi d1 "$D1/d1/cancelAction/$n")" "404 404 404" "of this action and this device only"
+is "$(feedback d2 "$n" "$(status $((n + 1)) success closed x)" cancelAction) $(why)" "400 bad-field" "a feedback that contradicts its path"
+is "$(feedback d2 "$n" "$(status "$n" none proceeding 'stopping')" cancelAction)" 200 "the client is at it"
+cancelled; ok $? "it is told again until it has done it"
+is "$(feedback d2 "$n" "$(status "$n" failure closed 'too late')" cancelAction)" 200 "it could not"
+cancelled; ok $? "it is told again"
+is "$(feedback d2 "$n" "$(status "$n" success closed 'stopped')" cancelAction) $(wc -c <body)" "200 0" "it has stopped"
+over() { base d2 >/dev/null; [ "$(link deploymentBase) $(link cancelAction)" = "none none" ]; }
+wait_for 10 over; ok $? "that is all"
+is "$(feedback d2 "$n" "$(status "$n" success closed late)") $(reported d2)" "200 cancelled" "a late word about it changes nothing"
+
+# -- the settings: how often to ask, and links that need no certificate
+for bad in 'update_poll_interval = 24h' 'update_poll_interval = 0' 'ddi_links = token'; do
+    { cat "$SITE/cradled.conf"; echo "$bad"; } >bad.conf
+    cradled -t -c bad.conf >bad.out 2>&1; [ $? != 0 ]; ok $? "no such setting: $bad"; sed 's/^/# /' bad.out
+done
+site_stop; printf 'update_poll_interval = 86399\nddi_links = capability\n' >>"$SITE/cradled.conf"; site_start; ok $? "the longest interval, and links by token"
+is "$(base d1) $(jq -r .config.polling.sleep body)" "200 23:59:59" "it says to ask again in a day"
+is "$(order d1 r1)" 5 "an order"; base d1 >/dev/null
+is "$(ddi d1 $D1/d1/deploymentBase/5)" 200 "the action"
+url=$(jq -r '.deployment.chunks[0].artifacts[0]._links["download-http"].href' body)
+has "$url" "^$HTTPS/get/[A-Za-z0-9_-]*/r1\.swu$" "its link is a token's"
+is "$(jq -r '.deployment.chunks[0].artifacts[0]._links.download.href' body)" "$url" "whatever the client calls it"
+bare() { curl -s -m 30 --cacert "$SITE/ca/bundle.pem" -o body -w '%{http_code}' "$@"; }
+is "$(bare "$url") $(cmp body r1.swu && echo same)" "200 same" "without a certificate: the file"
+is "$(bare -r 1000-1999 "$url") $(tail -c +1001 r1.swu | head -c 1000 | cmp - body && echo same)" "206 same" "a range of it"
+is "$(ddi d1 "$D1/d1/artifact/5/r1.swu")" 200 "with one the other link is good too"
+is "$(bare "$HTTPS/$D1/d1/deploymentBase/5") $(why)" "401 no-client-certificate" "the action itself wants one"
+is "$(feedback d1 5 "$(status 5 success closed done)") $(reported d1)" "200 installed" "written"
+is "$(feedback d1 5 "$(status 5 failure closed 'does not boot')") $(reported d1)" "200 failed" "and given up"
+is "$(bare "$url") $(why)" "403 artifact-not-ordered" "then the link gives nothing any more"
+
 site_stop; cradled -f "$SITE" >fold 2>&1; ok $? "the events explain the tables"
 sed 's/^/# /' fold
 finish
