@@ -1,6 +1,7 @@
 /* agent.c: the settings of cradle-agent. See agent.h. */
 #include "agent/agent.h"
 
+#include "agent/key.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/name.h"
@@ -68,6 +69,7 @@ enum err agent_config_load(const char *path, struct agent_config *cfg, struct fa
         e = check_file("enroll_cert", cfg->enroll_cert, f);
     if (!e)
         e = check_file("enroll_key", cfg->enroll_key, f);
+    e = e ? e : key_check_config(cfg, f);
     e = e ? e : check_update(cfg, f);
     e = e ? e : check_reset_paths(cfg, f);
     return e;

@@ -85,17 +85,17 @@ static int verb_renew(char **args)
 static int verb_csr(char **args)
 {
     struct fault f = { 0 };
-    char key[PATH_MAX_LEN];
+    char dir[PATH_MAX_LEN];
     uint8_t der[CRADLE_CSR_MAX];
     size_t len = sizeof der;
-    CLEANUP(devkey_free) struct devkey k = { 0 };
+    CLEANUP(key_close) struct agent_key k = { 0 };
     CLEANUP(buf_free) struct buf pem = BUF_INIT(4096);
     (void)args;
     enum err e = agent_open(&agent, &f);
     e = e ? e : agent_key(&agent, &f);
-    creds_key_path(&agent.creds, CREDS_CURRENT, key);
+    creds_slot_dir(&agent.creds, CREDS_CURRENT, dir);
     if (!e)
-        e = devkey_load(key, &k, &f);
+        e = key_open(&agent.cfg, dir, &k, &f);
     if (!e)
         e = enroll_csr(&agent.cfg, &k, der, &len, &f);
     agent_close(&agent);

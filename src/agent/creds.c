@@ -43,21 +43,35 @@ static enum err link_set(const struct creds *c, enum creds_slot slot, int id, st
     return CE_OK;
 }
 
-static void generation_remove(const struct creds *c, int id)
+static enum err generation_remove(const struct creds *c, int id, struct fault *f)
 {
     char dir[PATH_MAX_LEN], path[PATH_MAX_LEN];
     path_join(dir, "%s/id-%d", c->dir, id);
+    enum err e = key_destroy(c->cfg, dir, f); /* first: the folder says where the key is */
+    if (e)
+        return e;
     DIR *d = opendir(dir);
-    struct dirent *e;
-    while (d && (e = readdir(d))) {
-        if (e->d_name[0] == '.')
+    struct dirent *entry;
+    while (d && (entry = readdir(d))) {
+        if (entry->d_name[0] == '.')
             continue;
-        path_join(path, "%s/%.200s", dir, e->d_name);
+        path_join(path, "%s/%.200s", dir, entry->d_name);
         unlink(path);
     }
     if (d)
         closedir(d);
     rmdir(dir);
+    return CE_OK;
+}
+
+/* What cannot be removed now (a token that does not answer) is removed at a later start. */
+static void generation_drop(struct creds *c, int id)
+{
+    struct fault f;
+    if (generation_remove(c, id, &f)) {
+        log_warn(0, "%s/id-%d stays for now: %s", c->dir, id, f.text);
+        c->next_id = id >= c->next_id ? id + 1 : c->next_id;
+    }
 }
 
 static bool slot_has(const struct creds *c, enum creds_slot slot, const char *file)
@@ -65,22 +79,6 @@ static bool slot_has(const struct creds *c, enum creds_slot slot, const char *fi
     char path[PATH_MAX_LEN];
     path_join(path, "%s/%s/%s", c->dir, link_names[slot], file);
     return file_exists(path);
-}
-
-/* Temporary files of an interrupted write may hold a key: they go. */
-static void temps_remove(const char *dir)
-{
-    DIR *d = opendir(dir);
-    struct dirent *e;
-    while (d && (e = readdir(d))) {
-        char path[PATH_MAX_LEN];
-        if (!strstr(e->d_name, ".tmp"))
-            continue;
-        path_join(path, "%s/%.200s", dir, e->d_name);
-        unlink(path);
-    }
-    if (d)
-        closedir(d);
 }
 
 /* Removes folders that no link names and temporary files; learns the highest number in use. */
@@ -95,21 +93,22 @@ static void creds_clear(struct creds *c)
         int id = strncmp(e->d_name, "id-", 3) == 0 ? atoi(e->d_name + 3) : 0;
         path_join(path, "%s/%.200s", c->dir, e->d_name);
         if (id && (id == current || id == next)) {
-            temps_remove(path);
+            file_temps_remove(path, ""); /* they may hold a key */
         } else if (id) {
             log_info(0, "removing %s/id-%d, left by an interruption", c->dir, id);
-            generation_remove(c, id);
+            generation_drop(c, id);
         }
     }
     if (d)
         closedir(d);
-    temps_remove(c->dir);
+    file_temps_remove(c->dir, "");
 }
 
-enum err creds_open(const char *dir, struct creds *c, enum cradle_phase *phase, struct fault *f)
+enum err creds_open(const struct agent_config *cfg, struct creds *c, enum cradle_phase *phase, struct fault *f)
 {
-    path_join(c->dir, "%s", dir);
-    if (file_mkdirs(dir, 0700))
+    c->cfg = cfg;
+    path_join(c->dir, "%s", cfg->state_dir);
+    if (file_mkdirs(c->dir, 0700))
         return creds_fault(c, "make the folder", f);
     if (link_read(c, CREDS_NEXT) && !slot_has(c, CREDS_NEXT, "cert.pem")) {
         enum err e = creds_drop_next(c, f);
@@ -117,7 +116,9 @@ enum err creds_open(const char *dir, struct creds *c, enum cradle_phase *phase, 
             return e;
     }
     creds_clear(c);
-    if (!link_read(c, CREDS_CURRENT) || !slot_has(c, CREDS_CURRENT, "key.pem"))
+    char current[PATH_MAX_LEN];
+    creds_slot_dir(c, CREDS_CURRENT, current);
+    if (!link_read(c, CREDS_CURRENT) || !key_present(current))
         *phase = CRADLE_NO_KEY;
     else if (!slot_has(c, CREDS_CURRENT, "cert.pem"))
         *phase = CRADLE_NO_CERT;
@@ -126,41 +127,38 @@ enum err creds_open(const char *dir, struct creds *c, enum cradle_phase *phase, 
     return CE_OK;
 }
 
-void creds_key_path(const struct creds *c, enum creds_slot slot, char *out) { path_join(out, "%s/%s/key.pem", c->dir, link_names[slot]); }
+void creds_slot_dir(const struct creds *c, enum creds_slot slot, char *out) { path_join(out, "%s/%s", c->dir, link_names[slot]); }
 void creds_cert_path(const struct creds *c, enum creds_slot slot, char *out) { path_join(out, "%s/%s/cert.pem", c->dir, link_names[slot]); }
 
 static enum err generation_make(struct creds *c, char *dir, struct fault *f)
 {
     path_join(dir, "%s/id-%d", c->dir, c->next_id);
-    generation_remove(c, c->next_id);
+    enum err e = generation_remove(c, c->next_id, f);
+    if (e)
+        return e;
     if (mkdir(dir, 0700) || file_sync_dir(c->dir))
         return creds_fault(c, "make a generation", f);
     return CE_OK;
 }
 
-enum err creds_first(struct creds *c, enum err (*make_key)(const char *path, void *arg), void *arg, struct fault *f)
+enum err creds_first(struct creds *c, struct fault *f)
 {
-    char dir[PATH_MAX_LEN], key[PATH_MAX_LEN];
+    char dir[PATH_MAX_LEN];
+    CLEANUP(key_close) struct agent_key k = { 0 };
     enum err e = generation_make(c, dir, f);
-    if (e)
-        return e;
-    path_join(key, "%s/key.pem", dir);
-    if ((e = make_key(key, arg)))
-        return e;
-    return link_set(c, CREDS_CURRENT, c->next_id++, f);
+    e = e ? e : key_make(c->cfg, dir, &k, f);
+    return e ? e : link_set(c, CREDS_CURRENT, c->next_id++, f);
 }
 
-enum err creds_begin(struct creds *c, bool keep_key, char *key_path, struct fault *f)
+enum err creds_begin(struct creds *c, bool keep_key, struct agent_key *k, struct fault *f)
 {
     char dir[PATH_MAX_LEN], old[PATH_MAX_LEN];
     enum err e = generation_make(c, dir, f);
-    if (e)
-        return e;
-    path_join(key_path, "%s/key.pem", dir);
-    creds_key_path(c, CREDS_CURRENT, old);
-    if (keep_key && (link(old, key_path) || file_sync_dir(dir)))
-        return creds_fault(c, "keep the key", f);
-    return CE_OK;
+    if (e || !keep_key)
+        return e ? e : key_make(c->cfg, dir, k, f);
+    creds_slot_dir(c, CREDS_CURRENT, old);
+    e = key_share(old, dir, f);
+    return e ? e : key_open(c->cfg, dir, k, f);
 }
 
 static enum err cert_store(const struct creds *c, const char *dir, struct span pem, struct fault *f)
@@ -195,7 +193,7 @@ enum err creds_swap(struct creds *c, struct fault *f)
     if (rename(next, current) || file_sync_dir(c->dir))
         return creds_fault(c, "swap the identity", f);
     if (old)
-        generation_remove(c, old);
+        generation_drop(c, old);
     return CE_OK;
 }
 
@@ -207,40 +205,29 @@ enum err creds_drop_next(struct creds *c, struct fault *f)
     if ((unlink(next) && errno != ENOENT) || file_sync_dir(c->dir))
         return creds_fault(c, "drop the candidate", f);
     if (id)
-        generation_remove(c, id);
+        generation_drop(c, id);
     return CE_OK;
-}
-
-static void key_overwrite(const char *path)
-{
-    static const uint8_t zeros[4096];
-    CLEANUP(fd_close_p) int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    if (file_write_all(fd, span_of(zeros, sizeof zeros)) || fsync(fd))
-        log_warn(0, "%s is removed without being overwritten: %s", path, strerror(errno));
 }
 
 enum err creds_destroy(struct creds *c, struct fault *f)
 {
+    enum err e = CE_OK;
     DIR *d = opendir(c->dir);
-    struct dirent *e;
+    struct dirent *entry;
     char path[PATH_MAX_LEN];
-    while (d && (e = readdir(d))) {
-        int id = strncmp(e->d_name, "id-", 3) == 0 ? atoi(e->d_name + 3) : 0;
+    while (!e && d && (entry = readdir(d))) {
+        int id = strncmp(entry->d_name, "id-", 3) == 0 ? atoi(entry->d_name + 3) : 0;
         if (!id)
             continue;
-        path_join(path, "%s/id-%d/key.pem", c->dir, id);
-        key_overwrite(path);
-        generation_remove(c, id);
+        e = generation_remove(c, id, f);
         c->next_id = id >= c->next_id ? id + 1 : c->next_id;
     }
     if (d)
         closedir(d);
-    for (size_t i = 0; i < ARRAY_LEN(link_names); i++) {
+    for (size_t i = 0; !e && i < ARRAY_LEN(link_names); i++) {
         path_join(path, "%s/%s", c->dir, link_names[i]);
         if (unlink(path) && errno != ENOENT)
             return creds_fault(c, "destroy the identity", f);
     }
-    return file_sync_dir(c->dir) ? creds_fault(c, "destroy the identity", f) : CE_OK;
+    return e || !file_sync_dir(c->dir) ? e : creds_fault(c, "destroy the identity", f);
 }

@@ -25,7 +25,7 @@ static struct cradle_name config_name(const struct agent_config *cfg)
     return (struct cradle_name){ .uid = cfg->uid, .serial = *cfg->serial ? cfg->serial : NULL };
 }
 
-enum err enroll_csr(const struct agent_config *cfg, const struct devkey *k, uint8_t *der, size_t *len, struct fault *f)
+enum err enroll_csr(const struct agent_config *cfg, const struct agent_key *k, uint8_t *der, size_t *len, struct fault *f)
 {
     struct cradle_name name = config_name(cfg);
     int r = cradle_csr_make(&k->port, &name, der, len);
@@ -33,7 +33,7 @@ enum err enroll_csr(const struct agent_config *cfg, const struct devkey *k, uint
 }
 
 /* PEM of the certificate, after checking that it is for this key and name. */
-static enum err cert_accept(const struct agent_config *cfg, const struct devkey *k, struct span der, struct buf *pem, struct fault *f)
+static enum err cert_accept(const struct agent_config *cfg, const struct agent_key *k, struct span der, struct buf *pem, struct fault *f)
 {
     struct cradle_cert cert;
     struct cradle_name name = config_name(cfg);
@@ -49,7 +49,7 @@ static enum err cert_accept(const struct agent_config *cfg, const struct devkey 
 }
 
 /* Posts the CSR of k and leaves the new certificate as PEM in pem. */
-static enum err est_post(const struct agent_config *cfg, const struct net_config *nc, const char *operation, const struct devkey *k, struct buf *pem,
+static enum err est_post(const struct agent_config *cfg, struct net *net, const char *operation, const struct agent_key *k, struct buf *pem,
                          int64_t *retry_s, struct fault *f)
 {
     static const char *const headers[] = { "Content-Type: application/pkcs10", "Content-Transfer-Encoding: base64", NULL };
@@ -63,11 +63,8 @@ static enum err est_post(const struct agent_config *cfg, const struct net_config
         return dev_fault(CRADLE_E_SPACE, "request", f);
     path_join(path, "/.well-known/est%s%s/%s", *cfg->est_label ? "/" : "", cfg->est_label, operation);
 
-    CLEANUP(net_close_p) struct net *net = NULL;
     CLEANUP(net_reply_free) struct net_reply reply = { 0 };
-    e = net_open(nc, &net, f);
-    if (!e)
-        e = net_request(net, "POST", path, headers, span_of(body, body_len), &reply, f);
+    e = net_request(net, "POST", path, headers, span_of(body, body_len), &reply, f);
     *retry_s = reply.retry_s;
     if (e)
         return e;
@@ -78,48 +75,60 @@ static enum err est_post(const struct agent_config *cfg, const struct net_config
     return cert_accept(cfg, k, span_of(der, der_len), pem, f);
 }
 
-struct net_config enroll_net(const struct agent_config *cfg, const char *cert, const char *key)
+struct net_config enroll_net(const struct agent_config *cfg)
 {
     struct net_config nc = { 0 };
     path_join(nc.base, "%s", cfg->est_url);
     path_join(nc.ca, "%s", cfg->ca_file);
-    path_join(nc.cert, "%s", cert);
-    path_join(nc.key, "%s", key);
+    path_join(nc.cert, "%s", cfg->enroll_cert);
+    path_join(nc.key, "%s", cfg->enroll_key);
     return nc;
+}
+
+enum err enroll_open(const struct creds *c, enum creds_slot slot, const char *url, size_t max_body, struct net **out, struct fault *f)
+{
+    char dir[PATH_MAX_LEN];
+    struct net_config nc = { .max_body = max_body };
+    CLEANUP(key_close) struct agent_key k = { 0 };
+    creds_slot_dir(c, slot, dir);
+    creds_cert_path(c, slot, nc.cert);
+    path_join(nc.base, "%s", *url ? url : c->cfg->est_url);
+    path_join(nc.ca, "%s", c->cfg->ca_file);
+    enum err e = key_open(c->cfg, dir, &k, f);
+    nc.evp = k.pkey;
+    return e ? e : net_open(&nc, out, f);
 }
 
 enum err enroll_first(const struct agent_config *cfg, struct creds *c, int64_t *retry_s, struct fault *f)
 {
-    char key_path[PATH_MAX_LEN];
-    CLEANUP(devkey_free) struct devkey k = { 0 };
+    char dir[PATH_MAX_LEN];
+    CLEANUP(net_close_p) struct net *net = NULL;
+    CLEANUP(key_close) struct agent_key k = { 0 };
     CLEANUP(buf_free) struct buf pem = BUF_INIT(CERT_TEXT_MAX);
     *retry_s = 0;
     if (!*cfg->est_url || !*cfg->enroll_cert)
         return fault_set(f, CE_NO_CERT, "no certificate yet: carry the request (cradle-agent csr) to a factory station, then cradle-agent import FILE");
-    creds_key_path(c, CREDS_CURRENT, key_path);
-    enum err e = devkey_load(key_path, &k, f);
-    struct net_config nc = enroll_net(cfg, cfg->enroll_cert, cfg->enroll_key);
+    creds_slot_dir(c, CREDS_CURRENT, dir);
+    enum err e = key_open(cfg, dir, &k, f);
+    struct net_config nc = enroll_net(cfg);
+    e = e ? e : net_open(&nc, &net, f);
     if (!e)
-        e = est_post(cfg, &nc, "simpleenroll", &k, &pem, retry_s, f);
+        e = est_post(cfg, net, "simpleenroll", &k, &pem, retry_s, f);
     return e ? e : creds_store_current(c, buf_span(&pem), f);
 }
 
 enum err enroll_renew(const struct agent_config *cfg, struct creds *c, int64_t *retry_s, struct fault *f)
 {
-    char key_path[PATH_MAX_LEN], old_cert[PATH_MAX_LEN], old_key[PATH_MAX_LEN];
-    CLEANUP(devkey_free) struct devkey k = { 0 };
+    CLEANUP(net_close_p) struct net *net = NULL;
+    CLEANUP(key_close) struct agent_key k = { 0 };
     CLEANUP(buf_free) struct buf pem = BUF_INIT(CERT_TEXT_MAX);
     *retry_s = 0;
     if (!*cfg->est_url)
         return fault_set(f, CE_BAD_CONFIG, "est_url is not set, so this certificate cannot be renewed here");
-    enum err e = creds_begin(c, !cfg->renew_key, key_path, f);
+    enum err e = creds_begin(c, !cfg->renew_key, &k, f);
+    e = e ? e : enroll_open(c, CREDS_CURRENT, "", 0, &net, f);
     if (!e)
-        e = cfg->renew_key ? devkey_make(key_path, &k, f) : devkey_load(key_path, &k, f);
-    creds_cert_path(c, CREDS_CURRENT, old_cert);
-    creds_key_path(c, CREDS_CURRENT, old_key);
-    struct net_config nc = enroll_net(cfg, old_cert, old_key);
-    if (!e)
-        e = est_post(cfg, &nc, "simplereenroll", &k, &pem, retry_s, f);
+        e = est_post(cfg, net, "simplereenroll", &k, &pem, retry_s, f);
     return e ? e : creds_store_next(c, buf_span(&pem), f);
 }
 
@@ -147,11 +156,11 @@ static enum err text_to_der(struct span text, struct buf *der, struct fault *f)
 
 enum err enroll_import(const struct agent_config *cfg, struct creds *c, struct span text, struct fault *f)
 {
-    char key_path[PATH_MAX_LEN];
-    CLEANUP(devkey_free) struct devkey k = { 0 };
+    char dir[PATH_MAX_LEN];
+    CLEANUP(key_close) struct agent_key k = { 0 };
     CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_TEXT_MAX), pem = BUF_INIT(CERT_TEXT_MAX);
-    creds_key_path(c, CREDS_CURRENT, key_path);
-    enum err e = devkey_load(key_path, &k, f);
+    creds_slot_dir(c, CREDS_CURRENT, dir);
+    enum err e = key_open(cfg, dir, &k, f);
     if (!e)
         e = text_to_der(text, &der, f);
     if (!e)

@@ -23,12 +23,6 @@ int64_t agent_backoff_ms(const struct agent *a, unsigned attempt)
     return cradle_backoff_ms(attempt, (uint32_t)a->cfg.backoff_base_ms, (uint32_t)a->cfg.backoff_cap_ms, r);
 }
 
-static enum err make_key(const char *path, void *arg)
-{
-    CLEANUP(devkey_free) struct devkey k = { 0 };
-    return devkey_make(path, &k, arg);
-}
-
 /* Learns from the current certificate when to renew. */
 static void dates_learn(struct agent *a)
 {
@@ -68,13 +62,9 @@ static enum err act_enroll(struct agent *a, bool renew, struct fault *f)
 /* Without a broker the EST server's TLS handshake is the trial. */
 static enum err candidate_try_est(struct agent *a, struct fault *f)
 {
-    char cert[PATH_MAX_LEN], key[PATH_MAX_LEN];
     CLEANUP(net_close_p) struct net *net = NULL;
     CLEANUP(net_reply_free) struct net_reply reply = { 0 };
-    creds_cert_path(&a->creds, CREDS_NEXT, cert);
-    creds_key_path(&a->creds, CREDS_NEXT, key);
-    struct net_config nc = enroll_net(&a->cfg, cert, key);
-    enum err e = net_open(&nc, &net, f);
+    enum err e = enroll_open(&a->creds, CREDS_NEXT, "", 0, &net, f);
     return e ? e : net_get(net, "/.well-known/est/csrattrs", &reply, f);
 }
 
@@ -128,10 +118,10 @@ enum err agent_key(struct agent *a, struct fault *f)
 {
     if (a->phase != CRADLE_NO_KEY || cradle_step(&a->phase, CRADLE_EV_START) != CRADLE_DO_MAKE_KEY)
         return CE_OK;
-    enum err e = creds_first(&a->creds, make_key, f, f);
+    enum err e = creds_first(&a->creds, f);
     if (e)
         return e;
-    log_info(0, "made the key of %s; it never leaves this device", a->cfg.uid);
+    log_info(0, "made the key of %s (%s); it never leaves this device", a->cfg.uid, a->cfg.key);
     cradle_step(&a->phase, CRADLE_EV_KEY_MADE);
     return CE_OK;
 }
@@ -173,7 +163,7 @@ enum err agent_open(struct agent *a, struct fault *f)
     int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (ftruncate(a->lock_fd, 0) || pwrite(a->lock_fd, pid, (size_t)n, 0) != n)
         return fault_set(f, err_from_errno(errno), "%s: %s", path, strerror(errno));
-    enum err e = creds_open(a->cfg.state_dir, &a->creds, &a->phase, f);
+    enum err e = creds_open(&a->cfg, &a->creds, &a->phase, f);
     return e || !reset_pending(&a->cfg) ? e : reset_step(a, f); /* whatever this start is for, a reset goes on first */
 }
 

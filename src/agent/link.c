@@ -75,9 +75,9 @@ static enum err tls_make(struct link *l, struct fault *f)
     X509_VERIFY_PARAM *param = SSL_CTX_get0_param(tls);
     if (X509_VERIFY_PARAM_set1_ip_asc(param, a->broker_host) != 1 && X509_VERIFY_PARAM_set1_host(param, a->broker_host, 0) != 1)
         return fault_set(f, CE_BAD_CONFIG, "broker_host %s is not a name", a->broker_host);
-    if (SSL_CTX_use_certificate_chain_file(tls, l->cfg.cert_path) != 1 || SSL_CTX_use_PrivateKey_file(tls, l->cfg.key_path, SSL_FILETYPE_PEM) != 1 ||
+    if (SSL_CTX_use_certificate_chain_file(tls, l->cfg.cert_path) != 1 || SSL_CTX_use_PrivateKey(tls, l->cfg.key) != 1 ||
         SSL_CTX_check_private_key(tls) != 1)
-        return fault_set(f, CE_BAD_CERT, "%s and %s do not belong together", l->cfg.cert_path, l->cfg.key_path);
+        return fault_set(f, CE_BAD_CERT, "%s and the device's key do not belong together", l->cfg.cert_path);
     return CE_OK;
 }
 

@@ -14,7 +14,8 @@ enum link_state {
 
 struct link_config {
     const struct agent_config *agent; /* borrowed for the link's life */
-    const char *cert_path, *key_path; /* read in link_open */
+    const char *cert_path;            /* read in link_open */
+    struct evp_pkey_st *key;          /* OpenSSL's EVP_PKEY; the link takes a reference of its own */
     void (*on_message)(void *arg, const char *topic, struct span payload);
     void *arg;
 };

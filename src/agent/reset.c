@@ -96,15 +96,15 @@ static enum err erase(const struct agent_config *cfg, struct fault *f)
 /* -- the receipt ------------------------------------------------------------------------------------------------------------------ */
 static enum err receipt_make(struct agent *a, const struct reset *r, struct fault *f)
 {
-    char key[PATH_MAX_LEN], path[PATH_MAX_LEN];
+    char dir[PATH_MAX_LEN], path[PATH_MAX_LEN];
     uint8_t digest[32], sig[80];
     size_t n = sizeof sig;
-    CLEANUP(devkey_free) struct devkey k = { 0 };
+    CLEANUP(key_close) struct agent_key k = { 0 };
     CLEANUP(buf_free) struct buf text = BUF_INIT(1024);
-    creds_key_path(&a->creds, CREDS_CURRENT, key);
-    if (!file_exists(key)) /* a device that has no key yet has nobody to sign */
+    creds_slot_dir(&a->creds, CREDS_CURRENT, dir);
+    if (!key_present(dir)) /* a device that has no key yet has nobody to sign */
         return CE_OK;
-    enum err e = devkey_load(key, &k, f);
+    enum err e = key_open(&a->cfg, dir, &k, f);
     if (e)
         return e;
     buf_printf(&text, "cradle-reset 1 %s %lld %lld", a->cfg.uid, (long long)r->sequence, (long long)clock_now_s());
@@ -192,6 +192,9 @@ enum err reset_step(struct agent *a, struct fault *f)
     if (e)
         return e == CE_NOT_FOUND ? CE_OK : e;
     if (strcmp(r.phase, "enroll") != 0) { /* nobody uses the identity while it is destroyed */
+        char dir[PATH_MAX_LEN];
+        updater_dir(&a->cfg, dir);
+        file_temps_remove(dir, "re"); /* of reset and receipt */
         update_child_stop(a);
         link_close(a->link);
         a->link = NULL;

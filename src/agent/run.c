@@ -134,14 +134,16 @@ static void link_lost(struct agent *a, int64_t now_ms)
 
 static void link_begin(struct agent *a, int64_t now_ms)
 {
-    char cert[PATH_MAX_LEN], key[PATH_MAX_LEN];
+    char cert[PATH_MAX_LEN], dir[PATH_MAX_LEN];
     struct fault f;
+    CLEANUP(key_close) struct agent_key k = { 0 };
     a->link_slot = a->phase == CRADLE_CANDIDATE ? CREDS_NEXT : CREDS_CURRENT;
     a->link_reported = false;
     creds_cert_path(&a->creds, a->link_slot, cert);
-    creds_key_path(&a->creds, a->link_slot, key);
-    struct link_config lc = { .agent = &a->cfg, .cert_path = cert, .key_path = key, .on_message = on_message, .arg = a };
-    if (link_open(&lc, &a->link, &f)) {
+    creds_slot_dir(&a->creds, a->link_slot, dir);
+    enum err e = key_open(&a->cfg, dir, &k, &f);
+    struct link_config lc = { .agent = &a->cfg, .cert_path = cert, .key = k.pkey, .on_message = on_message, .arg = a };
+    if (e || link_open(&lc, &a->link, &f)) {
         a->link = NULL;
         log_warn(0, "%s", f.text);
         link_lost(a, now_ms);

@@ -52,17 +52,10 @@ void updater_close(struct updater *u)
 
 enum err updater_connect(struct updater *u, struct fault *f)
 {
-    char cert[PATH_MAX_LEN], key[PATH_MAX_LEN];
-    struct creds c = { 0 };
+    struct creds c = { .cfg = u->cfg };
     net_close_p(&u->net);
     path_join(c.dir, "%s", u->cfg->state_dir);
-    creds_cert_path(&c, CREDS_CURRENT, cert);
-    creds_key_path(&c, CREDS_CURRENT, key);
-    struct net_config nc = enroll_net(u->cfg, cert, key);
-    nc.max_body = ANSWER_MAX;
-    if (*u->cfg->update_url)
-        path_join(nc.base, "%s", u->cfg->update_url);
-    return net_open(&nc, &u->net, f);
+    return enroll_open(&c, CREDS_CURRENT, u->cfg->update_url, ANSWER_MAX, &u->net, f);
 }
 
 int64_t updater_backoff_ms(const struct updater *u, unsigned attempt)

@@ -4,7 +4,7 @@
 #include <openssl/x509.h>
 #include <stdlib.h>
 
-#include "agent/devkey.h"
+#include "agent/creds.h"
 #include "agent/unseal_port.h"
 #include "agent/update_store.h"
 #include "base/mem.h"
@@ -13,7 +13,7 @@
 
 struct run {
     const struct sealed_job *j;
-    struct devkey device;             /* owned */
+    struct agent_key device;            /* owned */
     uint8_t *mem;                     /* owned: one segment */
     struct cradle_unseal unseal;
     struct cradle_unseal_port port;
@@ -28,7 +28,7 @@ static void run_end(struct run *r)
 {
     mem_zero(r->key, sizeof r->key);
     mem_zero(&r->unseal, sizeof r->unseal);
-    devkey_free(&r->device);
+    key_close(&r->device);
     free(r->mem);
 }
 
@@ -52,8 +52,10 @@ static enum err key_unwrap(struct run *r, struct span wrapped, struct fault *f)
     uint8_t spki[SPKI_MAX], *end = spki, id[32];
     struct creds c = { 0 };
     path_join(c.dir, "%s", r->j->u->cfg->state_dir);
-    creds_key_path(&c, CREDS_CURRENT, path);
-    enum err e = devkey_load(path, &r->device, f);
+    creds_slot_dir(&c, CREDS_CURRENT, path);
+    if (strcmp(key_home(path), "file") != 0)
+        return fault_set(f, CE_UNSUPPORTED, "the release is encrypted, and the device's key (%s) only signs: encrypted releases need key = file", key_home(path));
+    enum err e = key_open(r->j->u->cfg, path, &r->device, f);
     if (e)
         return e;
     int n = i2d_PUBKEY(r->device.pkey, NULL);

@@ -1,6 +1,7 @@
 /* file.c: see file.h. */
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -73,6 +74,21 @@ enum err file_write_all(int fd, struct span bytes)
         bytes.n -= (size_t)n;
     }
     return CE_OK;
+}
+
+void file_temps_remove(const char *dir, const char *prefix)
+{
+    DIR *d = opendir(dir);
+    struct dirent *e;
+    while (d && (e = readdir(d))) {
+        char path[PATH_MAX_LEN];
+        if (strncmp(e->d_name, prefix, strlen(prefix)) != 0 || !strstr(e->d_name, ".tmp"))
+            continue;
+        path_join(path, "%s/%.200s", dir, e->d_name);
+        unlink(path);
+    }
+    if (d)
+        closedir(d);
 }
 
 enum err file_sync_dir(const char *dir)

@@ -16,6 +16,8 @@ MUST_USE enum err file_read_private(const char *path, struct buf *out, struct fa
 MUST_USE enum err file_write_atomic(const char *path, struct span bytes, mode_t mode);
 /* Like file_write_atomic, but CE_EXISTS when path is there already (link(2), never replaces). */
 MUST_USE enum err file_write_new(const char *path, struct span bytes, mode_t mode);
+/* Removes what interrupted writes of these two left in dir, of files whose names begin with prefix. No such write may run meanwhile. */
+void file_temps_remove(const char *dir, const char *prefix);
 MUST_USE enum err file_write_all(int fd, struct span bytes);     /* write(2) until all is written; errno is kept */
 MUST_USE enum err file_sync_dir(const char *dir);                /* fsync of a folder: names in it survive power loss; errno is kept */
 MUST_USE enum err file_mkdirs(const char *path, mode_t mode);    /* mkdir -p */

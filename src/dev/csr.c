@@ -59,14 +59,14 @@ static void put_info(struct der_out *o, const struct cradle_port *port, const st
     static const uint8_t version[] = { 0x02, 0x01, 0x00 };
     size_t end = o->at;
     put_attributes(o, name->san_uri);
-    der_put(o, port->point, CRADLE_POINT_LEN);
-    der_put(o, spki_head, sizeof spki_head);
+    der_add(o, port->point, CRADLE_POINT_LEN);
+    der_add(o, spki_head, sizeof spki_head);
     size_t subject = o->at;
     if (name->serial)
         put_rdn(o, oid_serial, 0x13, name->serial);
     put_rdn(o, oid_cn, 0x0c, name->uid);
     der_wrap(o, 0x30, subject);
-    der_put(o, version, sizeof version);
+    der_add(o, version, sizeof version);
     der_wrap(o, 0x30, end);
 }
 
@@ -88,8 +88,8 @@ int cradle_csr_make(const struct cradle_port *port, const struct cradle_name *na
 
     struct der_out csr = { .base = out, .at = *len };
     der_put_tlv(&csr, 0x03, sig, sig_len + 1);
-    der_put(&csr, alg_ecdsa_sha256, sizeof alg_ecdsa_sha256);
-    der_put(&csr, info + o.at, sizeof info - o.at);
+    der_add(&csr, alg_ecdsa_sha256, sizeof alg_ecdsa_sha256);
+    der_add(&csr, info + o.at, sizeof info - o.at);
     der_wrap(&csr, 0x30, *len);
     if (csr.full)
         return CRADLE_E_SPACE;

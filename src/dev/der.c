@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-void der_put(struct der_out *o, const void *p, size_t n)
+void der_add(struct der_out *o, const void *p, size_t n)
 {
     if (n > o->at) {
         o->full = true;
@@ -34,13 +34,13 @@ void der_wrap(struct der_out *o, uint8_t tag, size_t end)
         head[3] = (uint8_t)len;
         n = 4;
     }
-    der_put(o, head, n);
+    der_add(o, head, n);
 }
 
 void der_put_tlv(struct der_out *o, uint8_t tag, const void *p, size_t n)
 {
     size_t end = o->at;
-    der_put(o, p, n);
+    der_add(o, p, n);
     der_wrap(o, tag, end);
 }
 

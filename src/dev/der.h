@@ -12,7 +12,7 @@ struct der_out {
     size_t at;   /* index of the first byte written so far */
     bool full;   /* sticky: the buffer was too small */
 };
-void der_put(struct der_out *o, const void *p, size_t n);
+void der_add(struct der_out *o, const void *p, size_t n);
 /* Puts tag and length before what has been written since `end` (a former o->at). */
 void der_wrap(struct der_out *o, uint8_t tag, size_t end);
 void der_put_tlv(struct der_out *o, uint8_t tag, const void *p, size_t n);

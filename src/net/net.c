@@ -55,6 +55,8 @@ enum err net_open(const struct net_config *cfg, struct net **out, struct fault *
     n->loopback = net_url_is_loopback(cfg->base);
     snprintf(n->agent, sizeof n->agent, "%s", cfg->agent ? cfg->agent : "cradle/" CRADLE_VERSION);
     n->easy = net_easy(n, n->why);
+    if (cfg->evp)
+        EVP_PKEY_up_ref(cfg->evp);
     *out = n;
     return CE_OK;
 }
@@ -65,6 +67,7 @@ void net_close(struct net *n)
         return;
     curl_easy_cleanup(n->easy);
     curl_global_cleanup();
+    EVP_PKEY_free(n->cfg.evp);
     free(n);
 }
 

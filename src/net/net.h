@@ -18,7 +18,7 @@ struct net_config {               /* copied by net_open */
     char ca[PATH_MAX_LEN];        /* PEM bundle that the server's certificate must chain to */
     char cert[PATH_MAX_LEN];      /* client certificate chain, PEM; "": none */
     char key[PATH_MAX_LEN];       /* its key, PEM; "" with evp set or without cert */
-    struct evp_pkey_st *evp;      /* a key that is not a file (TPM, PKCS#11, callback); borrowed until net_close */
+    struct evp_pkey_st *evp;      /* a key that is not a file (TPM, PKCS#11, callback); net_open takes a reference of its own */
     int64_t connect_ms;           /* 0: 5000 */
     int64_t total_ms;             /* whole request; 0: 30000 */
     size_t max_body;              /* bytes of a reply; 0: NET_BODY_MAX */

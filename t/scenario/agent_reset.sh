@@ -74,7 +74,6 @@ for kind in openat write fsync rename unlink unlinkat rmdir symlink; do
     n=1
     while [ $n -le 30 ]; do
         fill r-2; pub r-2 >"$T/old.pub"
-        [ -e "$T/r-2/state/current/cert.pem" ] || cp "$T/cert.keep" "$T/r-2/state/current/cert.pem"; cp "$T/r-2/state/current/cert.pem" "$T/cert.keep"
         rm -f "$T/r-2/state/update/reset" "$T/r-2/state/update/receipt"
         sed 's/^enroll_/#&/' "$T/r-2.conf" >"$T/r-2x.conf"
         strace -o /dev/null -e trace=$kind -e inject=$kind:signal=KILL:when=$n cradle-agent -c "$T/r-2x.conf" reset --yes >>"$T/agent.log" 2>&1

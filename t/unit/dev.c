@@ -4,13 +4,13 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-#include "agent/devkey.h"
+#include "agent/key.h"
 #include "base/file.h"
 #include "t/tap.h"
 
 static char folder[] = "/tmp/dev-test-XXXXXX";
 
-static void test_csr(struct devkey *k)
+static void test_csr(struct agent_key *k)
 {
     uint8_t der[CRADLE_CSR_MAX];
     size_t n = sizeof der;
@@ -84,7 +84,7 @@ static size_t make_answer(X509 *x, char *out, size_t cap)
     return len;
 }
 
-static void test_cert(struct devkey *k)
+static void test_cert(struct agent_key *k)
 {
     struct cradle_cert cert;
     struct cradle_name name = { .uid = "meter-9" };
@@ -135,18 +135,19 @@ static void test_states(void)
 int main(void)
 {
     char path[PATH_MAX_LEN];
-    struct devkey k, again;
+    struct agent_key k, again;
+    const struct agent_config cfg = { .key = "file" };
     struct fault f;
     if (!mkdtemp(folder))
         return 1;
     path_join(path, "%s/key.pem", folder);
-    ok(devkey_make(path, &k, &f) == CE_OK, "a device key is made");
-    ok(devkey_make(path, &again, &f) == CE_EXISTS, "a key is never replaced");
-    devkey_free(&again);
+    ok(key_make(&cfg, folder, &k, &f) == CE_OK, "a device key is made");
+    ok(key_make(&cfg, folder, &again, &f) == CE_EXISTS, "a key is never replaced");
+    key_close(&again);
     test_csr(&k);
     test_cert(&k);
     test_states();
-    devkey_free(&k);
+    key_close(&k);
     remove(path);
     remove(folder);
     return done();
