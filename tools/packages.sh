@@ -3,8 +3,8 @@
 # usage: tools/packages.sh run|build|test|bench      (each includes the ones before it)
 set -eu
 run="nginx-light mosquitto mosquitto-clients openssl curl jq ca-certificates procps iproute2"
-build="gcc libc6-dev make pkg-config libssl-dev libevent-dev libjansson-dev libsqlite3-dev libseccomp-dev libcurl4-openssl-dev libzstd-dev libmosquitto-dev mosquitto-dev"
-test="sqlite3 softhsm2 opensc gnutls-bin mandoc strace perl patchelf haproxy cpio libmbedtls-dev swupdate rauc squashfs-tools dbus-daemon"
+build="gcc libc6-dev make pkg-config libssl-dev libevent-dev libjansson-dev libsqlite3-dev libseccomp-dev libcurl4-openssl-dev libzstd-dev libmosquitto-dev mosquitto-dev libtss2-dev"
+test="sqlite3 softhsm2 opensc gnutls-bin mandoc strace perl patchelf haproxy cpio libmbedtls-dev swupdate rauc squashfs-tools dbus-daemon swtpm swtpm-tools tpm2-abrmd tpm2-tools libtss2-tcti-tabrmd0"
 bench="wrk time clang-14 libclang-rt-14-dev llvm-14 debootstrap e2fsprogs zstd"
 # for the clients of t/npm
 node="nodejs npm"
