@@ -68,6 +68,8 @@ static enum err est_post(const struct agent_config *cfg, struct net *net, const 
     *retry_s = reply.retry_s;
     if (e)
         return e;
+    if (reply.status == 202) /* RFC 7030 4.2.3: the key stays, and the same request is repeated */
+        return fault_set(f, CE_PENDING, "somebody has to approve this enrollment first: ask the operators of the site; the request is repeated");
     const uint8_t *der;
     size_t der_len;
     if (reply.body.len == 0 || cradle_est_answer((char *)reply.body.data, reply.body.len, &der, &der_len))

@@ -44,6 +44,8 @@ int err_http(enum err e)
     case ERRC_MEDIA: return 415;
     case ERRC_RATE: return 429;
     case ERRC_BUSY: return 503;
+    case ERRC_PENDING: return 202;
+    case ERRC_UNOFFERED: return 501;
     case ERRC_INTERNAL:
     case ERRC_TRUST: break;
     }
@@ -55,6 +57,7 @@ int err_exit(enum err e)
     switch (err_class(e)) {
     case ERRC_NONE: return 0;
     case ERRC_INPUT:
+    case ERRC_UNOFFERED:
     case ERRC_METHOD:
     case ERRC_MEDIA:
     case ERRC_LARGE: return 2;
@@ -64,6 +67,7 @@ int err_exit(enum err e)
     case ERRC_CONFLICT:
     case ERRC_PRECOND:
     case ERRC_PRECREQ: return 5;
+    case ERRC_PENDING:
     case ERRC_RATE:
     case ERRC_BUSY: return 6;
     case ERRC_TRUST: return 7;

@@ -239,6 +239,8 @@ enum err cert_judge_enroll(struct batch *b, const struct cert_path *p, const str
         return judge_first(b, c, m, plan, f);
     struct operator_row op;
     if (infra) {
+        if (m->label.n)
+            return fault_set(f, CE_LINE_FORBIDDEN, "'" SPAN_FMT "' is no device of product line " SPAN_FMT ": renew without the label in the path", SPAN_ARG(c->name), SPAN_ARG(m->label));
         enum err e = store_operator_get(b->db, b->arena, c->name, &op, f);
         if (e)
             return e;

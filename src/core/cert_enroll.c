@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "core/cert_path.h"
 #include "core/clone.h"
+#include "core/enroll.h"
 #include "core/policy.h"
 #include "core/registry.h"
 #include "crypt/cert.h"
@@ -225,6 +226,16 @@ static void clone_alarm(struct batch *b, struct cert_path *p, const struct calle
                                                         .count = 1, .text = span_str(text) });
 }
 
+/* Nothing is refused: who asks is told to come again, and the request stays. */
+static enum err pending_answer(struct batch *b, const struct cert_plan *plan, const struct fault *f)
+{
+    struct reply_to to;
+    const struct msg_reply r = { .code = f->code, .text = arena_copy(b->arena, span_str(f->text)), .retry_s = plan->retry_s };
+    batch_defer(b, &to);
+    batch_reply(b, &to, &r);
+    return CE_OK;
+}
+
 /* The alarm must outlive the refusal, so the refusal is an answer of its own and the operation succeeds. */
 static enum err clone_refuse(struct batch *b, struct cert_path *p, const struct caller *c, const struct cert_plan *plan, const struct fault *f)
 {
@@ -244,6 +255,10 @@ enum err cert_op_enroll(struct batch *b, const struct caller *c, const void *msg
     if (m->renew)
         e = cert_seen(b, c->name, c->m->kid, c->m->serial, f);
     e = e ? e : cert_judge_enroll(b, p, c, m, &plan, f);
+    if (!e && !m->renew && !plan.has_same)
+        e = enroll_approval(b, c, m, &plan, f);
+    if (e == CE_PENDING)
+        return pending_answer(b, &plan, f);
     if (e == CE_KEY_OF_OTHER)
         return clone_refuse(b, p, c, &plan, f);
     if (e == CE_TOO_EARLY || e == CE_RATE)

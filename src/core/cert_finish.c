@@ -11,6 +11,7 @@
 #include "core/stream.h"
 #include "cradle/snapshot.h"
 #include "crypt/cert.h"
+#include "store/enroll.h"
 #include "store/intent.h"
 
 static struct span holder_device(const struct enrollment *e)
@@ -201,6 +202,8 @@ static enum err cert_write(struct batch *b, struct enrollment *e, struct fault *
     enum err err = holder_again(b, e, &d, &change, refusal, f);
     err = err ? err : store_intent_drop(b->db, c.kid, c.serial, f);
     err = err ? err : store_cert_add(b->db, &c, f);
+    if (!err && e->kind == CERT_HOLDER_DEVICE)
+        err = store_enroll_issued(b->db, c.spki, c.holder, b->now_ms, f);
     bool first = e->kind == CERT_HOLDER_DEVICE && d.state == DEVICE_REGISTERED;
     if (!err && e->kind == CERT_HOLDER_DEVICE && !first)
         err = device_touch(b, &d, f);

@@ -11,6 +11,7 @@
 #include "core/birth.h"
 #include "core/ca.h"
 #include "core/engine.h"
+#include "core/registry.h"
 #include "store/registry.h"
 #include "store/schema.h"
 #include "wire/route.h"
@@ -37,6 +38,8 @@ static void config_copy(struct core *core, const struct core_config *c)
         .poll_s = or_default(c->poll_s, 300),
         .approvals = or_default(c->approvals, 1),
         .approvals_all = or_default(c->approvals_all, 2),
+        .enroll_wait_s = or_default(c->enroll_wait_s, 7 * 86400),
+        .enroll_waiting = or_default(c->enroll_waiting, 1000),
         .drill_every_s = c->drill_every_s,
         .log_quiet_ms = or_default(c->log_quiet_ms, 1000),
         .refusal_window_ms = or_default(c->refusal_window_ms, 60000),
@@ -265,6 +268,8 @@ void core_peer_open(struct core *core, int id)
                                           .removed = !span_eq_str(ops[i].state, "active") };
         batch_push_msg(&b, id, &msg_desc_push_ident, &m);
     }
+    if (!f.code && registry_lines_push(&b, id, &f))
+        log_error(0, "a front opened, but the product lines cannot be read: %s", f.text);
     for (int i = 0; i < CORE_PARTS; i++) {
         const struct core_part *part = part_find((enum core_part_id)i);
         if (core->parts[i] && part->peer)

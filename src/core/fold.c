@@ -1,5 +1,5 @@
 /* fold.c: fold(events) = tables. Reads every event of a database in order, applies its payload, and nothing else, to empty tables in
- * memory, and compares: lines and their topics, backends, models, devices, their states and tags, certificates (by SHA-256), their states, keys, operators, CAs, update metadata, releases, orders to devices, what they run,
+ * memory, and compares: lines and their topics, backends, models, devices, their states and tags, certificates (by SHA-256), their states, keys, operators, CAs, update metadata, releases, orders to devices, what they run, enrollments that wait,
  * and rollouts, with the counts of both.
  * It is what restore stands on: a state that no event explains would be lost with the tables. Applying: fold_apply.c.
  */
@@ -48,6 +48,9 @@ static const struct table tables[] = {
     { "rollout", "SELECT name, line, release, of_rollout, q_model, q_batch, q_country, q_version, q_tag, timeout_s, from_min, to_min, forced, max_active, note, state, "
                  "why, wave, rev, created_at, created_by, started_at, changed_at FROM rollout ORDER BY name", -1 },
     { "line_approvals", "SELECT line, n FROM line_approvals ORDER BY line", -1 },
+    { "line_enroll", "SELECT line, approval FROM line_enroll ORDER BY line", -1 },
+    { "enroll_request", "SELECT spki, uid, line, key_alg, proto, addr, asked_by, state, by_whom, note, asked_at, changed_at, until_at FROM enroll_request "
+                        "ORDER BY spki", -1 },
     { "rollout_approval", "SELECT rollout, by_whom, at FROM rollout_approval ORDER BY rollout, by_whom", -1 },
     { "rollout_wave", "SELECT rollout, tag, wave, percent, devices, success_percent, error_percent, soak_s, opened_at, filled_at, reached_at, excused FROM rollout_wave "
                       "ORDER BY rollout, wave", -1 },
@@ -55,7 +58,7 @@ static const struct table tables[] = {
     { "rollout_device", "SELECT rollout, uid, wave, state, sequence, since FROM rollout_device WHERE state NOT IN ('waiting', 'absent', 'current', 'cannot') "
                         "ORDER BY rollout, uid", -1 },
 };
-static const int columns[ARRAY_LEN(tables)] = { 4, 5, 2, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 4, 23, 2, 3, 12, 6 };
+static const int columns[ARRAY_LEN(tables)] = { 4, 5, 2, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 4, 23, 2, 2, 13, 3, 12, 6 };
 
 static enum err event_fold(struct db *to, const struct event_row *ev, struct fault *f)
 {

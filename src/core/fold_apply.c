@@ -6,6 +6,7 @@
 #include "store/artifact.h"
 #include "store/ca.h"
 #include "store/cert.h"
+#include "store/enroll.h"
 #include "store/registry.h"
 #include "store/tag.h"
 #include "store/topics.h"
@@ -151,6 +152,8 @@ static enum err fold_issued(struct fold *x)
                                 .not_before = fold_number(x, "not_before"), .not_after = fold_number(x, "not_after"), .issued_at = x->ev->at,
                                 .der = fold_hexed(x, "sha256") };
     enum err e = x->err ? x->err : store_cert_add(x->to, &r, x->f);
+    if (!e && r.holder_kind == CERT_HOLDER_DEVICE)
+        e = store_enroll_issued(x->to, r.spki, r.holder, x->ev->at, x->f);
     return e ? e : fold_rev(x);
 }
 
@@ -227,13 +230,14 @@ static enum err fold_operator_removed(struct fold *x)
     return e ? e : store_operator_set(x->to, name, o.rev, "removed", x->ev->at, x->f);
 }
 
-int64_t fold_time_s(struct fold *x, const char *key)
+int64_t fold_time_ms(struct fold *x, const char *key)
 {
     int64_t ms = 0;
     if (clock_parse_ms(fold_text(x, key), &ms))
         x->err = fault_set(x->f, CE_LOG_INCONSISTENT, "field '%s' is no time", key);
-    return ms / 1000;
+    return ms;
 }
+int64_t fold_time_s(struct fold *x, const char *key) { return fold_time_ms(x, key) / 1000; }
 
 static enum err fold_tuf(struct fold *x)
 {
@@ -277,7 +281,9 @@ static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_CA_STATE] = fold_ca_state,        [EVENT_LINE_CA] = fold_line_ca,
     [EVENT_LINE_ADDED] = fold_line,          [EVENT_MODEL_ADDED] = fold_model,
     [EVENT_LINE_CHANGED] = fold_line_changed, [EVENT_LINE_STATE] = fold_line_state,
-    [EVENT_LINE_APPROVALS] = fold_line_approvals,
+    [EVENT_LINE_APPROVALS] = fold_line_approvals, [EVENT_LINE_ENROLL] = fold_line_enroll,
+    [EVENT_ENROLL_REQUESTED] = fold_enroll_requested, [EVENT_ENROLL_APPROVED] = fold_enroll_decided,
+    [EVENT_ENROLL_REFUSED] = fold_enroll_decided, [EVENT_ENROLL_EXPIRED] = fold_enroll_decided,
     [EVENT_BACKEND_SCOPES] = fold_backend,
     [EVENT_DEVICE_ADDED] = fold_device,      [EVENT_DEVICE_STATE] = fold_device_state,
     [EVENT_DEVICE_TAGS] = fold_device_tags,

@@ -19,6 +19,7 @@ struct span fold_text(struct fold *x, const char *key);
 int64_t fold_number(struct fold *x, const char *key);
 struct span fold_hexed(struct fold *x, const char *key);
 int64_t fold_time_s(struct fold *x, const char *key);
+int64_t fold_time_ms(struct fold *x, const char *key);
 
 /* fold_order.c: orders to devices, and what devices run */
 enum err fold_ordered(struct fold *x);
@@ -26,6 +27,10 @@ enum err fold_offered(struct fold *x);
 enum err fold_moved(struct fold *x);
 enum err fold_postponed(struct fold *x);
 enum err fold_running(struct fold *x);
+/* fold_enroll.c */
+enum err fold_line_enroll(struct fold *x);
+enum err fold_enroll_requested(struct fold *x);
+enum err fold_enroll_decided(struct fold *x);
 /* fold_rollout.c */
 enum err fold_rollout(struct fold *x);
 enum err fold_line_approvals(struct fold *x);

@@ -1,9 +1,12 @@
 /* line.c: product lines: adding them, what their devices may do at a broker, suspending them as a whole. Decide first, then write. */
 #include "base/name.h"
+#include "core/enroll.h"
 #include "core/policy.h"
 #include "core/registry.h"
 #include "core/stream.h"
 #include "cradle/snapshot.h"
+#include "store/enroll.h"
+#include "store/query_rows.h"
 #include "store/registry.h"
 #include "store/rollout.h"
 #include "wire/policy.h"
@@ -12,7 +15,7 @@
 #define HTTP_CREATED 201
 #define LINE_APPROVALS_MAX 8
 
-static void line_reply(struct batch *b, const struct line_row *l, struct topics_row t, int64_t approvals, struct msg_reply *out)
+static void line_reply(struct batch *b, const struct line_row *l, struct topics_row t, int64_t approvals, bool enroll_approval, struct msg_reply *out)
 {
     CLEANUP(buf_free) struct buf body = BUF_INIT(0);
     struct json_out o = JSON_OUT(&body);
@@ -24,6 +27,7 @@ static void line_reply(struct batch *b, const struct line_row *l, struct topics_
     json_str(&o, "clone_policy", l->clone_policy);
     json_bool(&o, "suspended", l->suspended != 0);
     json_int(&o, "approvals", approvals);
+    json_bool(&o, "enroll_approval", enroll_approval);
     text_list_json(&o, "write", t.write);
     text_list_json(&o, "read", t.read);
     text_list_json(&o, "repair", t.repair);
@@ -38,6 +42,25 @@ static enum err clone_policy_check(struct span policy, struct fault *f)
     if (policy_clones_from_name(policy, &ignored))
         return CE_OK;
     return fault_set(f, CE_BAD_FIELD, "clone_policy is alarm, quarantine or refuse, not '" SPAN_FMT "'", SPAN_ARG(policy));
+}
+
+/* Fronts know the lines: they are the labels of EST. */
+static void line_push(struct batch *b, int peer, struct span name)
+{
+    const struct msg_push_line m = { .name = name };
+    batch_push_msg(b, peer, &msg_desc_push_line, &m);
+}
+
+enum err registry_lines_push(struct batch *b, int peer, struct fault *f)
+{
+    struct db_rows r;
+    struct line_item l;
+    query_lines(b->db, span_str(""), INT64_MAX, &r);
+    while (db_next(&r)) {
+        query_line_item(&r, &l);
+        line_push(b, peer, l.name);
+    }
+    return db_rows_end(&r, f);
 }
 
 enum err registry_op_line_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
@@ -60,7 +83,8 @@ enum err registry_op_line_add(struct batch *b, const struct caller *c, const voi
     json_str(j, "by", c->name);
     event_end(b);
     out->http = HTTP_CREATED;
-    line_reply(b, &row, (struct topics_row){ 0 }, 0, out);
+    line_push(b, -1, m->name);
+    line_reply(b, &row, (struct topics_row){ 0 }, 0, false, out);
     return CE_OK;
 }
 
@@ -147,8 +171,11 @@ static enum err set_check(const struct msg_line_set *m, struct fault *f)
         e = fault_set(f, CE_BAD_FIELD, "state is active or suspended, not '" SPAN_FMT "'", SPAN_ARG(m->state));
     if (!e && (m->approvals < 0 || m->approvals > LINE_APPROVALS_MAX))
         e = fault_set(f, CE_BAD_FIELD, "approvals is 1 to %d", LINE_APPROVALS_MAX);
-    if (!e && !m->state.n && !m->approvals && !settings_given(m))
-        e = fault_set(f, CE_BAD_FIELD, "nothing to change: give title, validity_s, clone_policy, write, read, repair, defaults, approvals or state");
+    if (!e && m->enroll_approval.n && !span_eq_str(m->enroll_approval, "yes") && !span_eq_str(m->enroll_approval, "no"))
+        e = fault_set(f, CE_BAD_FIELD, "enroll_approval is yes or no, not '" SPAN_FMT "'", SPAN_ARG(m->enroll_approval));
+    if (!e && !m->state.n && !m->approvals && !m->enroll_approval.n && !settings_given(m))
+        e = fault_set(f, CE_BAD_FIELD,
+                      "nothing to change: give title, validity_s, clone_policy, write, read, repair, defaults, approvals, enroll_approval or state");
     return e ? e : policy_check_topics(TOPICS_LINE, &t, f);
 }
 
@@ -158,6 +185,7 @@ enum err registry_op_line_set(struct batch *b, const struct caller *c, const voi
     struct line_row l;
     struct topics_row t;
     int64_t approvals = 0;
+    bool enroll = false;
     enum err e = set_check(m, f);
     e = e ? e : store_line_get(b->db, b->arena, m->name, &l, f);
     if (e == CE_NOT_FOUND)
@@ -173,8 +201,11 @@ enum err registry_op_line_set(struct batch *b, const struct caller *c, const voi
         e = state_write(b, c, m, &l, f);
     if (!e && m->approvals)
         e = approvals_write(b, c, m, f);
+    if (!e && m->enroll_approval.n)
+        e = enroll_line_set(b, c, m->name, span_eq_str(m->enroll_approval, "yes"), m->note, f);
     e = e ? e : store_line_approvals_get(b->db, m->name, &approvals, f);
+    e = e ? e : store_line_enroll_get(b->db, m->name, &enroll, f);
     if (!e)
-        line_reply(b, &l, t, approvals, out);
+        line_reply(b, &l, t, approvals, enroll, out);
     return e;
 }

@@ -2,6 +2,7 @@
 #include "core/artifact.h"
 #include "core/cert.h"
 #include "core/drill.h"
+#include "core/enroll.h"
 #include "core/ocsp.h"
 #include "core/order.h"
 #include "core/registry.h"

@@ -13,6 +13,8 @@ void reply_json(struct batch *b, struct buf *out, struct msg_reply *reply);
 MUST_USE enum err registry_op_line_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 /* Settings and state of a line. CE_LINE_UNKNOWN, CE_BAD_FIELD (topics: the rule of MQTT), CE_STATE_CHANGE, CE_TOO_LARGE. */
 MUST_USE enum err registry_op_line_set(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+/* Tells a front (peer) all lines. Errors: of the database. */
+MUST_USE enum err registry_lines_push(struct batch *b, int peer, struct fault *f);
 /* Topics of a backend. CE_NOT_FOUND, CE_STATE_CHANGE (removed), CE_BAD_FIELD, CE_TOO_LARGE. */
 MUST_USE enum err registry_op_backend_set(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 /* The same for one that is being added: its topics, checked by the caller, with their event. CE_TOO_LARGE. */

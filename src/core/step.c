@@ -9,6 +9,7 @@
 #include "core/clone.h"
 #include "core/crl.h"
 #include "core/engine.h"
+#include "core/enroll.h"
 #include "core/evlog.h"
 #include "core/presence.h"
 #include "core/rollout.h"

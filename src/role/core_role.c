@@ -209,6 +209,8 @@ static enum err core_role_open(struct core_role *c, const struct role_context *r
                                   .poll_s = s->update_poll_interval,
                                   .approvals = s->rollout_approvals,
                                   .approvals_all = s->rollout_approvals_all,
+                                  .enroll_wait_s = s->enroll_wait,
+                                  .enroll_waiting = s->enroll_waiting,
                                   .clone_overlap_ms = s->clone_overlap * 1000,
                                   .log_quiet_ms = s->checkpoint_interval * 1000 };
     struct core_ports ports = { .ctx = c, .reply = port_reply, .sign = port_sign, .push = port_push };

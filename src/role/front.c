@@ -21,6 +21,10 @@ static void on_reply(struct front *fr, struct channel *ch, const struct ipc_fram
         front_progress_reply(fr, ch, f->rid, &rep);
     if (!r || r->sent_to != ch)
         return; /* it came too late: the client has its answer */
+    if (rep.code == CE_PENDING && r->handler->pending) {
+        r->handler->pending(r, &rep);
+        return;
+    }
     if (rep.code) {
         front_refuse(r, (enum err)rep.code, span_to_cstr(rep.text, text, sizeof text) ? "" : text, &rep);
         return;
@@ -34,6 +38,10 @@ static void on_reply(struct front *fr, struct channel *ch, const struct ipc_fram
 static void on_push_ident(struct front *fr, const void *m)
 {
     front_push_ident(fr, m);
+}
+static void on_push_line(struct front *fr, const void *m)
+{
+    (void)front_map_set(&fr->lines, ((const struct msg_push_line *)m)->name);
 }
 static void on_push_cert(struct front *fr, const void *m)
 {
@@ -67,6 +75,7 @@ static const struct push {
     void (*fn)(struct front *fr, const void *m);
 } pushes[] = {
     {MSG_PUSH_IDENT, &msg_desc_push_ident, on_push_ident},
+    {MSG_PUSH_LINE, &msg_desc_push_line, on_push_line},
     {MSG_PUSH_CERT, &msg_desc_push_cert, on_push_cert},
     {MSG_PUSH_CA, &msg_desc_push_ca, on_push_ca},
     {MSG_PUSH_FRAME, &msg_desc_push_frame, on_push_frame},
@@ -77,6 +86,7 @@ static const struct push {
 
 union push_any {
     struct msg_push_ident ident;
+    struct msg_push_line line;
     struct msg_push_cert cert;
     struct msg_push_ca ca;
     struct msg_push_frame frame;
@@ -233,6 +243,7 @@ enum err front_new(const struct front_config *config, struct front **out, struct
     fr->requests = FRONT_MAP(struct front_req *);
     fr->conns = front_conns_map();
     fr->idents = FRONT_MAP(struct front_ident);
+    fr->lines = FRONT_MAP(struct front_line);
     fr->blocked = FRONT_MAP(struct front_blocked);
     fr->ddi = front_ddi_map();
     fr->certs = front_cert_cache_new();
@@ -273,6 +284,7 @@ void front_free(struct front *fr)
     buf_free(&fr->csrattrs);
     front_map_free(&fr->requests);
     front_map_free(&fr->idents);
+    front_map_free(&fr->lines);
     front_map_free(&fr->ddi);
     front_map_free(&fr->blocked);
     front_ocsp_cache_free(fr->ocsp);

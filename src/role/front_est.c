@@ -15,13 +15,17 @@ enum err front_est_open(struct front *fr, struct fault *f)
     return e;
 }
 
-/* -- requests ---------------------------------------------------------------------------------------------------------------------------
- */
-/* The label is the path's parameter, if the template has one (RFC 7030 3.2.2). */
+/* -- requests ------------------------------------------------------------------------------------------------------------------- */
+/* The label is the path's parameter, if the template has one (RFC 7030 3.2.2): the name of a product line. */
 static enum err label_read(struct front_req *r, struct span *label, struct fault *f)
 {
     *label = r->match.nparams ? r->match.params[0] : span_of(NULL, 0);
-    return r->match.nparams ? name_check_label("label", *label, f) : CE_OK;
+    enum err e = label->n ? name_check_label("label", *label, f) : CE_OK;
+    if (e || !label->n || front_map_get(&r->fr->lines, *label))
+        return e;
+    if (!r->fr->ready)
+        return fault_set(f, CE_ROLE_GONE, "core is starting; try again");
+    return fault_set(f, CE_LINE_UNKNOWN, "there is no product line '" SPAN_FMT "': the label in the path names one (RFC 7030 3.2.2)", SPAN_ARG(*label));
 }
 
 static enum err ready_made(struct front_req *r, const struct buf *what, const char *media, struct fault *f)
@@ -45,10 +49,19 @@ enum err front_csrattrs(struct front_req *r, struct fault *f)
     return ready_made(r, &r->fr->csrattrs, EST_MEDIA_ATTRS, f);
 }
 
+static enum err not_here(struct front_req *r, enum err code, const char *section, struct fault *f)
+{
+    struct span label;
+    enum err e = label_read(r, &label, f);
+    return e ? e : fault_set(f, code, "%s (RFC 7030 %s is not offered)", err_text(code), section);
+}
 enum err front_serverkeygen(struct front_req *r, struct fault *f)
 {
-    (void)r;
-    return fault_set(f, CE_SERVERKEYGEN, "%s (RFC 7030 4.4 is not offered)", err_text(CE_SERVERKEYGEN));
+    return not_here(r, CE_SERVERKEYGEN, "4.4", f);
+}
+enum err front_fullcmc(struct front_req *r, struct fault *f)
+{
+    return not_here(r, CE_FULLCMC, "4.3", f);
 }
 
 static enum err names_judge(const struct csr *c, struct fault *f)
@@ -135,4 +148,44 @@ void front_reply_enrolled(struct front_req *r, const struct msg_reply *rep)
     buf_put_base64(&text, buf_span(&der), EST_LINE);
     front_header(r, "Content-Transfer-Encoding", "base64");
     front_send(r, 200, EST_MEDIA_CERTS, buf_span(&text));
+}
+
+/* RFC 7030 4.2.3: 202 with Retry-After; the client repeats the same request. */
+void front_reply_pending(struct front_req *r, const struct msg_reply *rep)
+{
+    CLEANUP(buf_free) struct buf body = BUF_INIT(1024);
+    const struct problem p = { .code = CE_PENDING, .detail = rep->text };
+    problem_text(&p, &body);
+    front_header(r, "X-Cradle-Reason", "%s", err_reason(CE_PENDING));
+    front_header(r, "Retry-After", "%lld", (long long)(rep->retry_s > 0 ? rep->retry_s : 1));
+    front_send(r, problem_status(&p), "text/plain; charset=utf-8", buf_span(&body));
+}
+
+/* -- requests that wait: REST ---------------------------------------------------------------------------------------------------- */
+enum err front_enroll_query(struct front_req *r, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf hex = BUF_INIT(128);
+    struct span spki;
+    enum err e = front_sha256_param(r, &spki, f);
+    e = e ? e : front_query(r, f);
+    if (e)
+        return e;
+    buf_put_hex(&hex, spki);
+    ((struct msg_query *)r->msg)->key = arena_copy(&r->arena, buf_span(&hex));
+    return CE_OK;
+}
+
+/* The last part of the path says what is done. */
+enum err front_enroll_decide(struct front_req *r, struct fault *f)
+{
+    struct span spki, rest = r->path, one;
+    enum err e = front_sha256_param(r, &spki, f);
+    e = e ? e : front_json(r, f);
+    if (e)
+        return e;
+    struct msg_enroll_decide *m = r->msg;
+    m->spki = spki;
+    while (span_cut(&rest, '/', &one))
+        m->move = one;
+    return CE_OK;
 }

@@ -8,12 +8,13 @@
 
 /* EST: front knows the CAs and the CSR attributes; what a device may have is core's decision */
 #define EST(to, ...) to, .style = STYLE_EST, .proto = "est", __VA_ARGS__
-#define CSR .media = "application/pkcs10", .reply = front_reply_enrolled
+#define CSR .media = "application/pkcs10", .reply = front_reply_enrolled, .pending = front_reply_pending
 HANDLER(est_cacerts, EST(FRONT_SELF, .decode = front_cacerts))
 HANDLER(est_csrattrs, EST(FRONT_SELF, .decode = front_csrattrs))
 HANDLER(est_simpleenroll, EST(FRONT_CORE, .decode = front_enroll, CSR))
 HANDLER(est_simplereenroll, EST(FRONT_CORE, .decode = front_reenroll, CSR))
 HANDLER(est_serverkeygen, EST(FRONT_SELF, .decode = front_serverkeygen))
+HANDLER(est_fullcmc, EST(FRONT_SELF, .decode = front_fullcmc))
 
 #define OCSP(...) FRONT_CORE, STYLE_OCSP, "ocsp", .reply = front_reply_ocsp, __VA_ARGS__
 HANDLER(ocsp_post, OCSP(.media = "application/ocsp-request", .decode = front_ocsp_post))
@@ -31,6 +32,8 @@ HANDLER(device_get, QUERY(front_query, "device", "", .param = "uid"))
 HANDLER(device_timeline, QUERY(front_query, "timeline", PAGE, .param = "uid"))
 HANDLER(cert_list, QUERY(front_query, "certs", PAGE "device line state q"))
 HANDLER(cert_get, QUERY(front_cert_query, "cert", "", .param = "serial"))
+HANDLER(enrollment_list, QUERY(front_query, "enrollments", PAGE "line state device"))
+HANDLER(enrollment_get, QUERY(front_enroll_query, "enrollment", ""))
 HANDLER(operator_list, QUERY(front_query, "operators", PAGE))
 HANDLER(drill_list, QUERY(front_query, "drills", PAGE "device"))
 HANDLER(report_cuts, QUERY(front_query, "cuts", PAGE "device edge since"))
@@ -64,6 +67,9 @@ HANDLER(device_states, JSON(device_states))
 HANDLER(device_tags, JSON(device_tags, .param = "uid"))
 HANDLER(drill_add, JSON(drill_add, .reply = front_reply_created))
 HANDLER(cert_revoke, JSON(cert_revoke, .param = "serial"))
+#define DECIDE CHANGE("rest", front_enroll_decide, .desc = &msg_desc_enroll_decide)
+HANDLER(enrollment_approve, DECIDE)
+HANDLER(enrollment_refuse, DECIDE)
 HANDLER(operator_remove, JSON(operator_remove, .param = "name"))
 HANDLER(operator_add, CHANGE("rest", front_operator_add, .desc = &msg_desc_operator_add, .reply = front_reply_operator))
 HANDLER(tuf_put, CHANGE("rest", front_tuf_put, .reply = front_reply_tuf))

@@ -46,6 +46,7 @@ struct front_handler {
     const char *media;           /* content type that a body must have; NULL: not judged */
     front_decode_fn *decode;     /* makes r->desc and r->msg; FRONT_SELF: r->out and r->out_media */
     front_reply_fn *reply;       /* NULL: front_reply_plain */
+    front_reply_fn *pending;     /* for a reply CE_PENDING; NULL: refused like others */
     const struct msg_desc *desc; /* for front_json: the message that the JSON body becomes */
     const char *param;           /* for front_json: its field that the path parameter fills */
     const char *location;        /* for front_json: a success is 201 with this path + "/" + the new name */
@@ -96,6 +97,9 @@ struct front_ident {
     bool removed;
     char lines[513];
 };
+struct front_line {
+    bool there;
+};
 struct front_blocked {
     enum err why;
 };
@@ -130,6 +134,7 @@ struct front {
     struct front_map requests; /* rid -> struct front_req * */
     struct front_map conns;    /* input buffer -> struct front_conn */
     struct front_map idents;   /* name -> struct front_ident */
+    struct front_map lines;    /* names of the product lines that core told: labels of EST; they stay when core goes */
     struct front_map blocked;  /* kid || serial -> struct front_blocked */
     struct front_map ddi;      /* hawkBit clients: name -> what was last heard and asked (front_ddi.c) */
     uint64_t blocked_changes;  /* PUSH_CERTs seen: an OCSP answer asked for before one is not cached */
@@ -200,7 +205,7 @@ front_reply_fn front_reply_download, front_reply_token, front_reply_delta, front
 void front_send_artifact(struct front_req *r, struct span sha256, bool sealed); /* nginx sends the file, or what it was sealed into; ends r */
 /* front_artifact.c */
 MUST_USE enum err front_sha256_param(struct front_req *r, struct span *out, struct fault *f); /* the first path parameter: CE_BAD_FIELD */
-front_decode_fn front_upload_open, front_upload_put, front_upload_named, front_artifact_remove;
+front_decode_fn front_upload_open, front_upload_put, front_upload_named, front_artifact_remove, front_enroll_query, front_enroll_decide;
 front_reply_fn front_reply_upload, front_reply_removed;
 /* front_polls.c */
 front_reply_fn front_reply_poll;
@@ -219,8 +224,8 @@ front_reply_fn front_reply_ddi_base, front_reply_ddi_deployment, front_reply_ddi
     front_reply_ddi_cancelled, front_reply_ddi_config;
 struct front_map front_ddi_map(void);
 /* front_est.c */
-front_decode_fn front_cacerts, front_csrattrs, front_enroll, front_reenroll, front_serverkeygen;
-front_reply_fn front_reply_enrolled;
+front_decode_fn front_cacerts, front_csrattrs, front_enroll, front_reenroll, front_serverkeygen, front_fullcmc;
+front_reply_fn front_reply_enrolled, front_reply_pending;
 MUST_USE enum err front_est_open(struct front *fr, struct fault *f);
 /* Proof of possession, key and names. out keeps pointing into der; its uid is set as soon as it is known. */
 MUST_USE enum err front_csr_judge(struct arena *a, struct span der, const struct profile *p, struct msg_enroll *out, struct fault *f);

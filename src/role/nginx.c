@@ -199,25 +199,40 @@ static void put_listen(struct buf *b, const struct settings *s, int64_t port, co
         buf_put_str(b, "    if ($cradle_host = 0) { return 421; }\n");
 }
 
-static void put_tls_server(struct buf *b, const struct settings *s, const char *site, unsigned version)
+/* The beginning of a server that speaks TLS, with EST. tls_min is of this listener alone: nginx knows protocols by address and port. */
+static void put_tls_begin(struct buf *b, const struct settings *s, const char *site, unsigned version, int64_t port, const char *tls_min)
 {
     bool directive = version >= 12501; /* "http2 on" since 1.25.1; "listen … http2" warns there */
     buf_put_str(b, "  server {\n");
-    put_listen(b, s, s->https_port, directive ? " ssl" : " ssl http2");
+    put_listen(b, s, port, directive ? " ssl" : " ssl http2");
     if (directive)
         buf_put_str(b, "    http2 on;\n");
     buf_printf(b,
                "    ssl_certificate %s/tls/server.pem;\n    ssl_certificate_key %s/tls/server.key;\n"
                "    ssl_client_certificate %s/ca/bundle.pem;\n    ssl_verify_client optional;\n    ssl_verify_depth 2;\n"
-               "    ssl_protocols TLSv1.2 TLSv1.3;\n    ssl_ciphers ECDHE+AESGCM:ECDHE+CHACHA20;\n"
+               "    ssl_protocols %sTLSv1.3;\n    ssl_ciphers ECDHE+AESGCM:ECDHE+CHACHA20;\n"
                "    ssl_session_tickets off;\n    ssl_session_cache off;\n",
-               site, site, site);
+               site, site, site, strcmp(tls_min, "1.3") == 0 ? "" : "TLSv1.2 ");
     put_headers(b, true);
     put_problems(b);
     buf_put_str(b, "    error_page 495 496 = @front;\n"
                    "    location @front { client_max_body_size 16k; proxy_request_buffering off; proxy_pass http://front; }\n"
-                   "    location /.well-known/est/ { client_max_body_size 16k; proxy_request_buffering off; proxy_pass http://front; }\n"
-                   "    location /api/v1/ { client_max_body_size 16k; proxy_request_buffering off; proxy_pass http://front; }\n"
+                   "    location /.well-known/est/ { client_max_body_size 16k; proxy_request_buffering off; proxy_pass http://front; }\n");
+}
+
+/* For clients that speak an older TLS than the rest of the site: enrollment and nothing else. */
+static void put_enroll_server(struct buf *b, const struct settings *s, const char *site, unsigned version)
+{
+    if (!s->enroll_port)
+        return;
+    put_tls_begin(b, s, site, version, s->enroll_port, s->enroll_tls_min);
+    buf_put_str(b, "    location / { return 404; }\n  }\n");
+}
+
+static void put_tls_server(struct buf *b, const struct settings *s, const char *site, unsigned version)
+{
+    put_tls_begin(b, s, site, version, s->https_port, s->tls_min);
+    buf_put_str(b, "    location /api/v1/ { client_max_body_size 16k; proxy_request_buffering off; proxy_pass http://front; }\n"
                    "    location /api/v1/tuf { client_max_body_size 1m; client_body_buffer_size 64k; proxy_pass http://front; }\n"
                    "    location /tuf/ { client_max_body_size 1k; proxy_pass http://front; }\n"
                    "    location /update/v1/ { client_max_body_size 16k; proxy_pass http://front; }\n"
@@ -264,6 +279,7 @@ void nginx_config(const struct settings *s, const char *site, unsigned version, 
     buf_put_str(out, "http {\n");
     put_http(out, s, site);
     put_tls_server(out, s, site, version);
+    put_enroll_server(out, s, site, version);
     put_plain_server(out, s, site);
     buf_put_str(out, "}\n");
 }

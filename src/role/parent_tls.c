@@ -23,7 +23,7 @@
 
 #define PROBE_MS 20
 
-static bool low_port(const struct settings *s) { return s->https_port < 1024 || s->http_port < 1024; }
+static bool low_port(const struct settings *s) { return s->https_port < 1024 || s->http_port < 1024 || (s->enroll_port && s->enroll_port < 1024); }
 
 /* nginx parses strangers' bytes with all of its libraries' system calls, as the user who owns the database: what it may see of the
  * file system is the system, its certificate and what it serves. Where the site lies below a system folder only file permissions remain. */
@@ -164,13 +164,14 @@ static bool port_free(const struct settings *s, struct span addr, int64_t port)
 
 enum err tls_check_ports(const struct settings *s, struct fault *f)
 {
-    const int64_t ports[] = { s->https_port, s->http_port };
-    for (size_t i = 0; i < ARRAY_LEN(ports); i++) {
+    static const char *const names[] = { "https_port", "http_port", "enroll_port" };
+    const int64_t ports[] = { s->https_port, s->http_port, s->enroll_port };
+    for (size_t i = 0; i < ARRAY_LEN(ports) && ports[i]; i++) {
         struct span rest = span_str(s->listen), addr;
         while (span_cut(&rest, ' ', &addr))
             if (addr.n && !port_free(s, addr, ports[i]))
                 return fault_set(f, CE_BAD_CONFIG, "port %d of " SPAN_FMT " is used by another process; change %s in cradled.conf",
-                                 (int)ports[i], SPAN_ARG(addr), i ? "http_port" : "https_port");
+                                 (int)ports[i], SPAN_ARG(addr), names[i]);
     }
     return CE_OK;
 }
@@ -202,7 +203,8 @@ void tls_probe(struct parent *p)
         struct child *c = &p->children[i];
         if (c->role != ROLE_PARENT || c->state != CHILD_STARTING)
             continue;
-        if (port_answers(&p->settings, p->settings.https_port) && port_answers(&p->settings, p->settings.http_port))
+        if (port_answers(&p->settings, p->settings.https_port) && port_answers(&p->settings, p->settings.http_port) &&
+            (!p->settings.enroll_port || port_answers(&p->settings, p->settings.enroll_port)))
             parent_role_up(p, c);
         else
             probe_again(p);

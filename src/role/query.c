@@ -1,4 +1,4 @@
-/* query.c: see query.h: opening, budget and cancel, dispatch. The lists are in query_device.c, query_cert.c, query_event.c, query_log.c, query_cut.c. */
+/* query.c: see query.h: opening, budget and cancel, dispatch. The lists are in query_device.c, query_cert.c, query_event.c, query_log.c, query_cut.c, query_enroll.c. */
 #include "role/query.h"
 
 #include <stdlib.h>
@@ -25,6 +25,7 @@ static const struct {
     {"artifacts", query_do_artifacts}, {"release", query_do_release}, {"release_devices", query_do_release_devices},
     {"rollouts", query_do_rollouts},   {"rollout", query_do_rollout}, {"rollout_devices", query_do_rollout_devices},
     {"firmware", query_do_firmware},
+    {"enrollments", query_do_enrollments}, {"enrollment", query_do_enrollment},
 };
 
 void query_budget(struct query *q)

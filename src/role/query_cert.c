@@ -226,6 +226,7 @@ static bool put_line(struct query_job *job, const struct db_rows *r, struct json
     json_str(j, "clone_policy", l.clone_policy);
     json_bool(j, "suspended", l.suspended != 0);
     json_int(j, "approvals", l.approvals);
+    json_bool(j, "enroll_approval", l.enroll_approval != 0);
     struct topics_row t = {.write = l.write, .read = l.read, .repair = l.repair};
     policy_defaults(TOPICS_LINE, &t);
     text_list_json(j, "write", t.write);

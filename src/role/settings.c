@@ -43,12 +43,15 @@ static enum err settings_check(const char *name, const struct settings *s, struc
 {
     static const char *const tls[] = { "nginx", "external", NULL };
     static const char *const links[] = { "certificate", "capability", NULL };
+    static const char *const versions[] = { "1.2", "1.3", NULL };
     static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
     const struct {
         bool good;
         const char *text;
     } rules[] = {
         { s->https_port != s->http_port, "https_port and http_port must differ" },
+        { !s->enroll_port || (s->enroll_port != s->https_port && s->enroll_port != s->http_port), "enroll_port must differ from https_port and http_port" },
+        { one_of(s->tls_min, versions) && one_of(s->enroll_tls_min, versions), "tls_min and enroll_tls_min must be 1.2 or 1.3" },
         { one_of(s->tls, tls), "tls must be nginx or external" },
         { one_of(s->ddi_links, links), "ddi_links must be certificate or capability" },
         { one_of(s->log_level, levels), "log_level must be error, warn, info or debug" },

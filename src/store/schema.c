@@ -149,6 +149,15 @@ static const char *const since_2[] = {
     "changed_at BIGINT NOT NULL)" CLUSTERED,
     "INSERT INTO ca_state (name, use, state, reenroll, changed_at) SELECT name, name, 'active', 0, added_at FROM ca",
     "CREATE TABLE line_ca (line TEXT NOT NULL PRIMARY KEY, ca TEXT NOT NULL)" CLUSTERED,
+    /* store/enroll.h: first enrollments that wait for an approval, one row a key; the lines that want it */
+    "CREATE TABLE enroll_request (spki BLOB NOT NULL PRIMARY KEY, uid TEXT NOT NULL, line TEXT NOT NULL, key_alg TEXT NOT NULL, proto TEXT NOT NULL, "
+    "addr TEXT NOT NULL, asked_by TEXT NOT NULL, state TEXT NOT NULL, by_whom TEXT NOT NULL, note TEXT NOT NULL, asked_at BIGINT NOT NULL, "
+    "changed_at BIGINT NOT NULL, until_at BIGINT NOT NULL)" CLUSTERED,
+    "CREATE INDEX enroll_request_state ON enroll_request (state, spki)",
+    "CREATE INDEX enroll_request_uid ON enroll_request (uid, spki)",
+    "CREATE INDEX enroll_request_waiting ON enroll_request (line) WHERE state = 'waiting'",
+    "CREATE INDEX enroll_request_until ON enroll_request (until_at) WHERE until_at > 0",
+    "CREATE TABLE line_enroll (line TEXT NOT NULL PRIMARY KEY, approval BIGINT NOT NULL)" CLUSTERED,
 };
 
 /* One row a version: how the database gets there from the version before: first expand, then what is new in it. expand and contract may be

@@ -277,6 +277,7 @@ static void core_on(struct played *p)
     push_ca(p, "infra");
     for (size_t i = 0; i < ARRAY_LEN(infra); i++)
         push_ident(p, infra[i], infra[i], false);
+    put_frame(p->core, MSG_PUSH_LINE, 0, &msg_desc_push_line, &(struct msg_push_line){.name = SPAN_LIT("pump")});
     put_frame(p->core, MSG_PUSH_READY, 0, &msg_desc_push_ready, &ready);
 }
 

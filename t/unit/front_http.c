@@ -47,6 +47,7 @@ static void test_est(void)
     ok(r.status == 200 && has(&r, "application/csrattrs"), "csrattrs with a label");
     resp_free(&r);
     ok(answers(request("GET", "/.well-known/est/pu%20mp/cacerts", NULL, NULL, NULL), 400, "bad-name"), "a bad label is refused");
+    ok(answers(request("GET", "/.well-known/est/valve/cacerts", NULL, NULL, NULL), 404, "line-unknown"), "a label that is no product line");
     r = enroll(csr_text(P256, "/CN=dev-7/serialNumber=S1/O=Maker", "-addext subjectAltName=URI:urn:x"));
     ok(r.status == 200 && has(&r, "certs-only"), "simpleenroll answers with certs-only");
     resp_free(&r);
