@@ -60,7 +60,7 @@ FUZZERS := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/*.c))
 
 .PHONY: all lib tests fuzzers benches clean install uninstall help man debian13 netns soak fleet leak mcu-size
 all: $(LIBS) $(PROGRAMS) $(PLUGIN) $(DEVLIB) $(EDGELIB)
-tests: all $(UNITS) $(TOOLS) $(LOADS) $(FUZZERS:%=$(B)/t/replay_%)
+tests: all $(B)/t/faulty_p11.so $(UNITS) $(TOOLS) $(LOADS) $(FUZZERS:%=$(B)/t/replay_%)
 fuzzers: $(FUZZERS:%=$(B)/t/fuzz_%)
 benches: all $(BENCHES) $(B)/t/netlag
 
@@ -116,6 +116,10 @@ $(B)/t/%: t/unit/%.c $(TEST_LIBS)
 $(B)/t/%: t/tool/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(LIB_mosquitto) $(LIB_json) $(LIB_ssl) -lpthread
+# a PKCS#11 module that tests put before a real one
+$(B)/t/faulty_p11.so: t/module/faulty_p11.c src/token/abi.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -shared -o $@ $< -lpthread
 $(B)/t/replay_%: t/fuzz/%.c t/fuzz/replay.h $(TEST_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP -I. -DFUZZ_REPLAY $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(TEST_LINK)

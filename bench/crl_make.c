@@ -102,7 +102,7 @@ int main(int argc, char **argv)
     n_shards = argc > 2 ? (unsigned)atoi(argv[2]) : 16;
     site_make(dir, &root, n_shards);
     path_join(db_path, "%s/bench.db", dir);
-    site_must(ca_load(&ca, dir, "device", SITE_URL, n_shards, true, &f), &f, "ca");
+    site_must(ca_load(&ca, dir, "device", SITE_URL, n_shards, &key_source_files, &f), &f, "ca");
     pid_t pid = fork();
     if (pid == 0) {
         fill(ca.cert.ski, entries);

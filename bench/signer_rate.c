@@ -40,7 +40,7 @@ static void ocsp_request(struct buf *out, int i)
     struct ca ca;
     struct fault f = {0};
     CLEANUP(buf_free) struct buf item = BUF_INIT(0), id = BUF_INIT(0);
-    site_must(ca_load(&ca, dir, "device", SITE_URL, SHARDS, false, &f), &f, "ca");
+    site_must(ca_load(&ca, dir, "device", SITE_URL, SHARDS, NULL, &f), &f, "ca");
     buf_put_span(&id, span_of(head, sizeof head)); /* CertID, RFC 6960 4.1.1, with SHA-1 */
     buf_put(&id, (uint8_t[]){0x04, 20}, 2);
     buf_put(&id, ca.name_sha1, 20);

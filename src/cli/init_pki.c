@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/init.h"
-#include "token/pkcs11.h"
 #include "crypt/crl.h"
 #include "crypt/ed25519.h"
 #include "crypt/issue.h"
@@ -45,7 +44,7 @@ static enum err put_ca(struct init *in, const char *name, struct span der, struc
 static enum err root_key(struct init *in, struct key **out, struct fault *f)
 {
     if (in->pkcs11) {
-        enum err e = pkcs11_key_make(in->pkcs11, out, f);
+        enum err e = secret_token_key(in->pkcs11, "ec:P-256", out, NULL, f);
         CLEANUP(buf_free) struct buf line = BUF_INIT(4096);
         buf_printf(&line, "%s\n", in->pkcs11);
         return e ? e : init_put(in, "offline/root.uri", buf_span(&line), 0600, f);

@@ -6,7 +6,6 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "token/pkcs11.h"
 #include "cli/secret.h"
 #include "crypt/pem.h"
 #include "wire/tuf.h"
@@ -21,7 +20,7 @@ enum err release_key_open(struct cli *c, const struct release_key_opts *o, struc
     if (!path == !uri)
         return fault_set(f, CE_USAGE, "give %s FILE or %s URI", o->file, o->uri);
     if (uri)
-        return pkcs11_key_make(uri, out, f);
+        return secret_token_key(uri, NULL, out, NULL, f);
     enum err e = secret_read(cli_opt(c, o->passphrase), false, secret, f);
     e = e ? e : key_read_file(path, secret, out, f);
     mem_zero(secret, sizeof secret);
@@ -54,7 +53,7 @@ enum err release_key_new(struct cli *c, const char *name, const char *alg, struc
         return fault_set(f, CE_USAGE, "the file's name is too long");
     struct arena arena = { 0 };
     struct tuf_key known;
-    enum err e = uri ? pkcs11_key_make(uri, out, f) : key_generate(alg, out, f);
+    enum err e = uri ? secret_token_key(uri, alg, out, NULL, f) : key_generate(alg, out, f);
     e = e ? e : tuf_key_make(key_spki(*out), &arena, &known, f); /* a kind of key that no role can name is not written */
     arena_free(&arena);
     if (!e && !uri) {

@@ -6,7 +6,6 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "token/pkcs11.h"
 #include "cli/secret.h"
 #include "crypt/crl.h"
 
@@ -21,7 +20,7 @@ static enum err root_open(struct cli *c, struct key **key, struct fault *f)
     CLEANUP(buf_free) struct buf uri = BUF_INIT(LINE_MAX_BYTES);
     if (!cli_opt(c, "--key") && file_read(path, &uri) == CE_OK) {
         uri.len = span_trim(buf_span(&uri)).n;
-        return pkcs11_key_make(buf_cstr(&uri), key, f);
+        return secret_token_key(buf_cstr(&uri), NULL, key, NULL, f);
     }
     const char *given = cli_opt(c, "--key");
     if (given && strlen(given) >= PATH_MAX_LEN)

@@ -49,6 +49,27 @@ static bool read_hidden(FILE *tty, const char *prompt, char *out, size_t cap)
     return got;
 }
 
+/* token_options.ask_pin */
+static enum err pin_terminal(void *ctx, const char *token, char *out, struct fault *f)
+{
+    char prompt[64];
+    (void)ctx;
+    FILE *tty = fopen("/dev/tty", "r+e");
+    if (!tty)
+        return fault_set(f, CE_USAGE, "no terminal to ask for the PIN of the token on; give pin-source=FILE in the URI");
+    setvbuf(tty, NULL, _IONBF, 0);
+    snprintf(prompt, sizeof prompt, "PIN of the token %.32s: ", token);
+    bool got = read_hidden(tty, prompt, out, TOKEN_PIN_MAX);
+    fclose(tty);
+    return got ? CE_OK : fault_set(f, CE_USAGE, "no PIN was given; nothing was made");
+}
+
+enum err secret_token_key(const char *uri, const char *alg, struct key **out, struct token_info *where, struct fault *f)
+{
+    const struct token_options o = { .ask_pin = pin_terminal };
+    return token_key_make(uri, "cradle-root", alg, &o, out, where, f);
+}
+
 static enum err secret_terminal(bool is_new, char *out, struct fault *f)
 {
     FILE *tty = fopen("/dev/tty", "r+e");

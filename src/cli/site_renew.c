@@ -10,6 +10,7 @@
 #include "cli/hosts.h"
 #include "crypt/issue.h"
 #include "crypt/pem.h"
+#include "token/key_file.h"
 
 #define HOSTS_MAX 512
 #define BACKDATE_S 300
@@ -95,8 +96,8 @@ static enum err renew_run(struct cli *c, struct fault *f)
         return e;
     if (r.validity_s < 3600)
         return fault_set(f, CE_USAGE, "--validity must be an hour at least");
-    if (!(e = ca_load(&r.device, c->site, "device", url, (unsigned)shards, true, f)) &&
-        !(e = ca_load(&r.infra, c->site, "infra", url, (unsigned)shards, true, f)) &&
+    if (!(e = ca_load(&r.device, c->site, "device", url, (unsigned)shards, &key_source_any, f)) &&
+        !(e = ca_load(&r.infra, c->site, "infra", url, (unsigned)shards, &key_source_any, f)) &&
         !(e = renew_one(&r, "tls/server.pem", &r.infra, true, f)) && !(e = renew_one(&r, "ca/device-ocsp.pem", &r.device, false, f)))
         e = renew_one(&r, "ca/infra-ocsp.pem", &r.infra, false, f);
     ca_close(&r.device);

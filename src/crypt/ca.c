@@ -62,7 +62,7 @@ static enum err ca_load_use(struct ca *ca, const char *site_dir, struct fault *f
     return ca->use ? CE_OK : fault_set(f, CE_BAD_CONFIG, "%s: what the CA is used for is one word: device or infra", path);
 }
 
-static enum err ca_load_ocsp(struct ca *ca, const char *site_dir, struct fault *f)
+static enum err ca_load_ocsp(struct ca *ca, const char *site_dir, const struct key_source *keys, struct fault *f)
 {
     char path[PATH_MAX_LEN];
     path_join(path, "%s/ca/%s-ocsp.pem", site_dir, ca->name);
@@ -71,11 +71,12 @@ static enum err ca_load_ocsp(struct ca *ca, const char *site_dir, struct fault *
         return e;
     if (cert_check_issued(&ca->ocsp_cert, &ca->cert) || !(ca->ocsp_cert.eku & EKU_OCSP_SIGNING))
         return fault_set(f, CE_BAD_CERT, "%s is not an OCSP responder certificate of CA %s", path, ca->name);
-    path_join(path, "%s/keys/%s-ocsp.key", site_dir, ca->name);
-    e = key_read_file(path, NULL, &ca->ocsp_key, f);
+    char name[LABEL_MAX + 8];
+    snprintf(name, sizeof name, "%s-ocsp", ca->name);
+    e = keys->open(keys->ctx, site_dir, name, &ca->ocsp_key, f);
     if (e)
         return e;
-    if (!span_eq(key_spki(ca->ocsp_key), ca->ocsp_cert.spki))
+    if (ca->ocsp_key && !span_eq(key_spki(ca->ocsp_key), ca->ocsp_cert.spki))
         return fault_set(f, CE_BAD_CERT, "the OCSP key of CA %s does not belong to its certificate", ca->name);
     e = pubkey_open(ca->ocsp_cert.spki, &ca->ocsp_pub);
     if (!e)
@@ -83,7 +84,7 @@ static enum err ca_load_ocsp(struct ca *ca, const char *site_dir, struct fault *
     return e;
 }
 
-enum err ca_load(struct ca *ca, const char *site_dir, const char *name, const char *base_url, unsigned n_shards, bool with_keys,
+enum err ca_load(struct ca *ca, const char *site_dir, const char *name, const char *base_url, unsigned n_shards, const struct key_source *keys,
                  struct fault *f)
 {
     CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
@@ -93,18 +94,16 @@ enum err ca_load(struct ca *ca, const char *site_dir, const char *name, const ch
     *ca = (struct ca){ .n_shards = 0 };
     path_join(path, "%s/ca/%s.pem", site_dir, name);
     enum err e = cert_load(path, &der, &unused, f);
-    if (!e && with_keys) {
-        path_join(path, "%s/keys/%s.key", site_dir, name);
-        e = key_read_file(path, NULL, &key, f);
-    }
+    if (!e && keys)
+        e = keys->open(keys->ctx, site_dir, name, &key, f);
     if (e)
         return e;
     e = ca_open(ca, name, buf_span(&der), key, base_url, n_shards, f);
     key = NULL;
     if (!e)
         e = ca_load_use(ca, site_dir, f);
-    if (!e && with_keys)
-        e = ca_load_ocsp(ca, site_dir, f);
+    if (!e && keys)
+        e = ca_load_ocsp(ca, site_dir, keys, f);
     if (e)
         ca_close(ca);
     return e;

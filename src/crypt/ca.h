@@ -31,9 +31,10 @@ struct ca {
 /* From memory: copies cert_der; takes key (may be NULL, must match the certificate). Its use is the one that it is named after. */
 MUST_USE enum err ca_open(struct ca *ca, const char *name, struct span cert_der, struct key *key, const char *base_url,
                           unsigned n_shards, struct fault *f);
-/* From a site: DIR/ca/NAME.pem, DIR/ca/NAME.use; with_keys also DIR/keys/NAME.key, DIR/ca/NAME-ocsp.pem and DIR/keys/NAME-ocsp.key. */
+/* From a site: DIR/ca/NAME.pem, DIR/ca/NAME.use; with keys also DIR/ca/NAME-ocsp.pem and the keys NAME and NAME-ocsp, as far as
+ * they are for this process (key, ocsp_key NULL: not). keys NULL: certificates alone. */
 MUST_USE enum err ca_load(struct ca *ca, const char *site_dir, const char *name, const char *base_url, unsigned n_shards,
-                          bool with_keys, struct fault *f);
+                          const struct key_source *keys, struct fault *f);
 void ca_close(struct ca *ca); /* legal on a zeroed struct */
 
 /* The shard that a serial's revocation is listed in: the last two bytes mod n_shards. */

@@ -40,6 +40,13 @@ typedef enum err key_sign_fn(void *ctx, struct span message, struct buf *sig);
 MUST_USE enum err key_external(struct span spki, key_sign_fn *sign, void (*release)(void *ctx), void *ctx, struct key **out,
                                struct fault *f);
 
+/* Where the keys of a site are. open gives the private half of keys/NAME; CE_OK and *out NULL: it is not for this process to have. */
+struct key_source {
+    enum err (*open)(void *ctx, const char *dir, const char *name, struct key **out, struct fault *f);
+    void *ctx;
+};
+extern const struct key_source key_source_files; /* DIR/keys/NAME.key */
+
 /* -- signature algorithms in X.509 -- */
 struct span sig_alg_der(enum sig_alg a);                /* the AlgorithmIdentifier SEQUENCE */
 enum sig_alg sig_alg_from_der(struct span algorithm);   /* from the whole SEQUENCE; SIG_NONE when not one of ours */

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "crypt/key_priv.h"
 
@@ -120,3 +121,12 @@ enum err key_write_pem(const struct key *k, const char *passphrase, struct buf *
     buf_put(out, text, (size_t)n);
     return buf_err(out);
 }
+
+static enum err open_file(void *ctx, const char *dir, const char *name, struct key **out, struct fault *f)
+{
+    char path[PATH_MAX_LEN];
+    (void)ctx;
+    path_join(path, "%s/keys/%s.key", dir, name);
+    return key_read_file(path, NULL, out, f);
+}
+const struct key_source key_source_files = { open_file, NULL };

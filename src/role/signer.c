@@ -21,7 +21,7 @@ static enum err load_cas(struct signer *s, const struct signer_config *cfg, stru
     enum err e = ca_names_list(cfg->dir, ".key", &names, f);
     for (size_t i = 0; !e && i < names.n; i++) {
         struct ca *ca = &s->cas[s->n_cas];
-        if ((e = ca_load(ca, cfg->dir, names.name[i], cfg->base_url, cfg->n_shards, true, f)))
+        if ((e = ca_load(ca, cfg->dir, names.name[i], cfg->base_url, cfg->n_shards, &key_source_files, f)))
             return e;
         memcpy(s->ca_meter[s->n_cas++].kid, ca->cert.ski.p, sizeof s->ca_meter[0].kid);
     }

@@ -1,25 +1,21 @@
-/* operator_input.c: any bytes as a CSV line of devices and as a PKCS#11 URI: both may come from somebody else's file. */
+/* operator_input.c: any bytes as a CSV line of devices, which may come from somebody else's file. */
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/device.h"
-#include "token/pkcs11.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fault f = { 0 };
     struct span fields[CSV_FIELDS];
-    struct pkcs11_uri u;
     int n = 0;
     char *line = mem_alloc(size + 1);
     if (size)
         memcpy(line, data, size);
     line[size] = 0;
-    if (pkcs11_uri_parse(line, &u, &f) == CE_OK)
-        INVARIANT(u.token[0] && u.object[0] && u.module[0] && u.pin_source[0] && !f.text[0]);
     enum err e = csv_split(line, fields, CSV_FIELDS, &n, &f);
     INVARIANT(e ? f.text[0] != 0 : n >= 1 && n <= CSV_FIELDS);
     for (int i = 0; !e && i < n; i++)

@@ -112,7 +112,7 @@ static inline void site_birth(struct site *s)
     json_obj_end(&j);
     json_arr(&j, "cas");
     for (int i = 0; i < 3; i++) {
-        site_must(ca_load(&ca[i], s->dir, names[i], SITE_URL, SITE_SHARDS, i == 2, &f), &f, names[i]);
+        site_must(ca_load(&ca[i], s->dir, names[i], SITE_URL, SITE_SHARDS, i == 2 ? &key_source_files : NULL, &f), &f, names[i]);
         json_obj(&j, NULL);
         json_cstr(&j, "name", names[i]);
         json_hex(&j, "kid", ca[i].cert.ski);

@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/device.h"
-#include "token/pkcs11.h"
 #include "net/net_priv.h"
 #include "t/tap.h"
 
@@ -88,32 +87,6 @@ static void test_csv(void)
     csv("a,\"b\"c", -1, "", "text after a quote");
 }
 
-static void uri(const char *text, enum err want, const char *what)
-{
-    struct pkcs11_uri u;
-    struct fault f = { 0 };
-    enum err e = pkcs11_uri_parse(text, &u, &f);
-    ok(e == want && (!e || f.text[0]), "PKCS#11 URI: %s%s%s", what, e ? ": " : "", f.text);
-}
-
-static void test_uri(void)
-{
-    struct pkcs11_uri u;
-    struct fault f = { 0 };
-    enum err e = pkcs11_uri_parse("pkcs11:token=My%20HSM;object=root?module-path=/m.so&pin-source=file:/p", &u, &f);
-    ok(e == CE_OK && strcmp(u.token, "My HSM") == 0 && strcmp(u.object, "root") == 0 && strcmp(u.module, "/m.so") == 0 && strcmp(u.pin_source, "/p") == 0, "PKCS#11 URI: all parts");
-    uri("pkcs11:token=a?module-path=/m&pin-value=1234", CE_USAGE, "a PIN in the URI");
-    uri("pkcs11:token=a?module-path=/m", CE_USAGE, "no PIN");
-    uri("pkcs11:object=a?module-path=/m&pin-source=/p", CE_USAGE, "no token");
-    uri("pkcs11:token=a?module-path=/m&pin-source=file:", CE_USAGE, "an empty file name");
-    uri("pkcs11:", CE_USAGE, "nothing in it");
-    uri("http:token=a", CE_USAGE, "another scheme");
-    uri("pkcs11:token=%00a?module-path=/m&pin-source=/p", CE_USAGE, "a NUL");
-    uri("pkcs11:token=%4?module-path=/m&pin-source=/p", CE_USAGE, "half an escape");
-    uri("pkcs11:token=012345678901234567890123456789012?module-path=/m&pin-source=/p", CE_USAGE, "a label of 33 bytes");
-    uri("pkcs11:token=a;slot-id=3?module-path=/m&pin-source=/p", CE_USAGE, "an attribute that is not known");
-}
-
 static enum err judge(int status, const char *type, const char *body, struct net_reply *r, struct fault *f)
 {
     *r = (struct net_reply){ .status = status };
@@ -157,7 +130,6 @@ int main(void)
     test_command_line();
     test_verbs();
     test_csv();
-    test_uri();
     test_reply();
     return done();
 }

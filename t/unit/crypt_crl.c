@@ -155,7 +155,7 @@ int main(void)
     struct fault f = { .code = CE_OK };
     now = clock_now_s();
     site_make(dir, &root, 16);
-    site_must(ca_load(&device, dir, "device", SITE_URL, 16, true, &f), &f, "device CA");
+    site_must(ca_load(&device, dir, "device", SITE_URL, 16, &key_source_files, &f), &f, "device CA");
     judged_by_openssl();
     read_back();
     bad_requests();

@@ -138,8 +138,8 @@ int main(void)
 {
     struct fault f = { .code = CE_OK };
     site_make(dir, &root, 16);
-    site_must(ca_load(&device, dir, "device", SITE_URL, 16, true, &f), &f, "device CA");
-    site_must(ca_load(&infra, dir, "infra", SITE_URL, 16, true, &f), &f, "infra CA");
+    site_must(ca_load(&device, dir, "device", SITE_URL, 16, &key_source_files, &f), &f, "device CA");
+    site_must(ca_load(&infra, dir, "infra", SITE_URL, 16, &key_source_files, &f), &f, "infra CA");
     site_must(profile_load(dir, "device", &prof, &f), &f, "profile device");
     site_must(profile_load(dir, "operator", &oper, &f), &f, "profile operator");
     site_must(key_generate("ec:P-256", &dev_key, &f), &f, "device key");

@@ -131,8 +131,8 @@ int main(void)
     struct fault f = { .code = CE_OK };
     now = clock_now_s();
     site_make(dir, &root, 16);
-    site_must(ca_load(&device, dir, "device", SITE_URL, 16, true, &f), &f, "device CA");
-    site_must(ca_load(&infra, dir, "infra", SITE_URL, 16, true, &f), &f, "infra CA");
+    site_must(ca_load(&device, dir, "device", SITE_URL, 16, &key_source_files, &f), &f, "device CA");
+    site_must(ca_load(&infra, dir, "infra", SITE_URL, 16, &key_source_files, &f), &f, "infra CA");
     judged_by_openssl();
     requests();
     nonces();

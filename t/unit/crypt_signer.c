@@ -315,7 +315,7 @@ int main(void)
     struct fault f = { .code = CE_OK };
     now = clock_now_s();
     site_make(dir, &root, 16);
-    site_must(ca_load(&device, dir, "device", SITE_URL, 16, false, &f), &f, "device CA");
+    site_must(ca_load(&device, dir, "device", SITE_URL, 16, NULL, &f), &f, "device CA");
     site_must(key_generate("ec:P-256", &dev, &f), &f, "key");
     struct signer_config cfg = { .dir = dir, .base_url = SITE_URL, .n_shards = 16 };
     site_must(signer_open(&cfg, &signer, &f), &f, "signer");

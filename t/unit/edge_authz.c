@@ -21,8 +21,8 @@ static void site_open(void)
     struct fault f = { 0 };
     char path[PATH_MAX_LEN];
     site_make(dir, &root, 1);
-    site_must(ca_load(&device, dir, "device", SITE_URL, 1, true, &f), &f, "device");
-    site_must(ca_load(&infra, dir, "infra", SITE_URL, 1, true, &f), &f, "infra");
+    site_must(ca_load(&device, dir, "device", SITE_URL, 1, &key_source_files, &f), &f, "device");
+    site_must(ca_load(&infra, dir, "infra", SITE_URL, 1, &key_source_files, &f), &f, "infra");
     site_must(profile_load(dir, "device", &prof, &f), &f, "profile");
     site_must(profile_load(dir, "operator", &op_prof, &f), &f, "profile");
     path_join(path, "%s/ca/device.pem", dir);

@@ -1,0 +1,191 @@
+/* sign.c: keys that sign in a token, and what is done when it went away in between. See token.h. */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "crypt/der.h"
+#include "crypt/hash.h"
+#include "token/impl.h"
+
+#define SIGNATURE_MAX 1024 /* RSA-8192 */
+
+/* DigestInfo of SHA-256 up to the digest (RFC 8017 9.2) */
+static const uint8_t digest_info[] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20 };
+
+/* The bytes that C_Sign gets, and its mechanism. Returns how many; 0: the message itself. */
+static size_t input_make(enum key_alg alg, struct span message, uint8_t out[sizeof digest_info + SHA384_LEN], ck_ulong *mechanism)
+{
+    *mechanism = alg == KEY_ED25519 ? CKM_EDDSA_ : alg == KEY_RSA ? CKM_RSA_PKCS_ : CKM_ECDSA_;
+    switch (alg) {
+    case KEY_EC_P256:
+        sha256(message, out);
+        return SHA256_LEN;
+    case KEY_EC_P384:
+        sha384(message, out);
+        return SHA384_LEN;
+    case KEY_RSA:
+        memcpy(out, digest_info, sizeof digest_info);
+        sha256(message, out + sizeof digest_info);
+        return sizeof digest_info + SHA256_LEN;
+    default:
+        return 0;
+    }
+}
+
+/* CKM_ECDSA gives r || s; X.509 wants SEQUENCE { r, s } (RFC 3279 2.2.3). */
+static enum err output_put(enum key_alg alg, struct span raw, struct buf *sig)
+{
+    if (alg == KEY_RSA || alg == KEY_ED25519) {
+        buf_put_span(sig, raw);
+        return buf_err(sig);
+    }
+    if (raw.n != (alg == KEY_EC_P256 ? 64 : 96))
+        return CE_CRYPTO;
+    size_t at = der_begin(sig, DER_SEQUENCE);
+    der_put_uint(sig, span_of(raw.p, raw.n / 2));
+    der_put_uint(sig, span_of(raw.p + raw.n / 2, raw.n / 2));
+    der_end(sig, at);
+    return buf_err(sig);
+}
+
+/* Finds the pair again in a token that was connected anew: it must be the same. */
+static enum err key_ready(struct token_key *k, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf spki = BUF_INIT(KEY_SPKI_MAX);
+    ck_ulong pub = 0, npub, npriv;
+    enum err e = session_ready(k->session, f);
+    if (e || k->generation == k->session->token->generation)
+        return e;
+    if ((e = pair_find(k->session, &k->uri, CKO_PRIVATE_KEY_, &k->object, &npriv, f)) ||
+        (e = pair_find(k->session, &k->uri, CKO_PUBLIC_KEY_, &pub, &npub, f)))
+        return e;
+    if (!npriv || !npub)
+        return fault_set(f, CE_TOKEN_LOST, "the key pair '%s' is no longer in the token", k->uri.object);
+    if ((e = pair_spki(k->session, pub, &spki, f)))
+        return e;
+    if (!span_eq(buf_span(&spki), buf_span(&k->spki)))
+        return fault_set(f, CE_TOKEN_LOST, "the token has another key '%s' than before", k->uri.object);
+    k->generation = k->session->token->generation;
+    return CE_OK;
+}
+
+static enum err sign_once(struct token_key *k, struct span message, struct buf *sig, struct fault *f)
+{
+    const struct ck_functions *ck = k->session->token->module->ck;
+    uint8_t input[sizeof digest_info + SHA384_LEN], raw[SIGNATURE_MAX];
+    struct ck_mechanism m = { 0, NULL, 0 };
+    size_t n = input_make(k->alg, message, input, &m.mechanism);
+    struct span in = n ? span_of(input, n) : message;
+    ck_ulong len = sizeof raw;
+    enum err e = key_ready(k, f);
+    if (e)
+        return e;
+    ck_rv rv = ck->sign_init(k->session->handle, &m, k->object);
+    if (rv == CKR_OK_)
+        rv = ck->sign(k->session->handle, in.p, in.n, raw, &len);
+    if (rv != CKR_OK_)
+        return ck_fail(f, "sign", rv);
+    return output_put(k->alg, span_of(raw, len), sig);
+}
+
+/* key_sign_fn. A token that is gone is looked for: first its session, then the module from the beginning. */
+static enum err token_sign(void *ctx, struct span message, struct buf *sig)
+{
+    struct token_key *k = ctx;
+    struct token *t = k->session->token;
+    struct fault f = { 0 };
+    enum err e = CE_OK;
+    for (int attempt = 0; attempt < 3; attempt++) {
+        module_lock(t->module, false);
+        uint64_t generation = t->generation;
+        bool connected = t->connected;
+        e = sign_once(k, message, sig, &f);
+        module_unlock(t->module);
+        if (e != CE_TOKEN_LOST || !connected)
+            return e;
+        if (attempt == 2 || token_again(t, generation, attempt == 1, &f)) {
+            token_lost(t, generation);
+            break;
+        }
+    }
+    return CE_TOKEN_LOST;
+}
+
+static void key_release(void *ctx)
+{
+    struct token_key *k = ctx;
+    token_session_free(k->session);
+    token_free(k->own);
+    buf_free(&k->spki);
+    free(k);
+}
+
+static enum err pair_take(struct token_key *k, const char *alg, struct fault *f)
+{
+    ck_ulong pub = 0, npub, npriv;
+    enum err e = session_ready(k->session, f);
+    e = e ? e : pair_find(k->session, &k->uri, CKO_PRIVATE_KEY_, &k->object, &npriv, f);
+    e = e ? e : pair_find(k->session, &k->uri, CKO_PUBLIC_KEY_, &pub, &npub, f);
+    if (e)
+        return e;
+    if (npub != npriv)
+        return fault_set(f, CE_CRYPTO, "the token holds only one half of the key pair '%s'", k->uri.object);
+    if (!npriv && !alg)
+        return fault_set(f, CE_NOT_FOUND, "the token %s has no key pair '%s'", k->session->token->info.label, k->uri.object);
+    if (!npriv && (e = pair_generate(k->session, &k->uri, alg, &pub, &k->object, f)))
+        return e;
+    k->generation = k->session->token->generation;
+    return pair_spki(k->session, pub, &k->spki, f);
+}
+
+/* own: freed with the key, when that was made. */
+static enum err key_open(struct token_session *s, const struct pkcs11_uri *u, const char *alg, struct token *own, struct key **out, struct fault *f)
+{
+    struct token_key *k = mem_calloc(1, sizeof *k);
+    struct spki_info info;
+    k->session = s;
+    k->uri = *u;
+    s->users++;
+    module_lock(s->token->module, !!alg);
+    enum err e = pair_take(k, alg, f);
+    module_unlock(s->token->module);
+    e = e ? e : spki_parse(buf_span(&k->spki), &info, f);
+    if (!e) {
+        k->alg = info.alg;
+        k->own = own;
+        e = key_external(buf_span(&k->spki), token_sign, key_release, k, out, f);
+    }
+    if (e) {
+        k->own = NULL;
+        key_release(k);
+    }
+    return e;
+}
+
+enum err token_key_open(struct token_session *s, const struct pkcs11_uri *u, const char *alg, struct key **out, struct fault *f)
+{
+    return key_open(s, u, alg, NULL, out, f);
+}
+
+enum err token_key_own(const struct pkcs11_uri *u, const char *alg, const struct token_options *o, struct key **out, struct token_info *where,
+                       struct fault *f)
+{
+    struct token *t = NULL;
+    enum err e = token_new(u, o, &t, f);
+    e = e ? e : token_connect(t, f);
+    struct token_session *s = e ? NULL : token_session_new(t);
+    if (where && !e)
+        *where = t->info;
+    e = e ? e : key_open(s, u, alg, t, out, f);
+    token_session_free(s);
+    if (e)
+        token_free(t);
+    return e;
+}
+
+enum err token_key_make(const char *uri, const char *object_default, const char *alg, const struct token_options *o, struct key **out,
+                        struct token_info *where, struct fault *f)
+{
+    struct pkcs11_uri u;
+    enum err e = pkcs11_uri_parse(span_str(uri), object_default, &u, f);
+    return e ? e : token_key_own(&u, alg, o, out, where, f);
+}

@@ -1,0 +1,144 @@
+/* faulty_p11.c: a PKCS#11 module for tests that stands before a real one ($FAULTY_P11_MODULE) and does what the file $FAULTY_P11_CONTROL
+ * says, read at every call: words "slow_ms=N" (signatures last so long), "lost" (no token is there), "drop=N" (each new N makes all
+ * sessions void), "fail=N" (each new N makes one signature fail), "serial" (it cannot lock). */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "token/abi.h"
+
+ck_rv C_GetFunctionList(struct ck_functions **out);
+
+#define HANDLES 512
+static const struct ck_functions *real;
+static struct ck_functions mine;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct { ck_ulong handle; long drop; } handles[HANDLES];
+static size_t nhandles;
+static long failed, in_call, most_in_call;
+
+static void control(char text[256])
+{
+    const char *path = getenv("FAULTY_P11_CONTROL");
+    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t n = fd >= 0 ? read(fd, text, 255) : 0;
+    text[n > 0 ? n : 0] = 0;
+    if (fd >= 0)
+        close(fd);
+}
+
+static long number(const char *name)
+{
+    char text[256];
+    control(text);
+    const char *at = strstr(text, name);
+    return at ? strtol(at + strlen(name), NULL, 10) : 0;
+}
+
+static int is_lost(void)
+{
+    char text[256];
+    control(text);
+    return strstr(text, "lost") != NULL;
+}
+
+static int is_void(ck_ulong session)
+{
+    long drop = number("drop=");
+    int bad = 0;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < nhandles; i++)
+        if (handles[i].handle == session)
+            bad = handles[i].drop != drop;
+    pthread_mutex_unlock(&lock);
+    return bad;
+}
+
+static ck_rv w_initialize(void *args)
+{
+    char text[256];
+    control(text);
+    return strstr(text, "serial") && args ? (ck_rv)CKR_CANT_LOCK_ : real->initialize(args);
+}
+
+static ck_rv w_slots(unsigned char with_token, ck_ulong *slots, ck_ulong *count)
+{
+    if (!is_lost())
+        return real->get_slot_list(with_token, slots, count);
+    *count = 0;
+    return CKR_OK_;
+}
+
+static ck_rv w_open(ck_ulong slot, ck_ulong flags, void *app, void *notify, ck_ulong *session)
+{
+    if (is_lost())
+        return CKR_TOKEN_NOT_PRESENT_;
+    ck_rv rv = real->open_session(slot, flags, app, notify, session);
+    pthread_mutex_lock(&lock);
+    size_t i = 0;
+    while (rv == CKR_OK_ && i < nhandles && handles[i].handle != *session)
+        i++;
+    if (rv == CKR_OK_ && i < HANDLES) {
+        handles[i].handle = *session;
+        handles[i].drop = number("drop=");
+        nhandles += i == nhandles;
+    }
+    pthread_mutex_unlock(&lock);
+    return rv;
+}
+
+static ck_rv w_sign_init(ck_ulong session, struct ck_mechanism *m, ck_ulong key)
+{
+    if (is_lost())
+        return CKR_DEVICE_REMOVED_;
+    return is_void(session) ? (ck_rv)CKR_SESSION_HANDLE_INVALID_ : real->sign_init(session, m, key);
+}
+
+static ck_rv w_sign(ck_ulong session, const unsigned char *data, ck_ulong len, unsigned char *sig, ck_ulong *sig_len)
+{
+    long ms = number("slow_ms="), fail = number("fail=");
+    struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+    pthread_mutex_lock(&lock);
+    int now = fail && fail != failed;
+    failed = fail;
+    in_call++;
+    most_in_call = in_call > most_in_call ? in_call : most_in_call;
+    pthread_mutex_unlock(&lock);
+    nanosleep(&ts, NULL);
+    ck_rv rv = real->sign(session, data, len, sig, sig_len);
+    pthread_mutex_lock(&lock);
+    in_call--;
+    pthread_mutex_unlock(&lock);
+    return now ? (ck_rv)CKR_DEVICE_ERROR_ : rv;
+}
+
+/* For the test that has loaded this: how many signatures were made at the same time at most. */
+long faulty_most(void);
+long faulty_most(void) { return most_in_call; }
+
+ck_rv C_GetFunctionList(struct ck_functions **out)
+{
+    const char *path = getenv("FAULTY_P11_MODULE");
+    void *dl = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+    ck_rv (*list)(struct ck_functions **) = NULL;
+    struct ck_functions *got = NULL;
+    if (!dl)
+        return CKR_GENERAL_ERROR_;
+    *(void **)&list = dlsym(dl, "C_GetFunctionList");
+    if (!list || list(&got) != CKR_OK_)
+        return CKR_GENERAL_ERROR_;
+    real = got;
+    mine = *got;
+    mine.initialize = w_initialize;
+    mine.get_slot_list = w_slots;
+    mine.open_session = w_open;
+    mine.sign_init = w_sign_init;
+    mine.sign = w_sign;
+    *out = &mine;
+    return CKR_OK_;
+}
