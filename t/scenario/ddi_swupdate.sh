@@ -30,7 +30,7 @@ END
 swu_start() { # UID [suricatta's options]: SWUpdate runs as the device's daemon
     [ -d "tmp-$1" ] || mkdir -m 700 "tmp-$1"
     : >"swu-$1.log"
-    TMPDIR=$T/tmp-$1 swupdate -v -f "swu-$1.cfg" -H lab:1.0 -k image-ca.pem --cert-purpose codeSigning -u "$2" >>"swu-$1.log" 2>&1 &
+    TMPDIR=$T/tmp-$1 swupdate -v -f "swu-$1.cfg" -H lab:1.0 -k image-ca.pem --cert-purpose codeSigning ${GATE:+-P "$GATE check swupdate" -p "$GATE installed"} -u "$2" >>"swu-$1.log" 2>&1 &
     SWU=$!; own $SWU; LOG=swu-$1.log
 }
 swu_stop() { # as a loss of power does: all of its processes
@@ -75,6 +75,35 @@ until_reported d2 failed "SWUpdate refuses it: failed"
 [ ! -e out ]; ok $? "nothing is written"
 has "$(text_of d2)" "ERROR|found" "its own words are in the evidence: $(text_of d2)"
 swu_stop
+
+# -- cradle-gate before the installation: the file at the site is another one than was announced; both are of the maker, and signed
+ddi_device d3; ok $? "a third device"
+swu_conf d3
+cat >d3.gate <<END
+uid = d3
+line = vib
+model = vib-1
+cert_file = $T/d3.pem
+key_file = $T/d3.key
+ca_file = $SITE/ca/bundle.pem
+update_url = $HTTPS
+update_dir = $T/gate-d3
+factory_root = $R/1.root.json
+END
+GATE="cradle-gate -c $T/d3.gate"
+is "$(order d3 r1)" 1 "an order"
+is "$(ddi d3 "$D1/d3") $(jq -r .config.polling.sleep body)" "200 00:00:01" "it is offered"
+file=$SITE/artifact/$(hex_of r1.swu); cp "$file" kept.swu; cp r2.swu swapped.swu; mv swapped.swu "$file"; chmod 644 "$file"
+rm -f out; swu_start d3
+until_reported d3 refused "the gate refuses what came in its place"
+[ ! -e out ]; ok $? "nothing is written"
+has "$(grep -a cradle-gate swu-d3.log)" wrong-digest "SWUpdate says why: wrong-digest"
+is "$(cradle event list --device d3 --kind firmware-refused --json | jq -r '.items | map(.payload | "\(.sequence) \(.reason)") | join(" ")')" "1 wrong-digest" "it is in the evidence"
+swu_stop; mv kept.swu "$file"; chmod 644 "$file"
+is "$(order d3 r1)" 2 "the file is what it was: another order"
+swu_start d3; until_reported d3 installed "SWUpdate installs, and the gate agrees"
+cmp -s out r1.img; ok $? "the image is there"
+swu_stop; GATE=
 
 # -- a rollout whose maintenance window is closed, then open; then it is taken back
 rollout() { # NAME RELEASE MORE
