@@ -29,6 +29,8 @@ static const struct metric metrics[] = {
     M("cradle_stream_frames_total", "counter", frames, "frames of the revocation stream pushed"),
     M("cradle_signer_requests_total", "counter", signer_asked, "requests sent to the signer"),
     M("cradle_signer_failures_total", "counter", signer_failed, "requests that the signer failed or did not answer"),
+    M("cradle_update_polls_total", "counter", polls, "polls for updates that reached the core; others were answered by the fronts from memory"),
+    M("cradle_update_reports_total", "counter", reports, "reports of devices about updates that were taken"),
     M("cradle_queue_depth", "gauge", queue_depth, "requests waiting for a batch"),
     M("cradle_signer_waiting", "gauge", signer_waiting, "requests at the signer"),
     M("cradle_stream_certs", "gauge", stream_certs, "certificates in the revocation snapshot"),
@@ -73,7 +75,7 @@ static void edges_put(const struct edge_row *edges, size_t n, int64_t now_ms, st
         buf_printf(out, "cradle_edge_stale{edge=\"" SPAN_FMT "\"} %lld\n", SPAN_ARG(edges[i].name), (long long)edges[i].stale);
 }
 
-static void prometheus_put(const struct core *core, const struct broker_totals *totals, const struct edge_row *edges, size_t n, int64_t now_ms, struct buf *out)
+static void prometheus_put(struct core *core, const struct broker_totals *totals, const struct edge_row *edges, size_t n, int64_t now_ms, struct buf *out)
 {
     const struct core_stats *s = &core->stats;
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++)
@@ -90,6 +92,7 @@ static void prometheus_put(const struct core *core, const struct broker_totals *
     histogram_put(out, "cradle_request_seconds", "from the queue to the decision", &s->request);
     histogram_put(out, "cradle_sign_seconds", "from the request to the signer's answer", &s->sign);
     histogram_put(out, "cradle_revocation_seconds", "from the commit of a revocation to its frame", &s->propagation);
+    update_metrics_put(core, out);
     front_counts_put(core, out);
     edges_put(edges, n, now_ms, out);
     broker_metrics_put(totals, out);

@@ -84,6 +84,7 @@ enum err order_make(struct batch *b, struct order *o, const struct release_row *
     json_str(j, "note", note);
     json_str(j, "by", by);
     event_end(b);
+    order_count(b, ORDER_ORDERED);
     *o = (struct order){ .row = row, .state = ORDER_ORDERED, .reset = !release };
     if (release)
         o->release = *release;
@@ -118,6 +119,7 @@ enum err order_move(struct batch *b, struct order *o, enum order_state to, const
     if (e)
         return e;
     move_event(b, o, to, w);
+    order_count(b, to);
     e = member_follow(b, &o->row, f);
     if (e)
         return e;

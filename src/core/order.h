@@ -57,6 +57,11 @@ MUST_USE enum err order_version_confirm(struct batch *b, const struct order *o, 
 /* order_seen.c: members of the answer to a poll: line, reported, reason, cancelled. */
 void order_seen_put(const struct device *d, const struct order *o, struct json_out *j);
 
+/* metrics_update.c: for the metrics, after the commit. */
+void order_count(struct batch *b, enum order_state to); /* it came into this state */
+void order_count_poll(struct batch *b);
+void order_count_report(struct batch *b);
+
 /* -- operations: order_poll.c, order_report.c, order_ask.c ------------------------------------------------------------------------ */
 /* What is to do now? Body: docs/updates.md. CE_SIGNER, CE_CLOCK_BACK: try again. */
 MUST_USE enum err order_op_poll(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);

@@ -136,6 +136,7 @@ enum err order_op_poll(struct batch *b, const struct caller *c, const void *msg,
     struct device d;
     struct order o;
     struct offer offer = { 0 };
+    order_count_poll(b);
     enum err e = cert_seen(b, c->name, c->m->kid, c->m->serial, f);
     e = e ? e : device_get(b, c->name, &d, f);
     e = e ? e : order_get(b, c->name, &o, f);

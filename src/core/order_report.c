@@ -117,6 +117,8 @@ enum err order_op_report(struct batch *b, const struct caller *c, const void *ms
         refusal_note(b, CE_OTHER_ORDER, err_text(CE_OTHER_ORDER), c->name, c->m->addr, c->name, "update_report");
     json_obj(&j, NULL);
     json_int(&j, "sequence", o.row.sequence);
+    if (!e)
+        order_count_report(b);
     json_obj_end(&j);
     reply_json(b, &body, out);
     return e;

@@ -63,6 +63,7 @@ static enum err envelope_store(struct batch *b, struct order *o, const struct or
         o->state = ORDER_OFFERED;
         o->row.state = SPAN_LIT("offered");
         o->row.changed_at = b->now_ms;
+        order_count(b, ORDER_OFFERED);
     }
     offered_event(b, o, a);
     enum err e = store_order_put(b->db, &o->row, f);

@@ -21,12 +21,15 @@ static inline void stats_observe(struct stats_histogram *h, int64_t us)
     h->sum_us += (uint64_t)(us < 0 ? 0 : us);
 }
 
+#define STATS_ORDERS 14
+
 struct core_stats {
     uint64_t requests, batches, events, batches_failed;
     uint64_t refused[CE_COUNT];
     uint64_t issued_device, issued_infra, renewed, orphans;      /* certificates */
     uint64_t revoked_certs, blocked_devices, ocsp_answers, crl_published, frames;
     uint64_t signer_asked, signer_failed;
+    uint64_t polls, reports, orders[STATS_ORDERS];               /* of updates; orders: that came into each enum order_state */
     int64_t queue_depth, signer_waiting;                         /* gauges */
     int64_t stream_certs, stream_idents, stream_lines, stream_repair;
     int64_t log_size, log_published;

@@ -35,6 +35,19 @@ void rollout_count_rows(struct db *db, struct span rollout, struct db_rows *out)
     db_rows(db, "SELECT wave, state, n FROM rollout_count WHERE rollout = $1 ORDER BY wave, state", DB_ARGS(DB_T(rollout)), out);
 }
 
+void rollout_state_rows(struct db *db, struct db_rows *out)
+{
+    db_rows(db, "SELECT state, count(*) FROM rollout GROUP BY state ORDER BY state", DB_NOARGS, out);
+}
+
+void rollout_open_count_rows(struct db *db, struct db_rows *out)
+{
+    db_rows(db,
+            "SELECT c.state, sum(c.n) FROM rollout r JOIN rollout_count c ON c.rollout = r.name WHERE r.state IN ('running', 'paused') AND c.n <> 0 "
+            "GROUP BY c.state ORDER BY c.state",
+            DB_NOARGS, out);
+}
+
 void rollout_approval_rows(struct db *db, struct span rollout, struct db_rows *out)
 {
     db_rows(db, "SELECT by_whom, at FROM rollout_approval WHERE rollout = $1 ORDER BY by_whom", DB_ARGS(DB_T(rollout)), out);

@@ -17,6 +17,9 @@ void rollout_item_read(const struct db_rows *r, struct rollout_item *out);
 /* The waves of one: wave percent devices tag success_percent error_percent soak_s opened_at filled_at reached_at. */
 void rollout_wave_rows(struct db *db, struct span rollout, struct db_rows *out);
 void rollout_count_rows(struct db *db, struct span rollout, struct db_rows *out);    /* wave state n */
+/* For the metrics, small tables only: (state, n) of all rollouts; of the members of running and paused ones. */
+void rollout_state_rows(struct db *db, struct db_rows *out);
+void rollout_open_count_rows(struct db *db, struct db_rows *out);
 void rollout_approval_rows(struct db *db, struct span rollout, struct db_rows *out); /* by at */
 /* How many of its members confirmed in each hour (scale_s 3600) or second (1) that begins at from_s or later and before to_s: at_s n. */
 void rollout_pace_rows(struct db *db, struct span rollout, int64_t scale_s, int64_t from_s, int64_t to_s, struct db_rows *out);

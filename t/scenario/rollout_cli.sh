@@ -74,6 +74,11 @@ has "$(cradle rollout list)" "^r7-all +running " "the list says so"
 is "$(cradle release show vib r7 --json | jq -c '[.on, .behind, .behind_exact, (.rollouts | map(.name) | index("r7-all") != null)]')" '[1,3,true,true]' "a release: how many run it, how many less, which rollouts"
 is "$(cradle release show vib r7 --on --json | jq -r '.items[].uid')" v1 "who runs it"
 is "$(cradle release show vib r7 --behind --json | jq -r '[.items[].uid] | join(" ")')" "v2 v3 v4" "who is behind"
+api "$HTTPS/metrics" >"$T/metrics"; metric() { awk -v n="$1" '$1 == n { s += $2 } END { print s + 0 }' "$T/metrics"; }
+is "$(metric 'cradle_orders_total{state="confirmed"}') $(metric 'cradle_orders_total{state="failed"}') $(metric 'cradle_orders_total{state="installed"}')" "1 1 1" "the metrics: orders by what became of them"
+is "$(metric 'cradle_rollouts{state="running"}') $(metric 'cradle_rollouts{state="cancelled"}')" "1 1" "rollouts by state"
+is "$(metric 'cradle_rollout_devices{state="confirmed"}') $(metric 'cradle_rollout_devices{state="failed"}')" "1 1" "devices of those that run, by state"
+is "$(metric cradle_update_reports_total)" 7 "reports"; [ "$(metric cradle_update_polls_total)" -ge 4 ] && grep -q "^cradle_front_downloads_total" "$T/metrics"; ok $? "polls and downloads"
 run cradle release show vib r99; is $rc 4 "an unknown release: exit code"
 is "$(cradle device firmware v1 --json | jq -r '[.items[] | select(.kind == "firmware-confirmed") | .release, .approvals[0].by, (.sbom_sha256 | length)] | join(" ")')" \
     "r7 alice 64" "what a device has run: the release, who approved, which parts list"
