@@ -51,6 +51,11 @@ role_pid() { # core:0, nginx
     done
     return 1
 }
+kill_all() { # kill -9 of every process of the service, nginx' workers too
+    all="$CRADLED $(kids)"
+    for p in $all; do [ "$(tr '\0' ' ' <"/proc/$p/cmdline" | cut -c1-6)" != "nginx:" ] || all="$all $(cat "/proc/$p/task/$p/children")"; done
+    kill -9 $all; wait "$CRADLED" 2>/dev/null
+}
 new_pid() { p=$(role_pid "$1") && [ "$p" != "$2" ]; }
 healthy() { [ "$(curl -s -m 5 --cacert "$SITE/ca/bundle.pem" "$HTTPS/healthz" | jq '.status == "ok" and .core == true and .query >= 1')" = true ]; }
 role_kill() { # ROLE: kill -9; waits until it is back and the service answers

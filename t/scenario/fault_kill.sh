@@ -53,9 +53,7 @@ from=$(vector)
 kill -STOP "$(role_pid signer:0)"
 ask C-2
 wait_for 20 intents 1; ok $? "another intent waits"
-all="$CRADLED $(kids)"
-for p in $all; do [ "$(tr '\0' ' ' <"/proc/$p/cmdline" | cut -c1-6)" != "nginx:" ] || all="$all $(cat "/proc/$p/task/$p/children")"; done
-kill -9 $all; wait "$CRADLED" 2>/dev/null
+kill_all
 answered
 : >"$T/cradled.log"
 site_start; ok $? "after kill -9 of every process the site starts again"
