@@ -2,12 +2,12 @@
 need curl curl; need openssl openssl; need jq jq
 PATH="$B/t:$PATH"
 
-# est WHO PATH CSRFILE [curl options]: sets code and reason, the answer in out; WHO is NAME of NAME.pem and NAME.key, or "-"
+# est WHO PATH CSRFILE [curl options]: the content type is in media, if set; sets code and reason, the answer in out; WHO is NAME of NAME.pem and NAME.key, or "-"
 est() {
     who=$1; path=$2; file=$3; shift 3
     id="--cert $who.pem --key $who.key"; [ "$who" = - ] && id=
     : >head
-    code=$(curl -s -m 30 --cacert "$SITE/ca/bundle.pem" $id -H 'Content-Type: application/pkcs10' --data-binary "@$file" -D head -o out -w '%{http_code}' "$@" "$HTTPS/.well-known/est$path")
+    code=$(curl -s -m 30 --cacert "$SITE/ca/bundle.pem" $id -H "Content-Type: ${media:-application/pkcs10}" --data-binary "@$file" -D head -o out -w '%{http_code}' "$@" "$HTTPS/.well-known/est$path")
     reason=$(tr -d '\r' <head | sed -n 's/^x-cradle-reason: //Ip')
 }
 p7_pem() { openssl base64 -d -in "$1" 2>/dev/null | openssl pkcs7 -inform DER -print_certs 2>/dev/null | openssl x509 2>/dev/null; }
