@@ -13,7 +13,7 @@ static void fill(int count)
     struct fault f = { 0 };
     struct db *db = core_db(s.core);
     uint8_t serial[16];
-    core_ca(s.core, "device", &ca);
+    core_ca(s.core, span_str("device"), &ca);
     site_must(db_begin(db, &f), &f, "begin");
     for (int i = 0; i < count; i++) {
         struct cert_state st = { .status = CERT_REVOKED, .revoked_at = clock_now_s(), .reason = 1, .not_after = clock_now_s() + 864000 };
@@ -60,7 +60,7 @@ int main(int argc, char **argv)
     /* one revocation in a shard of a quarter of them: the CRL is made beside the other work */
     int64_t worst_crl_us = 0, published = site_count(&s, "SELECT count(*) FROM event WHERE kind = 'crl-published'");
     struct core_ca ca;
-    core_ca(s.core, "device", &ca);
+    core_ca(s.core, span_str("device"), &ca);
     site_must(db_run(core_db(s.core), "UPDATE crl_shard SET dirty = dirty + 1, this_update = 0 WHERE kid = $1 AND shard = 0", DB_ARGS(DB_B(ca.kid)), NULL, &f), &f, "mark");
     core_close(s.core);
     site_forget_asks(&s);

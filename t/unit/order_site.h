@@ -29,7 +29,7 @@ static inline void site_releases(struct site *s, const char *line, int64_t versi
         uint8_t digest[32];
         char path[100];
         sha256(span_str(list[i].name), digest);
-        snprintf(path, sizeof path, "%s/%s/fw.bin", line, list[i].name);
+        snprintf(path, sizeof path, "%s/%s/fw.bin", line, list[i].name ? list[i].name : "");
         const struct msg_release_item item = { .name = span_str(list[i].name), .version = span_str(list[i].version), .path = span_str(path),
                                                .sha256 = span_of(digest, 32), .sbom_sha256 = span_of(digest, 32),
                                                .support_end = span_str(list[i].support_end ? list[i].support_end : "2040-01-01"), .counter = list[i].counter,
