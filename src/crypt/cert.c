@@ -65,6 +65,8 @@ static enum err ext_san(struct cert *c, struct span v)
     enum err e = san_parse(v, &san, NULL);
     c->san_uri = san.uri;
     c->san_dns = san.dns;
+    c->hw_type = san.hw_type;
+    c->hw_serial = san.hw_serial;
     return e;
 }
 
@@ -97,6 +99,8 @@ static enum err cert_extension(struct cert *c, const struct ext *x, struct fault
             return known[i].read(c, x->value) ? cert_bad(f, known[i].rule) : CE_OK;
     if (span_eq(x->oid, SPAN_LIT(OID_OCSP_NOCHECK)))
         c->ocsp_nocheck = true;
+    else if (x->critical || x->ce == EXT_NAME_CONSTRAINTS)
+        c->critical_unknown = true;
     return CE_OK;
 }
 

@@ -2,6 +2,7 @@
 #include "crypt/dn.h"
 
 #include "crypt/der.h"
+#include "crypt/oid.h"
 
 static enum err dn_value(const struct der_item *v, bool strict, struct fault *f)
 {
@@ -67,6 +68,24 @@ enum err dn_parse(struct span name, bool strict, struct dn *out, struct fault *f
     return CE_OK;
 }
 
+/* RFC 4108 5: HardwareModuleName ::= SEQUENCE { hwType OBJECT IDENTIFIER, hwSerialNum OCTET STRING }, as an otherName of RFC 5280 4.2.1.6.
+ * other: the contents of the [0]. Another kind of name is nothing to say about. */
+static enum err san_hardware(struct span other, struct san *out, struct fault *f)
+{
+    struct span oid, value, seq, type, serial;
+    if (der_get_oid(&other, &oid) || der_get(&other, DER_CONTEXT_CONS(0), &value) || other.n)
+        return fault_set(f, CE_BAD_DER, "RFC 5280 4.2.1.6: malformed otherName");
+    if (!span_eq(oid, SPAN_LIT(OID_HARDWARE_MODULE_NAME)))
+        return CE_OK;
+    if (der_get(&value, DER_SEQUENCE, &seq) || value.n || der_get_oid(&seq, &type) || der_get(&seq, DER_OCTET_STRING, &serial) || seq.n || !serial.n)
+        return fault_set(f, CE_BAD_DER, "RFC 4108 5: malformed hardwareModuleName");
+    if (out->hw_type.n)
+        return fault_set(f, CE_BAD_NAME, "RFC 4108 5: two hardwareModuleNames");
+    out->hw_type = type;
+    out->hw_serial = serial;
+    return CE_OK;
+}
+
 enum err san_parse(struct span value, struct san *out, struct fault *f)
 {
     struct span names;
@@ -85,6 +104,9 @@ enum err san_parse(struct span value, struct san *out, struct fault *f)
         if (dns && out->n_dns++ == 0)
             out->dns = it.body;
         out->n_other += !uri && !dns;
+        enum err e = it.tag == DER_CONTEXT_CONS(0) ? san_hardware(it.body, out, f) : CE_OK;
+        if (e)
+            return e;
     }
     return CE_OK;
 }

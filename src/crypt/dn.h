@@ -19,6 +19,7 @@ MUST_USE enum err dn_parse(struct span name, bool strict, struct dn *out, struct
 struct san {
     struct span uri, dns;               /* the first of each */
     unsigned n_uri, n_dns, n_other;
+    struct span hw_type, hw_serial;     /* the first hardwareModuleName (RFC 4108 5): contents of its OID and OCTET STRING; counted in n_other */
 };
 MUST_USE enum err san_parse(struct span value, struct san *out, struct fault *f); /* the extension's contents */
 

@@ -18,5 +18,6 @@
 #define OID_PKIX "\x2b\x06\x01\x05\x05\x07"
 #define OID_PKIX_OCSP OID_PKIX "\x30\x01"
 #define OID_OCSP_NOCHECK OID_PKIX_OCSP "\x05"
+#define OID_HARDWARE_MODULE_NAME OID_PKIX "\x08\x04" /* id-on-hardwareModuleName, RFC 4108 5 */
 
 #endif
