@@ -18,20 +18,20 @@ function expand(s,   i, n, part, out, name) {
     nr++; m[nr] = method; p[nr] = path; r[nr] = "|" roles "|"; limit[nr] = f[5] + 0
 }
 END {
-    split("ADMIN OPERATOR STATION AUDITOR EDGE BACKEND DEVICE PUBLIC", role, " ")
+    split("ADMIN OPERATOR STATION AUDITOR EDGE BACKEND DEVICE PUBLIC IDEVID EXPIRED", role, " ")
     if (rows == "--rows") {
         for (i = 1; i <= nr; i++) {
             out = ""
-            for (k = 1; k <= 8; k++) if (index(r[i], "|R_" role[k] "|")) out = out "," tolower(role[k])
+            for (k = 1; k <= 10; k++) if (index(r[i], "|R_" role[k] "|")) out = out "," tolower(role[k])
             print m[i], p[i], substr(out, 2)
         }
         exit
     }
-    print "| method | path | admin | operator | station | auditor | edge | backend | device | no certificate | body limit |"
-    print "|---|---|---|---|---|---|---|---|---|---|---|"
+    print "| method | path | admin | operator | station | auditor | edge | backend | device | no certificate | IDevID | expired | body limit |"
+    print "|---|---|---|---|---|---|---|---|---|---|---|---|---|"
     for (i = 1; i <= nr; i++) {
         printf "| %s | `%s` |", m[i], p[i]
-        for (k = 1; k <= 8; k++) printf " %s |", index(r[i], "|R_" role[k] "|") || index(r[i], "|R_PUBLIC|") ? "yes" : "-"
+        for (k = 1; k <= 10; k++) printf " %s |", index(r[i], "|R_" role[k] "|") || index(r[i], "|R_PUBLIC|") ? "yes" : "-"
         printf " %s |\n", limit[i] ? limit[i] : "-"
     }
 }'

@@ -72,6 +72,19 @@ static enum err line_patch(struct cli *c, json_t *o, struct net_reply *r, struct
     return e ? e : line_send(c, "PATCH", path, o, r, f);
 }
 
+/* --grace TIME or none */
+static enum err grace_option(struct cli *c, json_t *o, struct fault *f)
+{
+    const char *grace = cli_opt(c, "--grace");
+    int64_t grace_s = 0;
+    enum err e = CE_OK;
+    if (grace && strcmp(grace, "none") == 0)
+        json_object_set_new(o, "no_grace", json_true());
+    else if (grace && !(e = cli_opt_span_s(c, "--grace", 0, &grace_s, f)))
+        json_object_set_new(o, "grace_s", json_integer(grace_s));
+    return e ? e : json_set_text(o, "grace_key", cli_opt(c, "--grace-key"), f);
+}
+
 static enum err line_set_run(struct cli *c, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *o = json_object(), *line = NULL;
@@ -88,11 +101,16 @@ static enum err line_set_run(struct cli *c, struct fault *f)
         return e;
     if (approvals)
         json_object_set_new(o, "approvals", json_integer(approvals));
+    if ((e = grace_option(c, o, f)))
+        return e;
     if ((e = line_patch(c, o, &r, f)) || (e = cli_json(&r, &line, f)))
         return e;
     if (c->json)
         return cli_print_reply(&r, f);
     cli_say(c, "line %s is set: brokers have it within a second; clones: %s", c->args[0], json_path_str(line, "clone_policy", "?"));
+    if (json_path_int(line, "grace_s", 0))
+        cli_say(c, "ended certificates are renewed up to %lld s after their end, with %s key", (long long)json_path_int(line, "grace_s", 0),
+                strcmp(json_path_str(line, "grace_key", "same"), "any") == 0 ? "any" : "their own");
     topics_say(c, line, "write", "may publish");
     topics_say(c, line, "read", "may receive");
     topics_say(c, line, "repair", "in quarantine");
@@ -106,11 +124,13 @@ static const struct verb_opt line_set_opts[] = {
     { "--repair", "TOPIC", "topic that a device in quarantine may publish to and receive, and nothing else", true },
     { "--approvals", "N", "so many people at least must approve a rollout to devices of the line (never fewer than the site says)", false },
     { "--enroll-approval", "yes|no", "a first enrollment of a device of the line waits until somebody approves it: cradle enroll list", false },
+    { "--grace", "TIME", "a device whose certificate ended no longer ago than this may still renew it, such as 180d; none: not at all (default)", false },
+    { "--grace-key", "KEY", "with which key: same (that of the certificate; default) or any", false },
     { "--default-topics", NULL, "first back to d/%u/up/#, d/%u/down/# and d/%u/repair/#", false },
     { "--note", "TEXT", "why, in your words; becomes evidence", false },
 };
 const struct verb verb_line_set = {
-    .name = "line set", .args = "NAME", .min_args = 1, .max_args = 1, .help = "change what devices of a line may do at the brokers, who approves their updates, and whether somebody approves their enrollment",
+    .name = "line set", .args = "NAME", .min_args = 1, .max_args = 1, .help = "change what devices of a line may do at the brokers, who approves their updates, whether somebody approves their enrollment, and how late they may renew",
     .text = "Each of --write, --read and --repair is given up to eight times and replaces what was set; given once with an empty text it takes all "
             "topics away. Live sessions go on under the new rights.",
     .example = "cradle line set pump --write 'd/%u/up/#' --write 'l/%l/alarm/%u' --clone-policy quarantine", VERB_OPTS(line_set_opts), .run = line_set_run,

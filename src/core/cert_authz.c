@@ -5,6 +5,7 @@
  * be enrolled again with another key (it was reset on the line, or the answer was lost; the older certificate is superseded when
  * the newer one is used). An active device that still holds a live certificate is not: it renews, or an operator revokes the lost
  * certificate first.
+ * An IDevID enrolls its device without a station (cert_authz_idevid.c), and one that is active too: it was reset.
  * Renewal (simplereenroll): the holder itself, within the renewal window; names are never taken from the CSR, they must only not
  * contradict the register (RFC 7030 4.2.2).
  */
@@ -13,6 +14,7 @@
 #include "core/ca.h"
 #include "core/cert_path.h"
 #include "crypt/cert.h"
+#include "store/idevid.h"
 #include "wire/route.h"
 
 /* -- the key ---------------------------------------------------------------------------------------------------------------------- */
@@ -38,7 +40,12 @@ enum err cert_judge_key(struct batch *b, struct cert_plan *plan, struct span key
     if (key_alg.n && !key_alg_allowed(plan->issuer->profile.key_algs, key_alg))
         return fault_set(f, CE_KEY_ALG, "keys of type " SPAN_FMT " are not allowed by profile %s: use one of %s", SPAN_ARG(key_alg),
                          plan->issuer->profile.name, plan->issuer->profile.key_algs);
-    enum err e = store_key_get(b->db, b->arena, span_of(plan->spki, SHA256_LEN), &key, f);
+    struct idevid_row id;
+    enum err e = store_idevid_by_key(b->db, b->arena, span_of(plan->spki, SHA256_LEN), &id, f);
+    if (!e)
+        return fault_set(f, CE_IDEVID_KEY, "%s", err_text(CE_IDEVID_KEY));
+    if (e == CE_NOT_FOUND)
+        e = store_key_get(b->db, b->arena, span_of(plan->spki, SHA256_LEN), &key, f);
     if (e == CE_NOT_FOUND)
         return CE_OK;
     if (e)
@@ -105,8 +112,10 @@ static enum err certs_held(struct batch *b, struct cert_plan *plan, bool *others
     enum err e = store_cert_list(b->db, b->arena, plan->kind, plan->holder, b->now_ms / 1000, &rows, &n, f);
     *others = false;
     for (size_t i = n; !e && i-- > 0;) {
-        bool same_key = span_eq(rows[i].spki, span_of(plan->spki, SHA256_LEN));
-        if (!is_live(&rows[i]))
+        bool same_key = span_eq(rows[i].spki, span_of(plan->spki, SHA256_LEN)), same_use = span_eq_str(rows[i].profile, PROFILE_IDEVID) == (strcmp(p->name, PROFILE_IDEVID) == 0);
+        if (same_key && !same_use)
+            return fault_set(f, CE_IDEVID_KEY, "%s", err_text(CE_IDEVID_KEY));
+        if (!is_live(&rows[i]) || !same_use)
             continue;
         *others |= !same_key;
         if (!same_key || plan->has_same || !span_eq_str(rows[i].profile, p->name) || rows[i].state.status != CERT_GOOD ||
@@ -154,19 +163,24 @@ static enum err judge_first_names(const struct msg_enroll *m, const struct cert_
     return e;
 }
 
+static enum err judge_station(struct batch *b, const struct caller *c, const struct msg_enroll *m, struct cert_plan *plan, struct fault *f)
+{
+    enum err e = authz_roles(c, R_STATION, f);
+    e = e ? e : device_get(b, m->uid, &plan->device, f);
+    return e ? e : authz_line(c, plan->device.line, f);
+}
+
 static enum err judge_first(struct batch *b, const struct caller *c, const struct msg_enroll *m, struct cert_plan *plan, struct fault *f)
 {
     int64_t validity_s = 0;
     bool others = false;
-    enum err e = authz_roles(c, R_STATION, f);
-    e = e ? e : device_get(b, m->uid, &plan->device, f);
-    e = e ? e : authz_line(c, plan->device.line, f);
+    enum err e = c->kind == CALLER_IDEVID ? cert_judge_idevid(b, c, m, plan, f) : judge_station(b, c, m, plan, f);
     e = e ? e : device_judge(b, plan, m->label, &validity_s, f);
     e = e ? e : cert_plan_dates(b, plan, validity_s, f);
     e = e ? e : judge_first_names(m, plan, f);
     e = e ? e : cert_judge_key(b, plan, m->key_alg, f);
     e = e ? e : certs_held(b, plan, &others, f);
-    if (!e && others && !plan->has_same && plan->device.state == DEVICE_ACTIVE)
+    if (!e && others && !plan->has_same && plan->device.state == DEVICE_ACTIVE && c->kind != CALLER_IDEVID)
         return fault_set(f, CE_ALREADY_ENROLLED,
                          "the device is active and holds a live certificate with another key: it renews by simplereenroll; if its key is "
                          "lost, revoke that certificate first");
@@ -214,6 +228,8 @@ static enum err judge_renew(struct batch *b, const struct caller *c, const struc
     if (!e && plan->kind == CERT_HOLDER_DEVICE) {
         e = device_get(b, c->name, &plan->device, f);
         e = e ? e : device_judge(b, plan, m->label, &validity_s, f);
+        if (!e && c->kind == CALLER_EXPIRED)
+            e = cert_judge_grace(b, &own, plan, f);
     }
     e = e ? e : cert_plan_dates(b, plan, validity_s, f);
     e = e ? e : cert_judge_key(b, plan, m->key_alg, f);
@@ -237,6 +253,8 @@ enum err cert_judge_enroll(struct batch *b, const struct cert_path *p, const str
     };
     if (!m->renew)
         return judge_first(b, c, m, plan, f);
+    if (c->kind == CALLER_IDEVID)
+        return fault_set(f, CE_IDEVID_ONLY, "an IDevID is not renewed; it enrolls (simpleenroll)");
     struct operator_row op;
     if (infra) {
         if (m->label.n)

@@ -211,7 +211,7 @@ static enum err enroll_run(struct batch *b, struct cert_path *p, const struct ce
 
 /* -- operations ------------------------------------------------------------------------------------------------------------------------ */
 /* A key in two hands is an alarm, at most once a minute for each key. */
-static void clone_alarm(struct batch *b, struct cert_path *p, const struct caller *c, const struct cert_plan *plan)
+static void clone_alarm(struct batch *b, struct cert_path *p, const struct caller *c, const struct cert_plan *plan, enum err code)
 {
     for (size_t i = 0; i < CERT_CLONES; i++)
         if (p->clones[i].until_ms > b->mono_ms && memcmp(p->clones[i].spki, plan->spki, SHA256_LEN) == 0)
@@ -220,9 +220,10 @@ static void clone_alarm(struct batch *b, struct cert_path *p, const struct calle
     p->clones[p->clone_next].until_ms = b->mono_ms + CERT_CLONE_QUIET_MS;
     p->clone_next = (p->clone_next + 1) % CERT_CLONES;
     struct span device = plan->key_of_kind == CERT_HOLDER_DEVICE ? plan->key_of : span_of(NULL, 0);
-    char *text = arena_printf(b->arena, "the key of " SPAN_FMT " was presented for a certificate of " SPAN_FMT, SPAN_ARG(plan->key_of),
+    char *text = arena_printf(b->arena, code == CE_IDEVID_OTHER ? "an IDevID that is not the one of " SPAN_FMT ", or not of it alone, was presented for a certificate of " SPAN_FMT
+                                                                : "the key of " SPAN_FMT " was presented for a certificate of " SPAN_FMT, SPAN_ARG(plan->key_of),
                               SPAN_ARG(plan->holder));
-    clone_event_write(b, device, &(struct clone_event){ .reason = span_str(err_reason(CE_KEY_OF_OTHER)), .addr = c->m->addr, .seen_at = b->now_ms,
+    clone_event_write(b, device, &(struct clone_event){ .reason = span_str(err_reason(code)), .addr = c->m->addr, .seen_at = b->now_ms,
                                                         .count = 1, .text = span_str(text) });
 }
 
@@ -240,7 +241,7 @@ static enum err pending_answer(struct batch *b, const struct cert_plan *plan, co
 static enum err clone_refuse(struct batch *b, struct cert_path *p, const struct caller *c, const struct cert_plan *plan, const struct fault *f)
 {
     struct reply_to to;
-    clone_alarm(b, p, c, plan);
+    clone_alarm(b, p, c, plan, f->code);
     batch_defer(b, &to);
     batch_refuse(b, &to, f, plan->holder);
     return CE_OK;
@@ -252,19 +253,24 @@ enum err cert_op_enroll(struct batch *b, const struct caller *c, const void *msg
     struct cert_path *p = core_part(b->core, CORE_PART_CERT);
     struct cert_plan plan;
     enum err e = CE_OK;
-    if (m->renew)
+    if (m->renew && c->kind != CALLER_EXPIRED) /* what has ended supersedes nothing */
         e = cert_seen(b, c->name, c->m->kid, c->m->serial, f);
     e = e ? e : cert_judge_enroll(b, p, c, m, &plan, f);
     if (!e && !m->renew && !plan.has_same)
         e = enroll_approval(b, c, m, &plan, f);
     if (e == CE_PENDING)
         return pending_answer(b, &plan, f);
-    if (e == CE_KEY_OF_OTHER)
+    if (e == CE_KEY_OF_OTHER || e == CE_IDEVID_OTHER)
         return clone_refuse(b, p, c, &plan, f);
     if (e == CE_TOO_EARLY || e == CE_RATE)
         out->retry_s = plan.retry_s;
+    if (!e && c->kind == CALLER_IDEVID)
+        e = cert_idevid_write(b, c, m, &plan, f);
     if (e)
         return e;
+    core_stats(b->core)->idevid_enrolls += c->kind == CALLER_IDEVID;
+    if (c->kind == CALLER_EXPIRED)
+        cert_grace_write(b, c, &plan);
     if (plan.has_same) {
         out->body_kind = BODY_CERT;
         out->body = plan.same.der;

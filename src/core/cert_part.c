@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "core/anchor.h"
 #include "core/ca.h"
 #include "core/cert_path.h"
 
@@ -92,6 +93,8 @@ static void path_peer(struct batch *b, void *state, int peer)
     (void)state;
     for (size_t i = 0; i < core_cas(b->core); i++)
         ca_push(b, peer, core_ca_at(b->core, i));
+    if (anchors_push(b, peer, &f))
+        log_error(0, "anchors cannot be read for a front: %s; no IDevID of another maker enrolls there", f.text);
     if (store_cert_list_blocked(b->db, b->arena, CERT_HOLDER_OPERATOR, b->now_ms / 1000, &rows, &n, &f)) {
         log_error(0, "revoked infrastructure certificates cannot be read for a front: %s; core refuses them by itself", f.text);
         return;

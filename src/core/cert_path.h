@@ -35,6 +35,9 @@ struct cert_plan {
     struct span key_of;            /* CE_KEY_OF_OTHER: whose key it is, */
     enum cert_holder key_of_kind;  /* so that the alarm names both */
     int64_t retry_s;               /* CE_TOO_EARLY, CE_RATE */
+    bool pin, is_new;              /* the IDevID is the device's first; the device is to be registered */
+    struct span id_name;           /* what the rule of its anchor took from the IDevID */
+    int64_t age_s, grace_s;        /* CALLER_EXPIRED: how long ago its certificate ended, and the grace of its line */
     bool has_same;                 /* the answer exists already: */
     struct cert_row same;          /* this certificate (idempotent) */
 };
@@ -46,6 +49,13 @@ MUST_USE enum err cert_judge_enroll(struct batch *b, const struct cert_path *p, 
 /* The key alone, for an identity that has just been made: CE_KEY_ALG, CE_KEY_OF_OTHER, CE_KEY_REVOKED. key_alg empty: the
  * signer judges it. */
 MUST_USE enum err cert_judge_key(struct batch *b, struct cert_plan *plan, struct span key_alg, struct fault *f);
+/* cert_authz_idevid.c: whose IDevID is it? Fills plan->device, by, pin, is_new. CE_IDEVID_…, CE_UID_UNKNOWN, CE_LINE_FORBIDDEN, CE_CERT_…. CE_IDEVID_OTHER
+ * is an alarm too: plan->key_of is the device. */
+MUST_USE enum err cert_judge_idevid(struct batch *b, const struct caller *c, const struct msg_enroll *m, struct cert_plan *plan, struct fault *f);
+MUST_USE enum err cert_idevid_write(struct batch *b, const struct caller *c, const struct msg_enroll *m, const struct cert_plan *plan, struct fault *f);
+/* cert_authz_grace.c: may own, which has ended, be renewed? Fills age_s, grace_s. CE_CERT_EXPIRED, CE_CERT_REVOKED, CE_NAME_MISMATCH (another key). */
+MUST_USE enum err cert_judge_grace(struct batch *b, const struct cert_row *own, struct cert_plan *plan, struct fault *f);
+void cert_grace_write(struct batch *b, const struct caller *c, const struct cert_plan *plan);
 /* The CA that issues now for the plan's line, and the dates: validity_s 0 for the profile's; cut to the profile's maximum and to the CA's
  * own end. CE_CA_STATE. */
 MUST_USE enum err cert_plan_dates(struct batch *b, struct cert_plan *plan, int64_t validity_s, struct fault *f);

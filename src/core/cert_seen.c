@@ -2,6 +2,7 @@
 #include "core/cert.h"
 #include "core/crl.h"
 #include "core/device.h"
+#include "crypt/profile.h"
 #include "store/cert.h"
 
 static void seen_event(struct batch *b, enum event_kind kind, const struct cert_row *c, int64_t shard)
@@ -35,7 +36,7 @@ static enum err older_supersede(struct batch *b, const struct cert_row *c, struc
     size_t n;
     enum err e = store_cert_list(b->db, b->arena, c->holder_kind, c->holder, b->now_ms / 1000, &rows, &n, f);
     for (size_t i = 0; !e && i < n && !span_eq(rows[i].serial, c->serial); i++)
-        if (rows[i].state.status == CERT_GOOD)
+        if (rows[i].state.status == CERT_GOOD && !span_eq_str(rows[i].profile, PROFILE_IDEVID))
             e = state_write(b, EVENT_CERT_SUPERSEDED, &rows[i], f);
     return e;
 }

@@ -51,6 +51,9 @@ static const struct table tables[] = {
     { "line_enroll", "SELECT line, approval FROM line_enroll ORDER BY line", -1 },
     { "enroll_request", "SELECT spki, uid, line, key_alg, proto, addr, asked_by, state, by_whom, note, asked_at, changed_at, until_at FROM enroll_request "
                         "ORDER BY spki", -1 },
+    { "line_anchor", "SELECT line, sha256, root, inters, rule, hw_type, model, title, added_at, added_by FROM line_anchor ORDER BY line, sha256", -1 },
+    { "device_idevid", "SELECT uid, spki, anchor, serial, name, at FROM device_idevid ORDER BY uid", -1 },
+    { "line_grace", "SELECT line, grace_s, any_key FROM line_grace ORDER BY line", -1 },
     { "rollout_approval", "SELECT rollout, by_whom, at FROM rollout_approval ORDER BY rollout, by_whom", -1 },
     { "rollout_wave", "SELECT rollout, tag, wave, percent, devices, success_percent, error_percent, soak_s, opened_at, filled_at, reached_at, excused FROM rollout_wave "
                       "ORDER BY rollout, wave", -1 },
@@ -58,7 +61,7 @@ static const struct table tables[] = {
     { "rollout_device", "SELECT rollout, uid, wave, state, sequence, since FROM rollout_device WHERE state NOT IN ('waiting', 'absent', 'current', 'cannot') "
                         "ORDER BY rollout, uid", -1 },
 };
-static const int columns[ARRAY_LEN(tables)] = { 4, 5, 2, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 4, 23, 2, 2, 13, 3, 12, 6 };
+static const int columns[ARRAY_LEN(tables)] = { 4, 5, 2, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 4, 23, 2, 2, 13, 10, 6, 3, 3, 12, 6 };
 
 static enum err event_fold(struct db *to, const struct event_row *ev, struct fault *f)
 {

@@ -39,6 +39,7 @@ static struct span bytes(struct fold *x, const char *key, bool hex)
     return arena_copy(&x->arena, buf_span(&b));
 }
 struct span fold_hexed(struct fold *x, const char *key) { return bytes(x, key, true); }
+struct span fold_base64(struct fold *x, const char *key) { return bytes(x, key, false); }
 
 /* A CA that `cradle init` made is named after its use, and active; of another one the next event says more. */
 static enum err fold_ca(struct fold *x)
@@ -284,6 +285,9 @@ static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_LINE_APPROVALS] = fold_line_approvals, [EVENT_LINE_ENROLL] = fold_line_enroll,
     [EVENT_ENROLL_REQUESTED] = fold_enroll_requested, [EVENT_ENROLL_APPROVED] = fold_enroll_decided,
     [EVENT_ENROLL_REFUSED] = fold_enroll_decided, [EVENT_ENROLL_EXPIRED] = fold_enroll_decided,
+    [EVENT_LINE_GRACE] = fold_line_grace,
+    [EVENT_ANCHOR_ADDED] = fold_anchor_added, [EVENT_ANCHOR_REMOVED] = fold_anchor_removed,
+    [EVENT_IDEVID_PINNED] = fold_idevid_pinned, [EVENT_IDEVID_FORGOTTEN] = fold_idevid_forgotten,
     [EVENT_BACKEND_SCOPES] = fold_backend,
     [EVENT_DEVICE_ADDED] = fold_device,      [EVENT_DEVICE_STATE] = fold_device_state,
     [EVENT_DEVICE_TAGS] = fold_device_tags,

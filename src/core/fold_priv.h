@@ -18,6 +18,7 @@ struct fold {
 struct span fold_text(struct fold *x, const char *key);
 int64_t fold_number(struct fold *x, const char *key);
 struct span fold_hexed(struct fold *x, const char *key);
+struct span fold_base64(struct fold *x, const char *key);
 int64_t fold_time_s(struct fold *x, const char *key);
 int64_t fold_time_ms(struct fold *x, const char *key);
 
@@ -31,6 +32,12 @@ enum err fold_running(struct fold *x);
 enum err fold_line_enroll(struct fold *x);
 enum err fold_enroll_requested(struct fold *x);
 enum err fold_enroll_decided(struct fold *x);
+/* fold_idevid.c */
+enum err fold_anchor_added(struct fold *x);
+enum err fold_anchor_removed(struct fold *x);
+enum err fold_idevid_pinned(struct fold *x);
+enum err fold_idevid_forgotten(struct fold *x);
+enum err fold_line_grace(struct fold *x);
 /* fold_rollout.c */
 enum err fold_rollout(struct fold *x);
 enum err fold_line_approvals(struct fold *x);

@@ -1,5 +1,6 @@
 /* line.c: product lines: adding them, what their devices may do at a broker, suspending them as a whole. Decide first, then write. */
 #include "base/name.h"
+#include "core/anchor.h"
 #include "core/enroll.h"
 #include "core/policy.h"
 #include "core/registry.h"
@@ -15,7 +16,8 @@
 #define HTTP_CREATED 201
 #define LINE_APPROVALS_MAX 8
 
-static void line_reply(struct batch *b, const struct line_row *l, struct topics_row t, int64_t approvals, bool enroll_approval, struct msg_reply *out)
+static void line_reply(struct batch *b, const struct line_row *l, struct topics_row t, int64_t approvals, bool enroll_approval, const struct grace_row *g,
+                       struct msg_reply *out)
 {
     CLEANUP(buf_free) struct buf body = BUF_INIT(0);
     struct json_out o = JSON_OUT(&body);
@@ -28,6 +30,8 @@ static void line_reply(struct batch *b, const struct line_row *l, struct topics_
     json_bool(&o, "suspended", l->suspended != 0);
     json_int(&o, "approvals", approvals);
     json_bool(&o, "enroll_approval", enroll_approval);
+    json_int(&o, "grace_s", g->grace_s);
+    json_cstr(&o, "grace_key", g->any_key ? "any" : "same");
     text_list_json(&o, "write", t.write);
     text_list_json(&o, "read", t.read);
     text_list_json(&o, "repair", t.repair);
@@ -84,7 +88,7 @@ enum err registry_op_line_add(struct batch *b, const struct caller *c, const voi
     event_end(b);
     out->http = HTTP_CREATED;
     line_push(b, -1, m->name);
-    line_reply(b, &row, (struct topics_row){ 0 }, 0, false, out);
+    line_reply(b, &row, (struct topics_row){ 0 }, 0, false, &(struct grace_row){ 0 }, out);
     return CE_OK;
 }
 
@@ -173,9 +177,10 @@ static enum err set_check(const struct msg_line_set *m, struct fault *f)
         e = fault_set(f, CE_BAD_FIELD, "approvals is 1 to %d", LINE_APPROVALS_MAX);
     if (!e && m->enroll_approval.n && !span_eq_str(m->enroll_approval, "yes") && !span_eq_str(m->enroll_approval, "no"))
         e = fault_set(f, CE_BAD_FIELD, "enroll_approval is yes or no, not '" SPAN_FMT "'", SPAN_ARG(m->enroll_approval));
-    if (!e && !m->state.n && !m->approvals && !m->enroll_approval.n && !settings_given(m))
+    e = e ? e : grace_check(m, f);
+    if (!e && !m->state.n && !m->approvals && !m->enroll_approval.n && !grace_given(m) && !settings_given(m))
         e = fault_set(f, CE_BAD_FIELD,
-                      "nothing to change: give title, validity_s, clone_policy, write, read, repair, defaults, approvals, enroll_approval or state");
+                      "nothing to change: give title, validity_s, clone_policy, write, read, repair, defaults, approvals, enroll_approval, grace_s or state");
     return e ? e : policy_check_topics(TOPICS_LINE, &t, f);
 }
 
@@ -184,6 +189,7 @@ enum err registry_op_line_set(struct batch *b, const struct caller *c, const voi
     const struct msg_line_set *m = msg;
     struct line_row l;
     struct topics_row t;
+    struct grace_row grace = { 0 };
     int64_t approvals = 0;
     bool enroll = false;
     enum err e = set_check(m, f);
@@ -201,11 +207,14 @@ enum err registry_op_line_set(struct batch *b, const struct caller *c, const voi
         e = state_write(b, c, m, &l, f);
     if (!e && m->approvals)
         e = approvals_write(b, c, m, f);
+    if (!e && grace_given(m))
+        e = grace_write(b, c, m, f);
     if (!e && m->enroll_approval.n)
         e = enroll_line_set(b, c, m->name, span_eq_str(m->enroll_approval, "yes"), m->note, f);
     e = e ? e : store_line_approvals_get(b->db, m->name, &approvals, f);
     e = e ? e : store_line_enroll_get(b->db, m->name, &enroll, f);
+    e = e ? e : store_grace_get(b->db, m->name, &grace, f);
     if (!e)
-        line_reply(b, &l, t, approvals, enroll, out);
+        line_reply(b, &l, t, approvals, enroll, &grace, out);
     return e;
 }

@@ -1,4 +1,5 @@
 /* ops.c: the table of operations, made from ops.def. */
+#include "core/anchor.h"
 #include "core/artifact.h"
 #include "core/cert.h"
 #include "core/drill.h"

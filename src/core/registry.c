@@ -110,6 +110,24 @@ static enum err uid_judge(struct batch *b, struct span uid, struct fault *f)
     return CE_OK;
 }
 
+enum err device_register(struct batch *b, const struct device_row *row, struct fault *f)
+{
+    enum err e = uid_judge(b, row->uid, f);
+    e = e ? e : store_device_add(b->db, row, f);
+    if (e)
+        return e;
+    b->work->states[DEVICE_REGISTERED]++;
+    struct json_out *j = event_begin(b, EVENT_DEVICE_ADDED, row->uid, 1);
+    json_str(j, "serial", row->serial);
+    json_str(j, "model", row->model);
+    json_str(j, "line", row->line);
+    json_str(j, "batch", row->batch);
+    json_str(j, "country", row->country);
+    json_str(j, "by", row->created_by);
+    event_end(b);
+    return CE_OK;
+}
+
 enum err registry_op_device_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
 {
     const struct msg_device_add *m = msg;
@@ -120,23 +138,13 @@ enum err registry_op_device_add(struct batch *b, const struct caller *c, const v
     if (e == CE_NOT_FOUND)
         return fault_set(f, CE_MODEL_UNKNOWN, "there is no model '" SPAN_FMT "'; add it first", SPAN_ARG(m->model));
     e = e ? e : authz_line(c, model.line, f);
-    e = e ? e : uid_judge(b, m->uid, f);
     if (e)
         return e;
     const struct device_row row = { .uid = m->uid, .serial = m->serial, .model = m->model, .line = model.line, .batch = m->batch,
                                     .country = m->country, .created_by = c->name, .created_at = b->now_ms, .state = SPAN_LIT("registered") };
-    e = store_device_add(b->db, &row, f);
+    e = device_register(b, &row, f);
     if (e)
         return e;
-    b->work->states[DEVICE_REGISTERED]++;
-    struct json_out *j = event_begin(b, EVENT_DEVICE_ADDED, m->uid, 1);
-    json_str(j, "serial", m->serial);
-    json_str(j, "model", m->model);
-    json_str(j, "line", model.line);
-    json_str(j, "batch", m->batch);
-    json_str(j, "country", m->country);
-    json_str(j, "by", c->name);
-    event_end(b);
     const struct device d = { .uid = m->uid, .serial = m->serial, .model = m->model, .line = model.line, .batch = m->batch, .country = m->country,
                               .state = DEVICE_REGISTERED, .rev = 1, .created_at = b->now_ms, .changed_at = b->now_ms };
     device_json(&d, (struct span){ 0 }, &body);

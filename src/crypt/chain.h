@@ -11,7 +11,7 @@
 
 #define CHAIN_MAX 4       /* certificates of a path, with leaf and anchor */
 #define CHAIN_CAS_MAX 8   /* intermediate CAs that may be given with an anchor */
-#define CHAIN_DER_MAX 32768 /* bytes of an anchor and its intermediates together */
+#define CHAIN_DER_MAX 11264 /* bytes of an anchor and its intermediates together: in base64 they fit a request */
 
 struct chain_anchor { /* every span points into the bytes that chain_anchor_read was given */
     struct cert root;

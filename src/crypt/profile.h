@@ -19,6 +19,8 @@ struct profile {
 #undef CFG
 };
 
+#define PROFILE_IDEVID "idevid" /* initial device identities: they enroll and do nothing else */
+
 struct profile_values { /* what the templates draw from */
     struct span uid, serial, line, role;
 };

@@ -63,6 +63,10 @@ static void on_push_update(struct front *fr, const void *m)
 {
     front_push_update(fr, m);
 }
+static void on_push_anchor(struct front *fr, const void *m)
+{
+    front_push_anchor(fr, m);
+}
 static void on_push_ready(struct front *fr, const void *m)
 {
     fr->ready = true;
@@ -81,6 +85,7 @@ static const struct push {
     {MSG_PUSH_FRAME, &msg_desc_push_frame, on_push_frame},
     {MSG_PUSH_META, &msg_desc_push_meta, on_push_meta},
     {MSG_PUSH_UPDATE, &msg_desc_push_update, on_push_update},
+    {MSG_PUSH_ANCHOR, &msg_desc_push_anchor, on_push_anchor},
     {MSG_PUSH_READY, &msg_desc_push_ready, on_push_ready},
 };
 
@@ -92,6 +97,7 @@ union push_any {
     struct msg_push_frame frame;
     struct msg_push_meta meta;
     struct msg_push_update update;
+    struct msg_push_anchor anchor;
     struct msg_push_ready ready;
 };
 
@@ -127,6 +133,7 @@ static void core_lost(struct front *fr)
     front_requests_lost(fr, ch);
     front_map_free(&fr->idents);
     front_map_free(&fr->blocked);
+    front_anchors_clear(fr->anchors);
     front_meta_clear(fr->meta);
     front_ocsp_cache_clear(fr->ocsp);
     front_polls_clear(fr->polls);
@@ -247,6 +254,7 @@ enum err front_new(const struct front_config *config, struct front **out, struct
     fr->blocked = FRONT_MAP(struct front_blocked);
     fr->ddi = front_ddi_map();
     fr->certs = front_cert_cache_new();
+    fr->anchors = front_anchors_new();
     fr->meta = front_meta_new();
     fr->ocsp = front_ocsp_cache_new();
     fr->polls = front_polls_new();
@@ -290,6 +298,7 @@ void front_free(struct front *fr)
     front_ocsp_cache_free(fr->ocsp);
     front_polls_free(fr->polls);
     free(fr->certs);
+    front_anchors_free(fr->anchors);
     front_meta_free(fr->meta);
     free(fr);
 }

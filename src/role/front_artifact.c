@@ -8,7 +8,7 @@
 enum err front_sha256_param(struct front_req *r, struct span *out, struct fault *f)
 {
     CLEANUP(buf_free) struct buf b = BUF_INIT(SHA256_LEN);
-    const struct span p = r->match.params[0];
+    const struct span p = r->match.params[r->match.nparams - 1];
     if (p.n != 2 * SHA256_LEN || hex_decode(p, &b))
         return fault_set(f, CE_BAD_FIELD, "the path names it by its SHA-256: 64 hexadecimal digits");
     *out = arena_copy(&r->arena, buf_span(&b));

@@ -1,5 +1,8 @@
 /* front_caller.c: who asks. The certificate that nginx verified comes in a header; its parsed form is cached by the header's
  * hash. Roles and blocked certificates are what core pushed. Core judges every change again: this is the early, cheap no.
+ *
+ * What nginx could not verify has been shown by the holder of its key all the same (the handshake proves that), so two kinds of it are good for
+ * something once front has verified the rest: an IDevID of a maker whose anchor is pinned, and a device's certificate of ours that has ended.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +19,14 @@ struct cert_entry {
     uint8_t key[SHA256_LEN]; /* SHA-256 of the header: nobody can aim one certificate at another's entry */
     uint64_t used;           /* 0: empty */
     struct front_who who;    /* without what changes: err, role, lines */
+    /* what front found of one that nginx could not verify; it holds as long as the anchors are the same and its end has not come */
+    bool looked;
+    uint64_t anchors;        /* front_anchors_changes then */
+    int64_t looked_s;
+    enum err vouch;
+    enum caller_kind vouch_kind;
+    struct front_idevid vouch_id;
+    char vouch_text[128];
 };
 
 struct front_cert_cache {
@@ -73,11 +84,16 @@ static enum err cert_read(struct front *fr, struct span header, struct front_who
         w->cn[0] = 0;
     w->not_before = cert.not_before;
     w->not_after = cert.not_after;
+    w->idevid = cert_is_idevid(&cert);
     w->kind = front_ca_kind(front_ca_by_kid(fr, span_of(w->kid, w->nkid)));
+    if (w->kind == CALLER_DEVICE && w->idevid) {
+        w->kind = CALLER_IDEVID;
+        front_idevid_read(&cert, &w->id);
+    }
     return CE_OK;
 }
 
-static enum err cert_cached(struct front *fr, struct span header, struct front_who *w, struct fault *f)
+static enum err cert_cached(struct front *fr, struct span header, struct front_who *w, struct cert_entry **at, struct fault *f)
 {
     uint8_t key[SHA256_LEN];
     bool hit;
@@ -88,12 +104,66 @@ static enum err cert_cached(struct front *fr, struct span header, struct front_w
         enum err e = cert_read(fr, header, w, f);
         if (e)
             return e;
-        entry->who = *w;
+        *entry = (struct cert_entry){.who = *w};
         entry->used = fr->certs->clock;
         memcpy(entry->key, key, sizeof key);
     }
     *w = entry->who;
+    *at = entry;
     return CE_OK;
+}
+
+/* -- what nginx could not verify -------------------------------------------------------------------------------------- */
+#define LOOK_AGAIN_S 10 /* CAs of a path end meanwhile */
+
+/* Is it a certificate of ours that has ended? */
+static enum err ours_judge(const struct front *fr, const struct cert *c, struct front_who *w, struct fault *f)
+{
+    const struct front_ca *ca = front_ca_by_kid(fr, c->aki);
+    enum err e = CE_CERT_FOREIGN;
+    if (front_ca_kind(ca) == CALLER_DEVICE && ca->ca.cert.not_after >= clock_now_s())
+        e = cert_check_issued(c, &ca->ca.cert);
+    if (e || w->idevid || c->is_ca)
+        return fault_set(f, CE_CERT_FOREIGN, "%s", err_text(CE_CERT_FOREIGN));
+    w->kind = CALLER_EXPIRED;
+    return CE_OK;
+}
+
+static enum err vouch_look(struct front *fr, struct span header, struct front_who *w, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
+    struct cert c;
+    enum err e = http_client_cert(header, &der, f);
+    e = e ? e : cert_parse(buf_span(&der), &c, f);
+    if (e)
+        return e;
+    if (w->kind == CALLER_DEVICE && clock_now_s() >= c.not_after) /* OpenSSL lets it end in that second */
+        return ours_judge(fr, &c, w, f);
+    if (w->kind != CALLER_FOREIGN)
+        return fault_set(f, CE_CERT_FOREIGN, "%s", err_text(CE_CERT_FOREIGN));
+    e = front_anchors_judge(fr->anchors, &c, &w->id, f);
+    if (!e)
+        w->kind = CALLER_IDEVID;
+    return e;
+}
+
+/* CE_OK: w->kind is CALLER_IDEVID or CALLER_EXPIRED, and front has verified that. */
+static enum err vouch(struct front *fr, struct span header, struct front_who *w, struct cert_entry *entry, struct fault *f)
+{
+    int64_t now = clock_now_s();
+    if (!entry->looked || entry->anchors != front_anchors_changes(fr->anchors) || now < entry->looked_s || now - entry->looked_s > LOOK_AGAIN_S) {
+        struct fault why = {0};
+        entry->vouch = vouch_look(fr, header, w, &why);
+        entry->looked = true;
+        entry->anchors = front_anchors_changes(fr->anchors);
+        entry->looked_s = now;
+        entry->vouch_kind = w->kind;
+        entry->vouch_id = w->id;
+        snprintf(entry->vouch_text, sizeof entry->vouch_text, "%.127s", why.text);
+    }
+    w->kind = entry->vouch_kind;
+    w->id = entry->vouch_id;
+    return entry->vouch ? fault_set(f, entry->vouch, "%s", entry->vouch_text) : CE_OK;
 }
 
 /* -- standing ---------------------------------------------------------------------------------------------------------- */
@@ -131,18 +201,18 @@ static enum err ident_judge(const struct front *fr, struct front_who *w)
 
 static enum err standing(const struct front *fr, struct front_who *w)
 {
-    if (w->kind != CALLER_INFRA && w->kind != CALLER_DEVICE)
+    if (w->kind == CALLER_NONE || w->kind == CALLER_FOREIGN)
         return CE_CERT_FOREIGN;
-    const struct front_ca *ca = front_ca_by_kid(fr, span_of(w->kid, w->nkid));
-    enum err e = ca ? front_ca_judge(ca) : CE_CERT_FOREIGN;
-    e = e ? e : dates_judge(w);
+    const struct front_ca *ca = w->id.foreign ? NULL : front_ca_by_kid(fr, span_of(w->kid, w->nkid));
+    enum err e = w->id.foreign ? CE_OK : ca ? front_ca_judge(ca) : CE_CERT_FOREIGN;
+    if (!e && w->kind != CALLER_EXPIRED && !w->id.foreign) /* of these two, front has judged the dates */
+        e = dates_judge(w);
     if (!e)
         e = front_blocked(fr, w);
-    if (e || w->kind == CALLER_DEVICE) {
-        w->role = e ? 0 : R_DEVICE;
-        return e;
-    }
-    return ident_judge(fr, w);
+    if (e || w->kind == CALLER_INFRA)
+        return e ? e : ident_judge(fr, w);
+    w->role = w->kind == CALLER_IDEVID ? R_IDEVID : w->kind == CALLER_EXPIRED ? R_EXPIRED : R_DEVICE;
+    return CE_OK;
 }
 
 static struct span fit(struct span s, size_t max)
@@ -150,25 +220,39 @@ static struct span fit(struct span s, size_t max)
     return s.n <= max && span_is_utf8(s) ? s : span_of(NULL, 0);
 }
 
+/* Fills w; the text says more than the error when there is one. True: nobody we know of has vouched for the certificate. */
+static bool who_read(struct front_req *r, struct span verify, struct front_who *w)
+{
+    struct span header = front_in_header(r, "X-Cradle-Client-Cert");
+    struct cert_entry *entry = NULL;
+    struct fault f = {0};
+    enum err word = w->err, e = cert_cached(r->fr, header, w, &entry, &f);
+    if (!e && word && !(e = vouch(r->fr, header, w, entry, &f)))
+        word = CE_OK;
+    if (!word && !e) {
+        w->err = standing(r->fr, w);
+        return false;
+    }
+    bool named = e && e != CE_CERT_FOREIGN; /* a rule that was broken, or bytes that are none, say more than nginx */
+    w->err = named && entry ? e : word ? word : e;
+    if (named)
+        snprintf(w->text, sizeof w->text, "%.120s", f.text);
+    else
+        snprintf(w->text, sizeof w->text, "%s (%.90s)", err_text(w->err), verify.n <= 90 && span_is_utf8(verify) ? arena_str(&r->arena, verify) : "");
+    return true;
+}
+
 void front_caller_read(struct front_req *r)
 {
     struct front_who *w = &r->who;
     struct span verify = front_in_header(r, "X-Cradle-Verify");
-    struct fault f = {0};
-    enum err word = http_verify_err(verify);
-    *w = (struct front_who){.err = word};
-    if (word != CE_NO_CERT) {
-        enum err e = cert_cached(r->fr, front_in_header(r, "X-Cradle-Client-Cert"), w, &f);
-        w->err = word ? word : e ? e : standing(r->fr, w);
-        if (e)
-            snprintf(w->text, sizeof w->text, "%.120s", f.text);
-        else if (word)
-            snprintf(w->text, sizeof w->text, "%s (%.90s)", err_text(word),
-                     verify.n <= 90 && span_is_utf8(verify) ? arena_str(&r->arena, verify) : "");
+    *w = (struct front_who){.err = http_verify_err(verify)};
+    if (w->err != CE_NO_CERT) {
+        bool nobody = who_read(r, verify, w);
         if (w->err)
             w->role = 0;
-        if (word || e)
-            w->kind = CALLER_FOREIGN; /* no verified word of ours about it */
+        if (nobody)
+            w->kind = CALLER_FOREIGN;
     }
     r->caller.kind = w->kind;
     r->caller.kid = span_of(w->kid, w->nkid);

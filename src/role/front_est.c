@@ -123,6 +123,7 @@ static enum err enroll(struct front_req *r, bool renew, struct fault *f)
         return e;
     m->label = label;
     m->renew = renew;
+    front_idevid_fill(&r->who, m);
     r->msg = m;
     return CE_OK;
 }

@@ -16,6 +16,7 @@
 #include "base/name.h"
 #include "core/front_counts.h"
 #include "crypt/ca.h"
+#include "crypt/cert.h"
 #include "crypt/profile.h"
 #include "role/channel.h"
 #include "role/front.h"
@@ -56,6 +57,15 @@ struct front_handler {
 };
 extern const struct front_handler *const front_handlers[]; /* same order as route_table */
 
+/* What an initial device identity says of its device. */
+struct front_idevid {
+    bool foreign;           /* of another maker, whose anchor has this SHA-256; else of this site */
+    uint8_t anchor[32];
+    char serial[65], cn[65]; /* of its subject; empty: absent, longer or not text */
+    uint8_t hw_type[64], hw_serial[64];
+    size_t nhw_type, nhw_serial;
+};
+
 /* Who asks, as far as front knows. */
 struct front_who {
     enum caller_kind kind;
@@ -67,6 +77,8 @@ struct front_who {
     char cn[UID_MAX + 1];
     int64_t not_before, not_after;
     char lines[513]; /* a station's lines; empty: all */
+    bool idevid;            /* the certificate has the mark of an IDevID (cert_is_idevid) */
+    struct front_idevid id; /* when kind is CALLER_IDEVID */
 };
 
 struct front_req {
@@ -139,6 +151,7 @@ struct front {
     struct front_map ddi;      /* hawkBit clients: name -> what was last heard and asked (front_ddi.c) */
     uint64_t blocked_changes;  /* PUSH_CERTs seen: an OCSP answer asked for before one is not cached */
     struct front_cert_cache *certs;
+    struct front_anchors *anchors; /* makers whose IDevIDs may enroll */
     struct front_meta *meta;      /* root and targets of updates */
     struct front_ocsp_cache *ocsp;
     struct front_polls *polls;    /* what idle devices were told */
@@ -179,6 +192,18 @@ void front_push_ident(struct front *fr, const struct msg_push_ident *m);
 void front_push_cert(struct front *fr, const struct msg_push_cert *m);
 enum err front_blocked(const struct front *fr, const struct front_who *w);
 
+/* front_anchor.c */
+front_decode_fn front_anchor_add, front_anchor_remove;
+struct front_anchors *front_anchors_new(void);
+void front_anchors_clear(struct front_anchors *as);
+void front_anchors_free(struct front_anchors *as); /* NULL is fine */
+uint64_t front_anchors_changes(const struct front_anchors *as); /* moves when a verdict may be another one */
+void front_push_anchor(struct front *fr, const struct msg_push_anchor *m);
+void front_idevid_read(const struct cert *c, struct front_idevid *out);
+/* Does c lead to an anchor now? CE_CERT_FOREIGN: it names nobody known; else the rule that its path breaks. */
+MUST_USE enum err front_anchors_judge(const struct front_anchors *as, const struct cert *c, struct front_idevid *out, struct fault *f);
+void front_idevid_fill(const struct front_who *w, struct msg_enroll *m); /* for core, when it is one; m points into w */
+
 /* front_conn.c: connections whose request has not arrived in time */
 struct bufferevent *front_conn_new(struct event_base *base, void *fr);
 void front_conn_arrived(struct front *fr, struct evhttp_request *http);
@@ -204,7 +229,7 @@ front_decode_fn front_download, front_token, front_delta, front_key;
 front_reply_fn front_reply_download, front_reply_token, front_reply_delta, front_reply_key;
 void front_send_artifact(struct front_req *r, struct span sha256, bool sealed); /* nginx sends the file, or what it was sealed into; ends r */
 /* front_artifact.c */
-MUST_USE enum err front_sha256_param(struct front_req *r, struct span *out, struct fault *f); /* the first path parameter: CE_BAD_FIELD */
+MUST_USE enum err front_sha256_param(struct front_req *r, struct span *out, struct fault *f); /* the last path parameter: CE_BAD_FIELD */
 front_decode_fn front_upload_open, front_upload_put, front_upload_named, front_artifact_remove, front_enroll_query, front_enroll_decide;
 front_reply_fn front_reply_upload, front_reply_removed;
 /* front_polls.c */

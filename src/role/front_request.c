@@ -147,6 +147,10 @@ static enum err step_role(struct front_req *r, struct fault *f)
 {
     if (is_open(r) || (r->match.route->roles & r->who.role))
         return CE_OK;
+    if (r->who.kind == CALLER_IDEVID)
+        return fault_set(f, CE_IDEVID_ONLY, "%s (simpleenroll)", err_text(CE_IDEVID_ONLY));
+    if (r->who.kind == CALLER_EXPIRED)
+        return fault_set(f, CE_CERT_EXPIRED, "%s; with it one may ask for a renewal (simplereenroll) and nothing else", err_text(CE_CERT_EXPIRED));
     return fault_set(f, CE_ROLE_FORBIDDEN, "%s may not do this", r->who.kind == CALLER_DEVICE ? "a device" : "the caller's role");
 }
 

@@ -31,8 +31,8 @@ enum err front_param(struct front_req *r, struct span *out, struct fault *f)
     *out = p;
     if (strcmp(r->handler->param, "uid") == 0)
         return name_check_uid(p, f);
-    if (strcmp(r->handler->param, "name") == 0)
-        return name_check_label("name", p, f);
+    if (strcmp(r->handler->param, "name") == 0 || strcmp(r->handler->param, "line") == 0)
+        return name_check_label(r->handler->param, p, f);
     CLEANUP(buf_free) struct buf serial = BUF_INIT(20);
     if (p.n == 0 || hex_decode(p, &serial) || buf_err(&serial))
         return fault_set(f, CE_BAD_FIELD, "the serial must be 2 to 40 hexadecimal digits");

@@ -68,6 +68,7 @@ static enum err put_device(struct query_job *job, struct json_out *j, const stru
     put_time_ms(j, "last_seen", d->last_seen);
     put_presence(j, d);
     enum err e = put_tags(job, j, d->uid, f);
+    e = e ? e : query_put_idevid(job, j, d->uid, f);
     e = e ? e : put_certs(job, j, d->uid, f);
     json_obj_end(j);
     return e;

@@ -82,6 +82,7 @@ struct rollout_item;
 struct release_row;
 MUST_USE enum err query_put_rollout(struct query_job *job, struct json_out *j, const struct rollout_item *item, struct fault *f);
 MUST_USE enum err query_put_approvals(struct query_job *job, struct json_out *j, struct span rollout, struct fault *f);
+MUST_USE enum err query_put_idevid(struct query_job *job, struct json_out *j, struct span uid, struct fault *f); /* query_anchor.c: the member of a device */
 void query_put_release(struct json_out *j, const struct release_row *r); /* members of an object */
 
 typedef enum err query_fn(struct query_job *job, struct fault *f);
@@ -89,6 +90,6 @@ query_fn query_do_devices, query_do_device, query_do_device_count, query_do_cert
     query_do_events, query_do_timeline, query_do_export, query_do_proof, query_do_cuts, query_do_uncut, query_do_drills,
     query_do_rollouts, query_do_rollout, query_do_rollout_devices, query_do_release, query_do_release_devices, query_do_firmware,
     query_do_metadata, query_do_tuf, query_do_releases, query_do_artifacts,
-    query_do_backends, query_do_policy, query_do_enrollments, query_do_enrollment;
+    query_do_backends, query_do_policy, query_do_enrollments, query_do_enrollment, query_do_anchors;
 
 #endif

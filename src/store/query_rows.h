@@ -47,7 +47,7 @@ struct line_item {
     struct span name, title, clone_policy;
     int64_t validity_s, suspended, added_at;
     struct span write, read, repair; /* wire/text_list.h; empty: the default */
-    int64_t approvals, enroll_approval;
+    int64_t approvals, enroll_approval, grace_s, any_key;
 };
 void query_lines(struct db *db, struct span from, int64_t limit, struct db_rows *out);
 void query_line_item(const struct db_rows *r, struct line_item *out);

@@ -106,7 +106,7 @@ enum err store_operator_count(struct db *db, const char *role, int64_t *n, struc
 
 static const char holder_sql[] =
     "SELECT c.holder_kind, c.holder, c.spki, c.not_before, c.not_after, coalesce(s.status, 0), o.name, o.role, o.lines, o.state, "
-    "d.uid, t.state, d.line FROM cert c "
+    "d.uid, t.state, d.line, c.profile FROM cert c "
     "LEFT JOIN cert_state s ON s.kid = c.kid AND s.serial = c.serial "
     "LEFT JOIN operator o ON c.holder_kind = 1 AND o.name = c.holder "
     "LEFT JOIN device d ON c.holder_kind = 2 AND d.uid = c.holder "
@@ -123,7 +123,7 @@ enum err store_holder_get(struct db *db, struct arena *a, struct span kid, struc
                                     .has_operator = !db_is_null(&r, 6), .op_role = arena_copy(a, db_span(&r, 7)),
                                     .op_lines = arena_copy(a, db_span(&r, 8)), .op_state = arena_copy(a, db_span(&r, 9)),
                                     .has_device = !db_is_null(&r, 10), .dev_state = arena_copy(a, db_span(&r, 11)),
-                                    .dev_line = arena_copy(a, db_span(&r, 12)) };
+                                    .dev_line = arena_copy(a, db_span(&r, 12)), .profile = arena_copy(a, db_span(&r, 13)) };
     enum err e = db_rows_end(&r, f);
     return e ? e : there ? CE_OK : fault_set(f, CE_NOT_FOUND, "the certificate is not in the register");
 }

@@ -44,7 +44,7 @@ MUST_USE enum err store_device_counts(struct db *db, struct arena *a, struct spa
 /* Who holds the certificate (kid, serial), in one statement: its row, its state and, for infrastructure, its operator's row. */
 struct holder_row {
     int64_t holder_kind;               /* enum cert_holder */
-    struct span holder, spki;
+    struct span holder, spki, profile;
     int64_t not_before, not_after;     /* s */
     int64_t status;                    /* enum cert_status */
     bool has_operator;

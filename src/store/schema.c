@@ -158,6 +158,13 @@ static const char *const since_2[] = {
     "CREATE INDEX enroll_request_waiting ON enroll_request (line) WHERE state = 'waiting'",
     "CREATE INDEX enroll_request_until ON enroll_request (until_at) WHERE until_at > 0",
     "CREATE TABLE line_enroll (line TEXT NOT NULL PRIMARY KEY, approval BIGINT NOT NULL)" CLUSTERED,
+    /* store/idevid.h */
+    "CREATE TABLE line_anchor (line TEXT NOT NULL, sha256 BLOB NOT NULL, root BLOB NOT NULL, inters BLOB NOT NULL, rule TEXT NOT NULL, hw_type TEXT NOT NULL, "
+    "model TEXT NOT NULL, title TEXT NOT NULL, added_at BIGINT NOT NULL, added_by TEXT NOT NULL, PRIMARY KEY (line, sha256))" CLUSTERED,
+    "CREATE TABLE device_idevid (uid TEXT NOT NULL PRIMARY KEY, spki BLOB NOT NULL, anchor BLOB NOT NULL, serial BLOB NOT NULL, name TEXT NOT NULL, "
+    "at BIGINT NOT NULL)" CLUSTERED,
+    "CREATE INDEX device_idevid_spki ON device_idevid (spki)",
+    "CREATE TABLE line_grace (line TEXT NOT NULL PRIMARY KEY, grace_s BIGINT NOT NULL, any_key BIGINT NOT NULL)" CLUSTERED,
 };
 
 /* One row a version: how the database gets there from the version before: first expand, then what is new in it. expand and contract may be

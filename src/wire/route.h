@@ -9,9 +9,11 @@
 
 enum route_method { ROUTE_GET, ROUTE_POST, ROUTE_PUT, ROUTE_PATCH, ROUTE_DELETE };
 
-/* Bits of the mask of roles in route.def. R_PUBLIC: no certificate needed. */
+/* Bits of the mask of roles in route.def. R_PUBLIC: no certificate needed. The last two are no roles of the register, but what a certificate is good for. */
 enum route_role {
     R_ADMIN = 1, R_OPERATOR = 2, R_STATION = 4, R_AUDITOR = 8, R_EDGE = 16, R_DEVICE = 32, R_PUBLIC = 64, R_BACKEND = 128,
+    R_IDEVID = 256,  /* an initial device identity: enrolls */
+    R_EXPIRED = 512, /* a device whose certificate has ended: renews within its line's grace */
 };
 
 struct route {
