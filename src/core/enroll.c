@@ -26,7 +26,7 @@ static enum err room_judge(struct batch *b, const struct cert_plan *plan, struct
 static enum err request_write(struct batch *b, const struct caller *c, const struct msg_enroll *m, const struct cert_plan *plan, struct fault *f)
 {
     const struct enroll_row r = { .spki = span_of(plan->spki, SHA256_LEN), .uid = plan->holder, .line = plan->line, .key_alg = m->key_alg, .proto = c->m->proto,
-                                  .addr = c->m->addr, .asked_by = c->name, .state = SPAN_LIT("waiting"), .asked_at = b->now_ms, .changed_at = b->now_ms,
+                                  .addr = c->m->addr, .asked_by = plan->by, .state = SPAN_LIT("waiting"), .asked_at = b->now_ms, .changed_at = b->now_ms,
                                   .until_at = b->now_ms + core_config(b->core)->enroll_wait_s * 1000 };
     enum err e = room_judge(b, plan, f);
     e = e ? e : store_enroll_put(b->db, &r, f);
