@@ -1,0 +1,141 @@
+#!/bin/sh
+# refusals.sh: the reasons for which nobody gets a certificate, each met over every enrollment protocol: the same decision and the same
+# evidence. A protocol is one column: three functions and its name in PROTOCOLS.
+#   PROTO_first  WHO KEY SUBJECT [openssl req options]   first enrollment by WHO ("-": nobody) of KEY.key
+#   PROTO_renew  WHO KEY SUBJECT [openssl req options]   renewal by the holder of WHO.pem
+#   PROTO_badpop WHO KEY SUBJECT                         a request that KEY did not sign, for SUBJECT with z as its last character
+# Each sets reason, empty when the certificate came; it is then in KEY.pem. Each protocol has devices of its own, named after it.
+cd "$(dirname "$0")/../.." || exit 1
+. t/lib.sh
+. t/fault.sh
+PROTOCOLS=est
+
+est_send() { # OPERATION WHO KEY SUBJECT [openssl req options]
+    operation=$1 sender=$2 named=$3; shift 2
+    csr "$@"
+    est "$sender" "/$operation" "$named.csr"
+    [ "$code" != 200 ] || { reason=; unpack "$named"; }
+}
+est_first() { est_send simpleenroll "$@"; }
+est_renew() { est_send simplereenroll "$@"; }
+est_badpop() { # the same length, another name under the signature
+    named=${3#/CN=}
+    csr "$2" "$3"
+    openssl base64 -d -in "$2.csr" | LC_ALL=C sed "s/$named/${named%?}z/" | openssl base64 >bad.csr
+    est "$1" /simpleenroll bad.csr
+}
+
+# row PROTO REASON UID TEXT FUNCTION ARGUMENTS: what the caller hears; that the evidence has it, for UID ("-": whoever), is judged at the end
+row() {
+    row_proto=$1 row_want=$2 row_uid=$3 row_text=$4 row_call=$5; shift 5
+    reason=unanswered
+    "${row_proto}_$row_call" "$@"
+    is "$reason" "$row_want" "$row_proto: $row_text: $row_want"
+    [ "$row_want" = enrollment-pending ] || echo "$row_want $row_uid $row_proto: $row_text" >>wanted
+}
+granted() { # PROTO TEXT FUNCTION ARGUMENTS
+    row_proto=$1 row_text=$2 row_call=$3; shift 3
+    reason=unanswered
+    "${row_proto}_$row_call" "$@"
+    is "$reason" "" "$row_proto: $row_text"
+}
+
+site_init || { ok 1 "cradle init"; finish; }
+site_start || { ok 1 "cradled starts"; finish; }
+cd "$T" || exit 1
+from=$(vector)
+line pump; line valve; line held; line asked; line brief 3
+infra st1 station pump,valve,held,asked,brief; infra st2 station valve; infra gone station pump; infra aud auditor ""
+cradle operator remove gone >/dev/null
+cradle line set asked --enroll-approval yes >/dev/null
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout foreign.key -out foreign.pem -subj /CN=st1 -days 2 2>/dev/null
+key fresh
+key weak -algorithm RSA -pkeyopt rsa_keygen_bits:2048
+key curve -algorithm EC -pkeyopt ec_paramgen_curve:P-521
+
+strangers() { # PROTO: who is not known, or may not
+    row "$1" no-client-certificate - "nobody" first - fresh "/CN=$1-a"
+    row "$1" certificate-foreign - "a certificate of another CA" first foreign fresh "/CN=$1-a"
+    row "$1" operator-removed - "a station that was removed" first gone fresh "/CN=$1-a"
+    row "$1" role-forbidden - "an auditor" first aud fresh "/CN=$1-a"
+    row "$1" line-forbidden "$1-a" "a station of another line" first st2 fresh "/CN=$1-a"
+}
+keys_and_names() { # PROTO: what the request says
+    row "$1" uid-unknown "$1-nobody" "a UID that nobody registered" first st1 fresh "/CN=$1-nobody"
+    row "$1" bad-uid - "a UID with a topic character" first st1 fresh "/CN=$1#a"
+    row "$1" name-mismatch "$1-a" "another serial number than the register's" first st1 fresh "/CN=$1-a/serialNumber=x"
+    row "$1" name-mismatch "$1-a" "another SAN than the profile's" first st1 fresh "/CN=$1-a" -addext subjectAltName=URI:urn:cradle:pump:x
+    row "$1" bad-name "$1-a" "a DNS name in the SAN" first st1 fresh "/CN=$1-a" -addext subjectAltName=DNS:example.org
+    row "$1" key-weak "$1-a" "RSA with 2048 bits" first st1 weak "/CN=$1-a"
+    row "$1" key-algorithm "$1-a" "a curve that the profile does not name" first st1 curve "/CN=$1-a"
+    row "$1" csr-bad-signature "$1-z" "no proof of possession" badpop st1 fresh "/CN=$1-a"
+}
+devices() { # PROTO: keys that are somebody's, devices that may not
+    key "$1-a"; granted "$1" "a device enrolls" first st1 "$1-a" "/CN=$1-a"
+    row "$1" key-of-other "$1-b" "the key of another device" first st1 "$1-a" "/CN=$1-b"
+    row "$1" role-forbidden - "a device enrolls another one" first "$1-a" fresh "/CN=$1-b"
+    row "$1" too-early "$1-a" "a new key before the renewal window" renew "$1-a" fresh "/CN=$1-a"
+    granted "$1" "the same key before its window: the same certificate, and the device is in use" renew "$1-a" "$1-a" "/CN=$1-a"
+    row "$1" already-enrolled "$1-a" "a second key for a device in use" first st1 fresh "/CN=$1-a"
+    row "$1" name-mismatch "$1-b" "a renewal under another name" renew "$1-a" fresh "/CN=$1-b"
+    row "$1" name-mismatch "$1-a" "a renewal with another SAN" renew "$1-a" fresh "/CN=$1-a" -addext "subjectAltName=URI:urn:cradle:pump:$1-b"
+    key "$1-b"; granted "$1" "another device" first st1 "$1-b" "/CN=$1-b"
+    api -o /dev/null -d '{"reason":"keyCompromise"}' "$HTTPS/api/v1/certs/$(openssl x509 -in "$1-b.pem" -noout -serial | cut -d= -f2)/revoke"
+    row "$1" certificate-revoked "$1-b" "a renewal with a revoked certificate" renew "$1-b" fresh "/CN=$1-b"
+    row "$1" key-revoked "$1-b" "the key of a revoked certificate" first st1 "$1-b" "/CN=$1-b"
+    for s in quarantined:device-quarantined suspended:device-suspended revoked:device-revoked; do
+        patch "$1-a" "${s%:*}" >/dev/null
+        row "$1" "${s#*:}" "$1-a" "first enrollment, ${s%:*}" first st1 fresh "/CN=$1-a"
+        row "$1" "${s#*:}" "$1-a" "renewal, ${s%:*}" renew "$1-a" fresh "/CN=$1-a"
+    done
+    patch "$1-c" decommissioned >/dev/null
+    row "$1" device-decommissioned "$1-c" "a decommissioned device" first st1 fresh "/CN=$1-c"
+    row "$1" line-suspended "$1-h" "a device of a suspended line" first st1 fresh "/CN=$1-h"
+    key "$1-t"; granted "$1" "a certificate with a short life" first st1 "$1-t" "/CN=$1-t"
+}
+approvals() { # PROTO
+    for k in 1 2 3 4 5; do key "$1-w$k"; done
+    for k in 1 2 3 4; do row "$1" enrollment-pending "$1-w" "key $k of a line that wants approvals" first st1 "$1-w$k" "/CN=$1-w"; done
+    row "$1" rate-limited "$1-w" "more keys of one device than may wait" first st1 "$1-w5" "/CN=$1-w"
+    cradle enroll refuse "$(openssl pkey -in "$1-w1.key" -pubout -outform DER | sha256sum | cut -d' ' -f1)" --note no >/dev/null
+    row "$1" enrollment-refused "$1-w" "a key that an operator refused" first st1 "$1-w1" "/CN=$1-w"
+    row "$1" key-of-other "$1-x" "a key that waits for another device" first st1 "$1-w2" "/CN=$1-x"
+}
+# the signer stands still: the first of two enrollments waits, the second one has another key
+running() { # PROTO
+    key "$1-r1"; key "$1-r2"
+    kill -STOP "$(role_pid signer:0)"
+    ("${1}_first" st1 "$1-r1" "/CN=$1-r" >/dev/null 2>&1) & first=$!
+    wait_for 10 sh -c "cradle event list --device $1-r --kind cert-intent --json | jq -e '.items | length == 1'"
+    row "$1" enrollment-running "$1-r" "another key while the first is with the signer" first st1 "$1-r2" "/CN=$1-r"
+    kill -CONT "$(role_pid signer:0)"
+    wait $first
+}
+for p in $PROTOCOLS; do
+    for d in a b c r; do device_add $p-$d pump >/dev/null; done
+    device_add $p-h held >/dev/null; device_add $p-w asked >/dev/null; device_add $p-x asked >/dev/null; device_add $p-t brief >/dev/null
+done
+cradle line suspend held >/dev/null
+for p in $PROTOCOLS; do strangers $p; keys_and_names $p; devices $p; approvals $p; running $p; done
+for p in $PROTOCOLS; do
+    over() { openssl x509 -in $p-t.pem -noout -checkend 0 | grep -q 'will expire'; }
+    wait_for 15 over
+    row $p certificate-expired - "a certificate that has ended" renew $p-t fresh /CN=$p-t
+done
+
+# -- the same evidence
+missing() { # REASON UID that were answered and are no event; UID empty: whoever
+    events_since "$from" refused | jq -r '.payload | "\(.reason) \(.uid)"' | sort -u >seen
+    cut -d" " -f1,2 wanted | sed "s/ -\$//" | sort -u | awk 'NR == FNR { seen[$0]; reasons[$1]; next } NF == 2 ? !($0 in seen) : !($1 in reasons) { print "# not seen: " $0 }' seen -
+}
+all_seen() { [ -z "$(missing)" ]; }
+wait_for 10 all_seen; ok $? "each is an event with its reason and its device ($(wc -l <wanted) refusals)"
+missing
+for p in $PROTOCOLS; do
+    is "$(events_since "$from" enroll-requested | jq -r "select(.device == \"$p-w\") | .payload.proto" | sort -u)" $p "what waits names its protocol: $p"
+    is "$(events_since "$from" clone-suspected | jq -r .device | grep -c "^$p-")" 2 "a key in two hands is an alarm, over $p"
+done
+verified refusals; ok $? "the evidence verifies offline"
+site_stop; ok $? "cradled stops"
+clean_log; ok $? "nothing odd in the log"
+finish
