@@ -7,6 +7,7 @@
 #include "crypt/oid.h"
 #include "crypt/pem.h"
 
+#define PEM_BEGIN "-----BEGIN "
 static const char *const pem_labels[] = { "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST" };
 
 enum err est_body_decode(struct span body, struct buf *der, struct fault *f)
@@ -20,7 +21,7 @@ enum err est_body_decode(struct span body, struct buf *der, struct fault *f)
         buf_put_span(der, body);
         return buf_err(der);
     }
-    if (span_starts(text, "-----BEGIN ")) {
+    if (memmem(text.p, text.n, PEM_BEGIN, strlen(PEM_BEGIN))) { /* no base64 has a dash; certtool writes what it is before it (RFC 7468 5.2) */
         for (size_t i = 0; i < ARRAY_LEN(pem_labels); i++)
             if (pem_present(text, pem_labels[i])) {
                 if (pem_decode(text, pem_labels[i], 0, der))

@@ -10,7 +10,7 @@
 #define EST_LINE 76 /* base64 characters a line in answers: OpenSSL's base64 BIO needs breaks (RFC 8951 lets us) */
 
 /* Appends the DER of the CSR in a request body. Accepted: base64 with or without white space (Content-Transfer-Encoding is
- * ignored, RFC 8951 3.1), the same in PEM armour, and raw DER. CE_BAD_BASE64, CE_TRUNCATED (empty), CE_TOO_LARGE. */
+ * ignored, RFC 8951 3.1), the same in PEM armour, with text around it or without, and raw DER. CE_BAD_BASE64, CE_TRUNCATED (empty), CE_TOO_LARGE. */
 MUST_USE enum err est_body_decode(struct span body, struct buf *der, struct fault *f);
 
 /* CsrAttrs (RFC 7030 4.5.2) for a list such as "ec:P-256 ed25519": appends DER. Unknown algorithm names: CE_UNSUPPORTED. */

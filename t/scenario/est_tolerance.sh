@@ -18,7 +18,7 @@ CA=$SITE/ca/bundle.pem
 EST=$HTTPS/.well-known/est
 line pump; line valve
 n=0
-for d in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do device_add D-$d pump >/dev/null; done
+for d in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22; do device_add D-$d pump >/dev/null; done
 infra st1 station pump
 next() { n=$((n + 1)); key k; csr k "/CN=D-$n" "$@"; } # a new key k and its request k.csr, of the next device
 
@@ -26,6 +26,7 @@ next() { n=$((n + 1)); key k; csr k "/CN=D-$n" "$@"; } # a new key k and its req
 next; tr -d '\n' <k.csr >one.csr; est st1 /simpleenroll one.csr; is "$code" 200 "base64 without line breaks (strongSwan)"
 next; sed 's/$/\r/' k.csr >crlf.csr; printf '\r\n\r\n' >>crlf.csr; est st1 /simpleenroll crlf.csr; is "$code" 200 "base64 with CR LF and blank lines at the end (libest)"
 next; openssl base64 -d -in k.csr >k.der; est st1 /simpleenroll k.der; is "$code" 200 "DER without base64"
+next; openssl base64 -d -in k.csr | openssl req -inform DER -text -out k.pem 2>/dev/null; est st1 /simpleenroll k.pem; is "$code" 200 "PEM armour with text before it (certtool)"
 next; openssl base64 -d -in k.csr | openssl req -inform DER -out k.pem 2>/dev/null; est st1 /simpleenroll k.pem; is "$code" 200 "PEM armour"
 for cte in base64 binary 8bit nonsense; do
     next; est st1 /simpleenroll k.csr -H "Content-Transfer-Encoding: $cte"; is "$code" 200 "Content-Transfer-Encoding: $cte is ignored (RFC 8951 3.1)"
