@@ -2,6 +2,7 @@
  * and handed to everybody who waits; what could not be signed is asked once more, then closed; what a crash left behind is closed at
  * start. See cert_path.h.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -11,6 +12,7 @@
 #include "core/stream.h"
 #include "cradle/snapshot.h"
 #include "crypt/cert.h"
+#include "store/crypto.h"
 #include "store/enroll.h"
 #include "store/intent.h"
 
@@ -126,10 +128,11 @@ static enum err finish_failed(struct batch *b, struct enrollment *e, struct faul
 }
 
 /* -- a certificate ---------------------------------------------------------------------------------------------------------------------- */
-/* Is this the certificate that the intent is about? */
-static enum err cert_matches(const struct enrollment *e, struct fault *f)
+/* Is this the certificate that the intent is about? Notes its algorithms. */
+static enum err cert_matches(struct enrollment *e, struct fault *f)
 {
     struct cert x;
+    struct spki_info key;
     enum err err = cert_parse(span_of(e->der.data, e->der.len), &x, f);
     if (err)
         return fault_set(f, CE_SIGNER, "the signer's certificate cannot be decoded");
@@ -144,6 +147,11 @@ static enum err cert_matches(const struct enrollment *e, struct fault *f)
     for (size_t i = 0; i < ARRAY_LEN(rules); i++)
         if (!rules[i].ok)
             return fault_set(f, CE_SIGNER, "the signer's certificate does not have the %s that was asked for", rules[i].what);
+    err = spki_parse(x.spki, &key, f);
+    if (err)
+        return err;
+    snprintf(e->key_alg, sizeof e->key_alg, "%s", key.name);
+    snprintf(e->sig_alg, sizeof e->sig_alg, "%s", sig_alg_name(x.sig_alg));
     return CE_OK;
 }
 
@@ -161,6 +169,8 @@ static void issued_event(struct batch *b, const struct enrollment *e, const stru
     json_int(j, "not_before", c->not_before);
     json_int(j, "not_after", c->not_after);
     json_hex(j, "sha256", span_of(digest, sizeof digest));
+    json_cstr(j, "key_alg", e->key_alg);
+    json_cstr(j, "sig_alg", e->sig_alg);
     ca_signature_put(j, &e->signature);
     event_end(b);
 }
@@ -197,6 +207,7 @@ static enum err cert_write(struct batch *b, struct enrollment *e, struct fault *
         .holder = span_str(e->holder), .profile = span_str(e->profile), .spki = span_of(e->spki, SHA256_LEN),
         .not_before = e->not_before, .not_after = e->not_after, .issued_at = b->now_ms, .der = span_of(e->der.data, e->der.len),
     };
+    const struct crypto_row crypto = { c.holder, c.kid, c.serial, span_str(e->key_alg), span_str(e->sig_alg), c.not_after };
     struct device d = { 0 };
     struct revoke_change change = { 0 };
     enum err err = holder_again(b, e, &d, &change, refusal, f);
@@ -204,6 +215,8 @@ static enum err cert_write(struct batch *b, struct enrollment *e, struct fault *
     err = err ? err : store_cert_add(b->db, &c, f);
     if (!err && e->kind == CERT_HOLDER_DEVICE)
         err = store_enroll_issued(b->db, c.spki, c.holder, b->now_ms, f);
+    if (!err && e->kind == CERT_HOLDER_DEVICE)
+        err = store_crypto_put(b->db, &crypto, f);
     bool first = e->kind == CERT_HOLDER_DEVICE && d.state == DEVICE_REGISTERED;
     if (!err && e->kind == CERT_HOLDER_DEVICE && !first)
         err = device_touch(b, &d, f);

@@ -89,6 +89,7 @@ struct enrollment {
     struct buf key_der;            /* owned */
     int64_t not_before, not_after; /* s */
     struct buf der;                /* owned; what the signer returned */
+    char key_alg[KEY_NAME_MAX], sig_alg[KEY_NAME_MAX]; /* of der */
     struct ca_signature signature; /* of der */
     struct fault fault;            /* why it failed */
     struct cert_waiter *waiters;   /* owned */

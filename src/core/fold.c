@@ -44,6 +44,8 @@ static const struct table tables[] = {
                       "expires_at, envelope FROM device_order ORDER BY uid", 16 },
     { "device_version", "SELECT uid, line, release, version, counter_floor, before_release, confirmed_at, sequence FROM device_version ORDER BY uid", -1 },
     { "version_count", "SELECT line, release, version, n FROM version_count ORDER BY line, release, version", -1 },
+    { "device_crypto", "SELECT uid, kid, serial, line, release, key_alg, sig_alg, not_after, month FROM device_crypto ORDER BY uid", -1 },
+    { "crypto_count", "SELECT line, release, key_alg, sig_alg, month, n FROM crypto_count ORDER BY line, release, key_alg, sig_alg, month", -1 },
     { "rollout_pace", "SELECT rollout, scale_s, at_s, n FROM rollout_pace ORDER BY rollout, scale_s, at_s", -1 },
     { "rollout", "SELECT name, line, release, of_rollout, q_model, q_batch, q_country, q_version, q_tag, timeout_s, from_min, to_min, forced, max_active, note, state, "
                  "why, wave, rev, created_at, created_by, started_at, changed_at FROM rollout ORDER BY name", -1 },
@@ -61,7 +63,7 @@ static const struct table tables[] = {
     { "rollout_device", "SELECT rollout, uid, wave, state, sequence, since FROM rollout_device WHERE state NOT IN ('waiting', 'absent', 'current', 'cannot') "
                         "ORDER BY rollout, uid", -1 },
 };
-static const int columns[ARRAY_LEN(tables)] = { 4, 5, 2, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 4, 23, 2, 2, 13, 10, 6, 3, 3, 12, 6 };
+static const int columns[ARRAY_LEN(tables)] = { 4, 5, 2, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 9, 6, 4, 23, 2, 2, 13, 10, 6, 3, 3, 12, 6 };
 
 static enum err event_fold(struct db *to, const struct event_row *ev, struct fault *f)
 {

@@ -6,6 +6,7 @@
 #include "store/artifact.h"
 #include "store/ca.h"
 #include "store/cert.h"
+#include "store/crypto.h"
 #include "store/enroll.h"
 #include "store/registry.h"
 #include "store/tag.h"
@@ -155,6 +156,11 @@ static enum err fold_issued(struct fold *x)
     enum err e = x->err ? x->err : store_cert_add(x->to, &r, x->f);
     if (!e && r.holder_kind == CERT_HOLDER_DEVICE)
         e = store_enroll_issued(x->to, r.spki, r.holder, x->ev->at, x->f);
+    const json_t *key_alg = json_object_get(x->payload, "key_alg"); /* events of before the inventory have none */
+    if (!e && r.holder_kind == CERT_HOLDER_DEVICE && key_alg) {
+        const struct crypto_row c = { r.holder, r.kid, r.serial, fold_text(x, "key_alg"), fold_text(x, "sig_alg"), r.not_after };
+        e = x->err ? x->err : store_crypto_put(x->to, &c, x->f);
+    }
     return e ? e : fold_rev(x);
 }
 
@@ -182,6 +188,8 @@ static enum err fold_revoked(struct fold *x)
     s.revoked_at = fold_number(x, "revoked_at");
     s.reason = (int)fold_number(x, "reason");
     e = e ? e : x->err ? x->err : store_cert_state_put(x->to, kid, serial, &s, x->f);
+    if (!e && s.status == CERT_REVOKED && fold_number(x, "holder_kind") == CERT_HOLDER_DEVICE)
+        e = store_crypto_drop(x->to, fold_text(x, "holder"), kid, serial, x->f);
     if (!e && json_is_true(json_object_get(x->payload, "key")))
         e = store_key_revoke(x->to, spki, s.revoked_at, x->f);
     return e ? e : fold_rev(x);

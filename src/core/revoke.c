@@ -6,6 +6,7 @@
 #include "core/crl.h"
 #include "core/stream.h"
 #include "crypt/crl.h"
+#include "store/crypto.h"
 #include "wire/route.h"
 
 enum err revoke_reason_parse(struct span name, int *reason, struct fault *f)
@@ -59,6 +60,8 @@ enum err cert_status_change(struct batch *b, const struct cert_row *c, const str
     enum err e = store_cert_state_put(b->db, c->kid, c->serial, &s, f);
     if (!e && key)
         e = store_key_revoke(b->db, c->spki, s.revoked_at, f);
+    if (!e && change->status == CERT_REVOKED && c->holder_kind == CERT_HOLDER_DEVICE)
+        e = store_crypto_drop(b->db, c->holder, c->kid, c->serial, f);
     if (!e && (bad || listed(c->state.status)))
         e = crl_mark(b, c->kid, s.shard, f);
     if (e)

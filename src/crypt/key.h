@@ -49,6 +49,7 @@ extern const struct key_source key_source_files; /* DIR/keys/NAME.key */
 
 /* -- signature algorithms in X.509 -- */
 struct span sig_alg_der(enum sig_alg a);                /* the AlgorithmIdentifier SEQUENCE */
+const char *sig_alg_name(enum sig_alg a);               /* "ecdsa-sha256", "ml-dsa-65"; "unknown" */
 enum sig_alg sig_alg_from_der(struct span algorithm);   /* from the whole SEQUENCE; SIG_NONE when not one of ours */
 
 /* -- public keys -- */

@@ -13,6 +13,7 @@ struct sig_desc {
     enum key_alg key;       /* KEY_EC_P256 stands for every EC key */
     unsigned hash_bits;     /* 256, 384, 512; 0: the scheme hashes by itself */
     struct span der;        /* AlgorithmIdentifier */
+    const char *name;       /* sig_alg_name */
 };
 const struct sig_desc *sig_desc_of(enum sig_alg a);       /* NULL for SIG_NONE */
 bool sig_alg_fits(enum sig_alg a, enum key_alg k);

@@ -6,16 +6,16 @@
 
 /* clang-format off */
 static const struct sig_desc sig_table[] = {
-    { SIG_ECDSA_SHA256, KEY_EC_P256, 256, SPAN_LIT("\x30\x0a\x06\x08" OID_ECDSA "\x02") },
-    { SIG_ECDSA_SHA384, KEY_EC_P256, 384, SPAN_LIT("\x30\x0a\x06\x08" OID_ECDSA "\x03") },
-    { SIG_ECDSA_SHA512, KEY_EC_P256, 512, SPAN_LIT("\x30\x0a\x06\x08" OID_ECDSA "\x04") },
-    { SIG_ED25519,      KEY_ED25519, 0,   SPAN_LIT("\x30\x05\x06\x03" OID_ED25519) },
-    { SIG_RSA_SHA256,   KEY_RSA,     256, SPAN_LIT("\x30\x0d\x06\x09" OID_PKCS1 "\x0b\x05\x00") },
-    { SIG_RSA_SHA384,   KEY_RSA,     384, SPAN_LIT("\x30\x0d\x06\x09" OID_PKCS1 "\x0c\x05\x00") },
-    { SIG_RSA_SHA512,   KEY_RSA,     512, SPAN_LIT("\x30\x0d\x06\x09" OID_PKCS1 "\x0d\x05\x00") },
-    { SIG_MLDSA44,      KEY_MLDSA44, 0,   SPAN_LIT("\x30\x0b\x06\x09" OID_MLDSA "\x11") },
-    { SIG_MLDSA65,      KEY_MLDSA65, 0,   SPAN_LIT("\x30\x0b\x06\x09" OID_MLDSA "\x12") },
-    { SIG_MLDSA87,      KEY_MLDSA87, 0,   SPAN_LIT("\x30\x0b\x06\x09" OID_MLDSA "\x13") },
+    { SIG_ECDSA_SHA256, KEY_EC_P256, 256, SPAN_LIT("\x30\x0a\x06\x08" OID_ECDSA "\x02"), "ecdsa-sha256" },
+    { SIG_ECDSA_SHA384, KEY_EC_P256, 384, SPAN_LIT("\x30\x0a\x06\x08" OID_ECDSA "\x03"), "ecdsa-sha384" },
+    { SIG_ECDSA_SHA512, KEY_EC_P256, 512, SPAN_LIT("\x30\x0a\x06\x08" OID_ECDSA "\x04"), "ecdsa-sha512" },
+    { SIG_ED25519,      KEY_ED25519, 0,   SPAN_LIT("\x30\x05\x06\x03" OID_ED25519), "ed25519" },
+    { SIG_RSA_SHA256,   KEY_RSA,     256, SPAN_LIT("\x30\x0d\x06\x09" OID_PKCS1 "\x0b\x05\x00"), "rsa-sha256" },
+    { SIG_RSA_SHA384,   KEY_RSA,     384, SPAN_LIT("\x30\x0d\x06\x09" OID_PKCS1 "\x0c\x05\x00"), "rsa-sha384" },
+    { SIG_RSA_SHA512,   KEY_RSA,     512, SPAN_LIT("\x30\x0d\x06\x09" OID_PKCS1 "\x0d\x05\x00"), "rsa-sha512" },
+    { SIG_MLDSA44,      KEY_MLDSA44, 0,   SPAN_LIT("\x30\x0b\x06\x09" OID_MLDSA "\x11"), "ml-dsa-44" },
+    { SIG_MLDSA65,      KEY_MLDSA65, 0,   SPAN_LIT("\x30\x0b\x06\x09" OID_MLDSA "\x12"), "ml-dsa-65" },
+    { SIG_MLDSA87,      KEY_MLDSA87, 0,   SPAN_LIT("\x30\x0b\x06\x09" OID_MLDSA "\x13"), "ml-dsa-87" },
 };
 /* clang-format on */
 
@@ -25,6 +25,12 @@ const struct sig_desc *sig_desc_of(enum sig_alg a)
         if (sig_table[i].alg == a)
             return &sig_table[i];
     return NULL;
+}
+
+const char *sig_alg_name(enum sig_alg a)
+{
+    const struct sig_desc *d = sig_desc_of(a);
+    return d ? d->name : "unknown";
 }
 
 struct span sig_alg_der(enum sig_alg a)

@@ -44,6 +44,8 @@ HANDLER(evidence_export, QUERY(front_query, "export", PAGE))
 HANDLER(evidence_proof, QUERY(front_query, "proof", "index"))
 
 HANDLER(tuf_list, QUERY(front_query, "tuf", ""))
+HANDLER(crypto_get, QUERY(front_query, "crypto", ""))
+HANDLER(crypto_devices, QUERY(front_query, "crypto_devices", PAGE "alg line"))
 HANDLER(artifact_list, QUERY(front_query, "artifacts", PAGE))
 HANDLER(release_list, QUERY(front_query, "releases", PAGE "line"))
 HANDLER(release_get, QUERY(front_release, "release", ""))

@@ -18,6 +18,7 @@ static const struct {
 } table[] = {
     {"devices", query_do_devices},     {"device", query_do_device}, {"device_count", query_do_device_count}, {"certs", query_do_certs},   {"cert", query_do_cert},
     {"operators", query_do_operators}, {"lines", query_do_lines},   {"models", query_do_models}, {"events", query_do_events},
+    {"crypto", query_do_crypto}, {"crypto_devices", query_do_crypto_devices},
     {"backends", query_do_backends},   {"policy", query_do_policy},
     {"timeline", query_do_timeline},   {"export", query_do_export}, {"proof", query_do_proof},  {"cuts", query_do_cuts},
     {"uncut", query_do_uncut},         {"drills", query_do_drills},

@@ -1,6 +1,8 @@
 /* store/order.c: see store/order.h. */
 #include "store/order.h"
 
+#include "store/crypto.h"
+
 #define ORDER_COLUMNS "uid, sequence, action, rollout, wave, line, release, by_whom, state, reason, phase, percent, ordered_at, offered_at, changed_at, " \
                       "until_at, spki, expires_at, envelope"
 
@@ -65,11 +67,12 @@ enum err store_version_put(struct db *db, const struct version_row *r, struct fa
     enum err e = version_uncount(db, r->uid, f);
     e = e ? e : db_run(db, "INSERT INTO version_count (line, release, version, n) VALUES ($1, $2, $3, 1) ON CONFLICT (line, release, version) "
                        "DO UPDATE SET n = version_count.n + 1", DB_ARGS(DB_T(r->line), DB_T(r->release), DB_T(r->version)), NULL, f);
-    return e ? e : db_run(db,
+    e = e ? e : db_run(db,
                   "INSERT INTO device_version (" VERSION_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (uid) DO UPDATE SET line = excluded.line, "
                   "release = excluded.release, version = excluded.version, counter_floor = excluded.counter_floor, before_release = excluded.before_release, "
                   "confirmed_at = excluded.confirmed_at, sequence = excluded.sequence",
                   DB_ARGS(DB_T(r->uid), DB_T(r->line), DB_T(r->release), DB_T(r->version), DB_I(r->counter_floor), DB_T(r->before_release),
                           DB_I(r->confirmed_at), DB_I(r->sequence)),
                   NULL, f);
+    return e ? e : store_crypto_release(db, r->uid, r->release, f);
 }

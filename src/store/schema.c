@@ -142,6 +142,12 @@ static const char *const since_2[] = {
     "added_at BIGINT NOT NULL, added_by TEXT NOT NULL)" CLUSTERED,
     "CREATE TABLE device_tag (uid TEXT NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (uid, tag))" CLUSTERED,
     "CREATE INDEX device_tag_tag ON device_tag (tag, uid)",
+    /* store/crypto.h; month: yyyymm of the certificate's end */
+    "CREATE TABLE device_crypto (uid TEXT NOT NULL PRIMARY KEY, kid BLOB NOT NULL, serial BLOB NOT NULL, line TEXT NOT NULL, release TEXT NOT NULL, "
+    "key_alg TEXT NOT NULL, sig_alg TEXT NOT NULL, not_after BIGINT NOT NULL, month BIGINT NOT NULL)" CLUSTERED,
+    "CREATE INDEX device_crypto_key ON device_crypto (key_alg, line, release, uid)",
+    "CREATE TABLE crypto_count (line TEXT NOT NULL, release TEXT NOT NULL, key_alg TEXT NOT NULL, sig_alg TEXT NOT NULL, month BIGINT NOT NULL, "
+    "n BIGINT NOT NULL, PRIMARY KEY (line, release, key_alg, sig_alg, month))" CLUSTERED,
     /* a line whose rollouts need more approvals than the site says */
     "CREATE TABLE line_approvals (line TEXT NOT NULL PRIMARY KEY, n BIGINT NOT NULL)" CLUSTERED,
     /* store/ca.h. Every CA of an older database is named after its use */

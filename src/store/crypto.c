@@ -1,0 +1,81 @@
+/* crypto.c: see crypto.h. A count that falls to 0 stays as a row: months come back, and there are few. */
+#include "store/crypto.h"
+
+#include "base/clock.h"
+
+#define GROUP "line, release, key_alg, sig_alg, month"
+
+static int64_t month_of(int64_t at_s)
+{
+    struct clock_civil c;
+    clock_civil(at_s, &c);
+    return (int64_t)c.year * 100 + c.month;
+}
+
+static enum err count_less(struct db *db, struct span uid, struct fault *f)
+{
+    return db_run(db, "UPDATE crypto_count SET n = n - 1 WHERE (" GROUP ") IN (SELECT " GROUP " FROM device_crypto WHERE uid = $1)", DB_ARGS(DB_T(uid)), NULL, f);
+}
+
+static enum err count_more(struct db *db, struct span uid, struct fault *f)
+{
+    return db_run(db, "INSERT INTO crypto_count (" GROUP ", n) SELECT " GROUP ", 1 FROM device_crypto WHERE uid = $1 ON CONFLICT (" GROUP ") DO UPDATE SET n = crypto_count.n + 1",
+                  DB_ARGS(DB_T(uid)), NULL, f);
+}
+
+enum err store_crypto_put(struct db *db, const struct crypto_row *r, struct fault *f)
+{
+    enum err e = count_less(db, r->uid, f);
+    e = e ? e : db_run(db,
+                  "INSERT INTO device_crypto (uid, kid, serial, line, release, key_alg, sig_alg, not_after, month) "
+                  "SELECT d.uid, $2, $3, d.line, COALESCE(v.release, ''), $4, $5, $6, $7 FROM device d LEFT JOIN device_version v ON v.uid = d.uid WHERE d.uid = $1 "
+                  "ON CONFLICT (uid) DO UPDATE SET kid = excluded.kid, serial = excluded.serial, key_alg = excluded.key_alg, sig_alg = excluded.sig_alg, "
+                  "not_after = excluded.not_after, month = excluded.month",
+                  DB_ARGS(DB_T(r->uid), DB_B(r->kid), DB_B(r->serial), DB_T(r->key_alg), DB_T(r->sig_alg), DB_I(r->not_after), DB_I(month_of(r->not_after))), NULL, f);
+    return e ? e : count_more(db, r->uid, f);
+}
+
+enum err store_crypto_drop(struct db *db, struct span uid, struct span kid, struct span serial, struct fault *f)
+{
+    int64_t here = 0;
+    enum err e = db_get_i64(db, "SELECT count(*) FROM device_crypto WHERE uid = $1 AND kid = $2 AND serial = $3", DB_ARGS(DB_T(uid), DB_B(kid), DB_B(serial)), 0, &here, f);
+    if (e || !here)
+        return e;
+    e = count_less(db, uid, f);
+    return e ? e : db_run(db, "DELETE FROM device_crypto WHERE uid = $1", DB_ARGS(DB_T(uid)), NULL, f);
+}
+
+enum err store_crypto_release(struct db *db, struct span uid, struct span release, struct fault *f)
+{
+    int64_t other = 0;
+    enum err e = db_get_i64(db, "SELECT count(*) FROM device_crypto WHERE uid = $1 AND release <> $2", DB_ARGS(DB_T(uid), DB_T(release)), 0, &other, f);
+    if (e || !other)
+        return e;
+    e = count_less(db, uid, f);
+    e = e ? e : db_run(db, "UPDATE device_crypto SET release = $2 WHERE uid = $1", DB_ARGS(DB_T(uid), DB_T(release)), NULL, f);
+    return e ? e : count_more(db, uid, f);
+}
+
+void crypto_total_rows(struct db *db, struct db_rows *out)
+{
+    db_rows(db, "SELECT line, key_alg, sig_alg, month, sum(n) FROM crypto_count WHERE n > 0 GROUP BY line, key_alg, sig_alg, month ORDER BY line, key_alg, sig_alg, month", DB_NOARGS, out);
+}
+
+void crypto_service_rows(struct db *db, struct db_rows *out)
+{
+    db_rows(db,
+            "SELECT c.line, c.release, COALESCE(r.support_end, ''), c.key_alg, c.sig_alg, sum(c.n) FROM crypto_count c LEFT JOIN release r ON r.line = c.line AND r.name = c.release "
+            "WHERE c.n > 0 GROUP BY c.line, c.release, r.support_end, c.key_alg, c.sig_alg ORDER BY c.line, c.release, c.key_alg, c.sig_alg",
+            DB_NOARGS, out);
+}
+
+#define DEVICE_SQL "SELECT uid, line, release, sig_alg, not_after FROM device_crypto WHERE key_alg = $1 "
+void crypto_device_rows(struct db *db, struct span key_alg, struct span line, const struct span after[3], int64_t limit, struct db_rows *out)
+{
+    if (line.n)
+        db_rows(db, DEVICE_SQL "AND line = $2 AND (release, uid) > ($3, $4) ORDER BY release, uid LIMIT $5",
+                DB_ARGS(DB_T(key_alg), DB_T(line), DB_T(after[1]), DB_T(after[2]), DB_I(limit)), out);
+    else
+        db_rows(db, DEVICE_SQL "AND (line, release, uid) > ($2, $3, $4) ORDER BY line, release, uid LIMIT $5",
+                DB_ARGS(DB_T(key_alg), DB_T(after[0]), DB_T(after[1]), DB_T(after[2]), DB_I(limit)), out);
+}
