@@ -1,6 +1,6 @@
 #!/bin/sh
 # packages.sh: installs the Debian packages that a job needs, and starts no service while doing so; for tests also the MQTT clients of t/npm.
-# usage: tools/packages.sh run|build|test|bench      (each includes the ones before it)
+# usage: tools/packages.sh run|build|test|bench      (each includes the ones before it); debian13: test, and what t/debian13.sh makes a chroot with
 set -eu
 run="nginx-light mosquitto mosquitto-clients openssl curl jq ca-certificates procps iproute2"
 build="gcc libc6-dev make pkg-config libssl-dev libevent-dev libjansson-dev libsqlite3-dev libseccomp-dev libcurl4-openssl-dev libzstd-dev libmosquitto-dev mosquitto-dev libtss2-dev"
@@ -8,15 +8,18 @@ test="sqlite3 softhsm2 opensc gnutls-bin mandoc strace perl patchelf haproxy cpi
 bench="wrk time clang-14 libclang-rt-14-dev llvm-14 debootstrap e2fsprogs zstd"
 # for the clients of t/npm
 node="nodejs npm"
-# node and npm from elsewhere do as well, and conflict with Debian's
-if command -v node >/dev/null && command -v npm >/dev/null; then node=; fi
 npm_dir=$(dirname "$0")/../t/npm
+clients_there() { cmp -s "$npm_dir/package-lock.json" "$npm_dir/node_modules/.installed"; }
+# node and npm from elsewhere do as well, and conflict with Debian's; npm (400 packages) is for fetching only
+if clients_there; then node=nodejs; fi
+if command -v node >/dev/null && { clients_there || command -v npm >/dev/null; }; then node=; fi
 case "${1:-}" in
 run) want="$run" clients= ;;
 build) want="$run $build" clients= ;;
 test) want="$run $build $test $node" clients=yes ;;
+debian13) want="$run $build $test $node debootstrap" clients=yes ;;
 bench) want="$run $build $test $node $bench" clients=yes ;;
-*) echo "usage: tools/packages.sh run|build|test|bench" >&2; exit 2 ;;
+*) echo "usage: tools/packages.sh run|build|test|debian13|bench" >&2; exit 2 ;;
 esac
 
 install_debian() { # PACKAGE…
@@ -44,7 +47,7 @@ install_debian() { # PACKAGE…
 }
 # What package-lock.json names, by hash, and no script of it is run
 install_clients() {
-    cmp -s "$npm_dir/package-lock.json" "$npm_dir/node_modules/.installed" && return
+    clients_there && return 0
     echo "installing: t/npm (npm ci)"
     log=$(mktemp)
     if ! npm ci --prefix "$npm_dir" --ignore-scripts --no-audit --no-fund >"$log" 2>&1; then
