@@ -118,6 +118,7 @@ static const struct verb_opt opts[] = {
     { "--org", "ORG", "organisation in the certificates", false },
     { "--host", "HOST", "name or address of this server for URLs and the TLS certificate; the first one is in the URLs (default localhost and 127.0.0.1)", true },
     { "--port-base", "PORT", "https port; http is the next one, the broker's the one after (default: the first free ones from 8443)", false },
+    { "--ca-alg", "ALG", "keys of the CAs and of their OCSP responders: ec:P-256 (default), ec:P-384, ed25519, rsa:3072, or ml-dsa-44, -65, -87 (OpenSSL 3.5)", false },
     { "--root-validity", "TIME", "life of the root CA (default 20y)", false },
     { "--ca-validity", "TIME", "life of the issuing CAs (default 10y)", false },
     { "--server-validity", "TIME", "life of the TLS server's and the OCSP responders' certificates (default 5y)", false },

@@ -24,6 +24,7 @@ struct init {
     int64_t root_s, ca_s, server_s, device_s; /* lifetimes */
     int64_t now_s;
     char secret[SECRET_MAX];              /* passphrase of the root key; zeroed as soon as the key is written */
+    const char *ca_alg;             /* keys of the CAs and their responders */
     const char *pkcs11;             /* URI of the root key in a token, NULL: a file */
     char base_url[CA_URL_MAX];      /* http://HOST:PORT */
     char origin[256];               /* of the log: HOST/NAME */

@@ -44,12 +44,12 @@ static enum err put_ca(struct init *in, const char *name, struct span der, struc
 static enum err root_key(struct init *in, struct key **out, struct fault *f)
 {
     if (in->pkcs11) {
-        enum err e = secret_token_key(in->pkcs11, "ec:P-256", out, NULL, f);
+        enum err e = secret_token_key(in->pkcs11, in->ca_alg, out, NULL, f);
         CLEANUP(buf_free) struct buf line = BUF_INIT(4096);
         buf_printf(&line, "%s\n", in->pkcs11);
         return e ? e : init_put(in, "offline/root.uri", buf_span(&line), 0600, f);
     }
-    enum err e = key_generate("ec:P-256", out, f);
+    enum err e = key_generate(in->ca_alg, out, f);
     CLEANUP(buf_free) struct buf pem = BUF_INIT(16384);
     if (!e && (e = key_write_pem(*out, in->secret, &pem)))
         e = fault_set(f, e, "cannot encrypt the root key");
@@ -91,7 +91,7 @@ static enum err make_ocsp(struct init *in, struct ca *ca, struct fault *f)
     snprintf(pem, sizeof pem, "ca/%.40s-ocsp.pem", ca->name);
     snprintf(cn, sizeof cn, "%s %s OCSP", in->name, ca->name);
     CLEANUP(key_free_p) struct key *key = NULL;
-    enum err e = make_key(in, file, "ec:P-256", &key, f);
+    enum err e = make_key(in, file, in->ca_alg, &key, f);
     if (e)
         return e;
     struct issue_spec spec = { .cn = cn, .org = in->org, .spki = key_spki(key), .not_before = in->now_s - BACKDATE_S,
@@ -110,7 +110,7 @@ static enum err make_issuing(struct init *in, struct ca *ca, const char *name, c
     snprintf(cn, sizeof cn, "%s %s CA", in->name, title);
     snprintf(what, sizeof what, "issuing CA (%s)", name);
     struct key *key = NULL;
-    enum err e = make_key(in, file, "ec:P-256", &key, f);
+    enum err e = make_key(in, file, in->ca_alg, &key, f);
     struct issue_spec spec = { .cn = cn, .org = in->org, .not_before = in->now_s - BACKDATE_S, .not_after = in->now_s + in->ca_s };
     CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
     if (!e) {

@@ -136,6 +136,11 @@ enum err init_plan(struct init *in, struct fault *f)
     if ((e = plan_hosts(in, f)) || (e = plan_port(in, f)) || (e = plan_lifetimes(in, f)))
         return e;
     in->pkcs11 = cli_opt(in->c, "--root-pkcs11");
+    in->ca_alg = cli_opt_or(in->c, "--ca-alg", "ec:P-256");
+    struct key *probe = NULL; /* a name that is not known, or not here, is refused before anything is made */
+    if ((e = key_generate(in->ca_alg, &probe, f)))
+        return e;
+    key_free(probe);
     bool v6 = strchr(in->host, ':') != NULL;
     int n = snprintf(in->base_url, sizeof in->base_url, "http://%s%s%s:%lld", v6 ? "[" : "", in->host, v6 ? "]" : "", (long long)in->port + 1);
     if (n >= (int)sizeof in->base_url || snprintf(in->origin, sizeof in->origin, "%s/%s", in->host, in->name) > 200)

@@ -90,6 +90,26 @@ enum err key_from_pkey(EVP_PKEY *pkey, struct key **out, struct fault *f)
     return CE_OK;
 }
 
+/* OpenSSL's name of an ML-DSA key; NULL: it is another one. */
+static const char *ml_dsa_name(struct span name)
+{
+    static const struct { const char *ours, *theirs; } rows[] = { { "ml-dsa-44", "ML-DSA-44" }, { "ml-dsa-65", "ML-DSA-65" }, { "ml-dsa-87", "ML-DSA-87" } };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (span_eq_str(name, rows[i].ours))
+            return rows[i].theirs;
+    return NULL;
+}
+
+enum err key_alg_supported(struct span name, struct fault *f)
+{
+    const char *ml_dsa = ml_dsa_name(name);
+    EVP_PKEY_CTX *ctx = ml_dsa ? EVP_PKEY_CTX_new_from_name(NULL, ml_dsa, NULL) : NULL;
+    bool good = !ml_dsa || ctx;
+    EVP_PKEY_CTX_free(ctx);
+    ERR_clear_error();
+    return good ? CE_OK : fault_set(f, CE_UNSUPPORTED, SPAN_FMT " keys need OpenSSL 3.5 or newer; this is %s", SPAN_ARG(name), OpenSSL_version(OPENSSL_VERSION));
+}
+
 enum err key_generate(const char *alg, struct key **out, struct fault *f)
 {
     EVP_PKEY *pkey = NULL;
@@ -102,12 +122,11 @@ enum err key_generate(const char *alg, struct key **out, struct fault *f)
         pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
     else if (span_starts(name, "rsa:") && span_to_i64(span_of(name.p + 4, name.n - 4), &bits) && bits >= 2048 && bits <= KEY_RSA_BITS_MAX)
         pkey = EVP_RSA_gen((unsigned)bits);
-    else if (span_eq_str(name, "ml-dsa-44") || span_eq_str(name, "ml-dsa-65") || span_eq_str(name, "ml-dsa-87")) {
-        pkey = EVP_PKEY_Q_keygen(NULL, NULL, alg[7] == '4' ? "ML-DSA-44" : alg[7] == '6' ? "ML-DSA-65" : "ML-DSA-87");
-        if (!pkey) {
-            ERR_clear_error();
-            return fault_set(f, CE_UNSUPPORTED, "%s keys need OpenSSL 3.5 or newer; this is %s", alg, OpenSSL_version(OPENSSL_VERSION));
-        }
+    else if (ml_dsa_name(name)) {
+        enum err e = key_alg_supported(name, f);
+        if (e)
+            return e;
+        pkey = EVP_PKEY_Q_keygen(NULL, NULL, ml_dsa_name(name));
     } else {
         return fault_set(f, CE_KEY_ALG, "unknown key algorithm '%s' (ec:P-256, ec:P-384, ed25519, rsa:3072, ml-dsa-65)", alg);
     }

@@ -21,6 +21,8 @@ enum sig_alg {
 struct key; /* owned by who made it; key_free zeroes */
 void key_free(struct key *k);        /* NULL is fine */
 void key_free_p(struct key **k);     /* for CLEANUP */
+/* Can keys of this name be made and judged here? CE_UNSUPPORTED: ML-DSA with an OpenSSL before 3.5. Says nothing about names that are not known. */
+MUST_USE enum err key_alg_supported(struct span name, struct fault *f);
 MUST_USE enum err key_generate(const char *alg, struct key **out, struct fault *f);
 /* PKCS#8 or SEC1 PEM. passphrase NULL: the key must be plain. A wrong passphrase is CE_CRYPTO with a clear text. */
 MUST_USE enum err key_from_pem(struct span pem, const char *passphrase, struct key **out, struct fault *f);

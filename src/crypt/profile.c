@@ -155,8 +155,11 @@ static enum err profile_judge_algs(const struct profile *p, struct fault *f)
             good = good || span_eq_str(word, known[i]);
         good = good || (span_starts(word, "rsa:") && span_to_i64(span_of(word.p + 4, word.n - 4), &bits) && bits >= KEY_RSA_BITS_MIN && bits <= KEY_RSA_BITS_MAX);
         if (!good)
-            return fault_set(f, CE_BAD_CONFIG, "key_algs: unknown algorithm '" SPAN_FMT "' (ec:P-256 ec:P-384 ed25519 rsa:3072; RSA from %d to %d bits)", SPAN_ARG(word),
+            return fault_set(f, CE_BAD_CONFIG, "key_algs: unknown algorithm '" SPAN_FMT "' (ec:P-256 ec:P-384 ed25519 rsa:3072 ml-dsa-65; RSA from %d to %d bits)", SPAN_ARG(word),
                              KEY_RSA_BITS_MIN, KEY_RSA_BITS_MAX);
+        struct fault why;
+        if (key_alg_supported(word, &why))
+            return fault_set(f, CE_BAD_CONFIG, "key_algs: %s", why.text);
     }
     return CE_OK;
 }
@@ -184,6 +187,16 @@ static enum err profile_judge(const struct profile *p, struct fault *f)
     return e;
 }
 
+/* Number of the line that sets the key; 0: none does. */
+static unsigned line_of(struct span text, const char *key)
+{
+    struct span line;
+    for (unsigned n = 1; span_cut(&text, '\n', &line); n++)
+        if (span_starts(span_trim(line), key))
+            return n;
+    return 0;
+}
+
 enum err profile_parse(const char *name, struct span text, struct profile *out, struct fault *f)
 {
     struct fault why = { .code = CE_OK };
@@ -195,6 +208,9 @@ enum err profile_parse(const char *name, struct span text, struct profile *out, 
         return e;
     snprintf(out->name, sizeof out->name, "%s", name);
     e = profile_judge(out, &why);
+    unsigned line = e && strncmp(why.text, "key_algs:", 9) == 0 ? line_of(text, "key_algs") : 0;
+    if (line)
+        return fault_set(f, CE_BAD_CONFIG, "profiles/%s.conf:%u: %s", name, line, why.text);
     return e ? fault_set(f, CE_BAD_CONFIG, "profile %s: %s", name, why.text) : CE_OK;
 }
 

@@ -3,8 +3,8 @@
  */
 #include "crypt/cert.h"
 #include "role/query_priv.h"
+#include "store/ca.h"
 #include "store/crypto.h"
-#include "store/registry.h"
 
 static void put_ca(struct json_out *j, const struct ca_row *ca)
 {

@@ -45,6 +45,9 @@ static const struct attr {
     { "ec:P-384", SPAN_LIT(OID_EC_PUBLIC_KEY), SPAN_LIT(OID_P384), SPAN_LIT(OID_ECDSA "\x03") },
     { "ed25519", { 0 }, { 0 }, SPAN_LIT(OID_ED25519) },
     { "rsa:", SPAN_LIT(OID_RSA), { 0 }, SPAN_LIT(OID_PKCS1 "\x0b") },
+    { "ml-dsa-44", { 0 }, { 0 }, SPAN_LIT(OID_MLDSA "\x11") },
+    { "ml-dsa-65", { 0 }, { 0 }, SPAN_LIT(OID_MLDSA "\x12") },
+    { "ml-dsa-87", { 0 }, { 0 }, SPAN_LIT(OID_MLDSA "\x13") },
 };
 
 static enum err put_rsa_bits(struct span bits, struct buf *out)

@@ -9,6 +9,14 @@ HOME=$T/home; XDG_CONFIG_HOME=$T/home/config; export HOME XDG_CONFIG_HOME
 run() { out=$("$@" 2>&1); rc=$?; }
 site_init || finish
 sed -i 's/^key_algs = .*/key_algs = ec:P-256 ec:P-384 ed25519 rsa:3072/' "$SITE/profiles/device.conf"
+if openssl genpkey -algorithm ML-DSA-65 -out "$T/pq" 2>/dev/null; then ok 0 "this OpenSSL has ML-DSA: t/trixie/ml_dsa.sh uses it"; else # what an older one is told
+    run cradle init "$T/pq" --name pq --org O --passphrase-file "$T/pass" --ca-alg ml-dsa-65; has "$out" "ml-dsa-65 keys need OpenSSL 3.5 or newer; this is OpenSSL 3.0" "init refuses ML-DSA, and says what it needs"
+    [ ! -e "$T/pq" ]; ok $? "and makes nothing"
+    cp "$SITE/profiles/device.conf" "$T/device.conf"; sed -i 's/^key_algs = .*/key_algs = ec:P-256 ml-dsa-65/' "$SITE/profiles/device.conf"
+    run timeout 30 cradled "$SITE"; [ $rc != 0 ] && [ $rc != 124 ]; ok $? "a profile that names it stops the start"
+    has "$out" "profiles/device.conf:[0-9]+: key_algs: ml-dsa-65 keys need OpenSSL 3.5" "with the line of the file"
+    cat "$T/device.conf" >"$SITE/profiles/device.conf"
+fi
 site_start; ok $? "a site"
 cradle line add vib --quiet; cradle model add vib-1 --line vib --quiet; cradle line add pump --quiet; cradle model add pump-1 --line pump --quiet
 cradle station add st --out "$T/st" >"$T/log" 2>&1; ok $? "a station"
