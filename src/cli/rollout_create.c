@@ -164,7 +164,7 @@ static enum err create_run(struct cli *c, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *o = json_object(), *answer = NULL;
     CLEANUP(net_reply_free) struct net_reply r = { 0 };
-    struct reach n;
+    struct reach n = { .n = 0 };
     if (!cli_opt(c, "--line") || !cli_opt(c, "--release"))
         return fault_set(f, CE_USAGE, "--line and --release are needed; cradle release list LINE says what there is");
     enum err e = name_check_label("name", span_str(c->args[0]), f);
