@@ -36,9 +36,10 @@ bool crypto_date(const char *text, int64_t *end_s)
 const char *crypto_date_text(int64_t end_s, char out[32])
 {
     if (end_s == CRYPTO_NEVER)
-        return strcpy(out, "never");
-    clock_text_s(end_s, out);
-    out[strlen("YYYY-MM-DD")] = 0;
+        snprintf(out, 32, "never");
+    else
+        clock_text_s(end_s, out);
+    out[strcspn(out, "T")] = 0;
     return out;
 }
 

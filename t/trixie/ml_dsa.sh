@@ -18,20 +18,20 @@ algorithms() { openssl x509 -in "$1" -noout -text | sed -n 's/^ *\(Public Key\|S
 status() { dev "$1" -o /dev/null -w '%{http_code}' "$HTTPS/update/v1/poll?version=1.0.0"; }
 
 one() { # 44 | 65 | 87: a site of its own
-    a=ml-dsa-$1 name=ML-DSA-$1
+    a=ml-dsa-$1 kind=ML-DSA-$1
     rm -rf "$T/site"
     site_init --ca-alg "$a" || return 1
     sed -i "s/^key_algs = .*/key_algs = ec:P-256 $a/" "$SITE/profiles/device.conf"
-    is "$(algorithms "$SITE/ca/device.pem")$(algorithms "$SITE/ca/root.pem")" "$name $name " "$name: the CAs have such keys and signatures"
-    site_start; ok $? "$name: a site starts, which means that every signature of a rehearsal held"
-    openssl verify -CAfile "$SITE/ca/root.pem" -untrusted "$SITE/ca/infra.pem" "$SITE/tls/server.pem" >/dev/null; ok $? "$name: openssl verifies the server's chain"
-    cradle line add vib --quiet && cradle model add vib-1 --line vib --quiet && cradle station add st --out "$T/st$1" >"$T/log" 2>&1; ok $? "$name: a station"
+    is "$(algorithms "$SITE/ca/device.pem")$(algorithms "$SITE/ca/root.pem")" "$kind $kind " "$kind: the CAs have such keys and signatures"
+    site_start; ok $? "$kind: a site starts, which means that every signature of a rehearsal held"
+    openssl verify -CAfile "$SITE/ca/root.pem" -untrusted "$SITE/ca/infra.pem" "$SITE/tls/server.pem" >/dev/null; ok $? "$kind: openssl verifies the server's chain"
+    cradle line add vib --quiet && cradle model add vib-1 --line vib --quiet && cradle station add st --out "$T/st$1" >"$T/log" 2>&1; ok $? "$kind: a station"
     cp "$T/st$1/st.pem" "$T/st.pem"; cp "$T/st$1/st.key" "$T/st.key"
-    cradle device add "d$1" --model vib-1 --quiet; key "$T/d$1" -algorithm "$name"; csr "$T/d$1" "/CN=d$1"; est "d$1" st; ok $? "$name: openssl req and curl enroll a device"
-    is "$(algorithms "$T/d$1.pem")" "$name " "$name: its certificate has such a key and signature"
-    openssl verify -CAfile "$SITE/ca/root.pem" -untrusted "$SITE/ca/device.pem" "$T/d$1.pem" >/dev/null; ok $? "$name: openssl verifies it"
-    is "$(status "d$1")" 200 "$name: nginx takes it as a client certificate, and front reads it ($(openssl x509 -in "$T/d$1.pem" -outform DER | wc -c) bytes)"
-    dev "d$1" -v "$HTTPS/healthz" 2>&1 | grep -q 'SSL connection using TLSv1.3'; ok $? "$name: over TLS 1.3"
+    cradle device add "d$1" --model vib-1 --quiet; key "$T/d$1" -algorithm "$kind"; csr "$T/d$1" "/CN=d$1"; est "d$1" st; ok $? "$kind: openssl req and curl enroll a device"
+    is "$(algorithms "$T/d$1.pem")" "$kind " "$kind: its certificate has such a key and signature"
+    openssl verify -CAfile "$SITE/ca/root.pem" -untrusted "$SITE/ca/device.pem" "$T/d$1.pem" >/dev/null; ok $? "$kind: openssl verifies it"
+    is "$(status "d$1")" 200 "$kind: nginx takes it as a client certificate, and front reads it ($(openssl x509 -in "$T/d$1.pem" -outform DER | wc -c) bytes)"
+    dev "d$1" -v "$HTTPS/healthz" 2>&1 | grep -q 'SSL connection using TLSv1.3'; ok $? "$kind: over TLS 1.3"
 }
 for n in 44 87; do
     one $n || finish
@@ -45,7 +45,7 @@ is "$(algorithms "$T/c1.pem")" "ML-DSA-65 id-ecPublicKey " "has one classical ha
 cradle device add bad --model vib-1 --quiet; key "$T/bad" -algorithm ML-DSA-44; csr "$T/bad" /CN=bad; est bad st; [ $? != 0 ]; ok $? "a kind that the profile does not name is refused"
 grep -q "ml-dsa-44" "$T/est.out"; ok $? "by its name"
 key "$T/forged" -algorithm ML-DSA-65; openssl req -new -key "$T/forged.key" -subj /CN=bad -outform DER -out "$T/forged.der"
-perl -0pi -e 'substr($_, -40, 1) ^= "\x01"' "$T/forged.der"; openssl base64 -in "$T/forged.der" -out "$T/forged.csr"; est forged st; [ $? != 0 ]; ok $? "a forged request is refused"
+perl -0777 -pi -e 'substr($_, -40, 1) ^= "\x01"' "$T/forged.der"; openssl base64 -in "$T/forged.der" -out "$T/forged.csr"; est forged st; [ $? != 0 ]; ok $? "a forged request is refused"
 grep -q "csr-pop\|possession" "$T/est.out"; ok $? "for its proof of possession"
 run cradle crypto inventory --service-life 2041-06-30 --json; is "$(echo "$out" | jq -c '[.devices[] | "\(.key_alg) \(.sig_alg) \(.good_until)"] | sort')" \
     '["ec:P-256 ml-dsa-65 2035-12-31","ml-dsa-65 ml-dsa-65 never"]' "the inventory tells the two apart"
@@ -63,7 +63,7 @@ openssl crl -inform DER -in "$T/crl" -CAfile "$SITE/ca/device.pem" -noout 2>&1 |
 # -- releases: one more signature, which devices need not know
 ceremony "$SITE/trust" && cradle tuf publish "$R" --quiet; ok $? "a ceremony with two P-256 keys"
 cradle tuf key "$T/pq" --alg ml-dsa-65 $PASS --quiet; ok $? "an ML-DSA-65 key for releases"
-cradle tuf line "$R" vib --key "$T/ann.pub" --key "$T/bob.pub" --key "$T/pq.pub" --quiet && both_sign targets; ok $? "may sign for a line as well"
+cradle tuf rotate "$R" vib --add "$T/pq.pub" --quiet && both_sign targets; ok $? "may sign for a line as well"
 head -c 5000 /dev/urandom >"$T/fw.bin"; release_make "$T/fw.bin" r1 1.0.0 1 && tuf_sign vib pq; ok $? "a release with three signatures"
 f=$(ls "$R"/*.vib.json | tail -n 1)
 dsse_verify "$f" "$T/pq.pub"; ok $? "openssl verifies the post-quantum one"; dsse_verify "$f" "$T/ann.pub"; ok $? "and the classical ones"
