@@ -127,7 +127,7 @@ static enum err receipt_tell(struct agent *a, struct reset *r, struct fault *f)
     reset_path(&a->cfg, "receipt", path);
     if (r->told || (!*a->cfg.update_url && !*a->cfg.est_url) || file_read(path, &text))
         return CE_OK; /* nobody to tell, or nothing */
-    const struct update_said said = { .sequence = r->sequence, .state = "reset", .text = buf_cstr(&text) };
+    const struct update_said said = { .sequence = r->sequence, .state = "reset", .reason = strcmp(r->phase, "enroll") == 0 ? "key-gone" : NULL, .text = buf_cstr(&text) };
     updater_version(&u);
     enum err e = updater_post(&u, &said, f);
     net_close_p(&u.net);

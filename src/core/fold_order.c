@@ -78,6 +78,8 @@ static enum err confirmed(struct fold *x, const struct order_row *o)
 /* "firmware-STATE", and device-reset. */
 enum err fold_moved(struct fold *x)
 {
+    if (fold_number(x, "sequence") == 0) /* a reset at the device is nobody's order */
+        return x->err;
     static const struct span prefix = SPAN_LIT("firmware-");
     struct span kind = x->ev->kind;
     struct order_row r;

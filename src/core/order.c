@@ -91,7 +91,7 @@ enum err order_make(struct batch *b, struct order *o, const struct release_row *
     return member_follow(b, &o->row, f);
 }
 
-static void move_event(struct batch *b, const struct order *o, enum order_state to, const struct order_word *w)
+void order_event(struct batch *b, const struct order *o, enum order_state to, const struct order_word *w)
 {
     struct json_out *j = event_begin(b, events[to], o->row.uid, 0);
     json_int(j, "sequence", o->row.sequence);
@@ -118,7 +118,7 @@ enum err order_move(struct batch *b, struct order *o, enum order_state to, const
     enum err e = store_order_put(b->db, &o->row, f);
     if (e)
         return e;
-    move_event(b, o, to, w);
+    order_event(b, o, to, w);
     order_count(b, to);
     e = member_follow(b, &o->row, f);
     if (e)

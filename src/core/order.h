@@ -34,6 +34,9 @@ MUST_USE enum err order_make(struct batch *b, struct order *o, const struct rele
                              struct span by, struct fault *f);
 /* Moves it, with the event of its new state; the caller has asked order_state_allowed. until_ms: of a postponement. */
 struct order_word { struct span version, reason, text; int64_t until_ms; };
+/* The event of a move alone; order_move makes it too. */
+void order_event(struct batch *b, const struct order *o, enum order_state to, const struct order_word *w);
+#define ORDER_KEY_GONE "key-gone" /* reason of a reset that is told by the identity that came after */
 MUST_USE enum err order_move(struct batch *b, struct order *o, enum order_state to, const struct order_word *w, struct fault *f);
 
 /* May the device of this model have the release at all? CE_BAD_FIELD: why not. */

@@ -65,10 +65,11 @@ static enum err postpone_limit(struct batch *b, const struct order *o, enum orde
 }
 
 /* It has wiped itself and holds its key no more, or soon: it may be enrolled with another one. Its certificate stays good until the next one is used,
- * because a wipe that failed half-way must be able to say so. */
-static enum err reset_note(struct batch *b, struct device *d, struct fault *f)
+ * because a wipe that failed half-way must be able to say so. A receipt that is told when the key is gone comes
+ * from the identity that followed, which keeps its standing. */
+static enum err reset_note(struct batch *b, struct device *d, struct span reason, struct fault *f)
 {
-    if (d->state != DEVICE_ACTIVE)
+    if (d->state != DEVICE_ACTIVE || span_eq_str(reason, ORDER_KEY_GONE))
         return CE_OK;
     return device_move(b, d, DEVICE_PROVISIONED, SPAN_LIT("factory-reset"), span_str(""), d->uid, f);
 }
@@ -88,12 +89,20 @@ static enum err report_apply(struct batch *b, struct device *d, struct order *o,
     if (fits && o->state != to && order_state_allowed(o->state, to)) {
         e = order_move(b, o, to, &said, f);
         if (!e && to == ORDER_RESET)
-            e = reset_note(b, d, f);
+            e = reset_note(b, d, m->reason, f);
         if (e)
             return e;
     }
     bool known = o->state == ORDER_CANCELLED && w->state == ORDER_DECLINED; /* the device has heard that the order was taken back */
     return known || (w->phase && o->state == ORDER_DOWNLOADING) ? phase_note(b, o, m, f) : CE_OK;
+}
+
+/* Nobody ordered it: somebody had the device in hand. */
+static enum err reset_at_device(struct batch *b, struct device *d, const struct msg_update_report *m, struct fault *f)
+{
+    const struct order none = { .row.uid = d->uid };
+    order_event(b, &none, ORDER_RESET, &(struct order_word){ m->version, m->reason, m->text, 0 });
+    return reset_note(b, d, m->reason, f);
 }
 
 enum err order_op_report(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
@@ -113,6 +122,8 @@ enum err order_op_report(struct batch *b, const struct caller *c, const void *ms
         e = order_version_seen(b, &d, &o, m->version, f);
     else if (m->sequence == o.row.sequence && o.state != ORDER_NONE)
         e = report_apply(b, &d, &o, w, m, f);
+    else if (w->state == ORDER_RESET && m->sequence == 0)
+        e = reset_at_device(b, &d, m, f);
     else
         refusal_note(b, CE_OTHER_ORDER, err_text(CE_OTHER_ORDER), c->name, c->m->addr, c->name, "update_report");
     json_obj(&j, NULL);

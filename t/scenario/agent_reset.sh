@@ -60,7 +60,15 @@ cradle event list --kind device-reset --json | jq '.items | length' >"$T/n"
 revoke r-1
 cradle-agent -c "$T/r-1.conf" enroll >>"$T/agent.log" 2>&1; ok $? "it enrolls anew"
 is "$(cradle event list --kind device-reset --json | jq '.items | length')" $(($(cat "$T/n") + 1)) "and tells the receipt then"
+is "$(cradle device show r-1 --json | jq -r .state)" active "with the key that followed, which keeps its standing"
 [ ! -e "$U/reset" ]; ok $? "which ends the reset"
+fill r-1; pub r-1 >"$T/old.pub"
+cradle-agent -c "$T/r-1.conf" reset --yes >"$T/out" 2>>"$T/agent.log"; is $? 0 "a reset at the device, with the site at hand"
+has "$(cat "$T/out")" "r-1 is reset" "it says so"
+erased r-1 && [ "$(pub r-1)" != "$(cat "$T/old.pub")" ]; ok $? "data and key are gone, there is a new identity"
+told
+receipt_good "$(cat "$T/told")" "$T/old.pub"; ok $? "the site has that receipt too, signed by the key that is gone"
+has "$(cat "$T/told")" "^cradle-reset 1 r-1 0 [0-9]+ " "which names no order"
 cradle-agent -c "$T/r-1.conf" reset 2>"$T/err"; is $? 2 "without --yes nothing is reset"
 has "$(cat "$T/err")" "$T/r-1/data" "it says what it would erase"
 sed "s|^reset_paths = .*|reset_paths = $T/r-1|" "$T/r-1.conf" >"$T/bad.conf"
@@ -91,6 +99,6 @@ for kind in openat write fsync rename unlink unlinkat rmdir symlink; do
 done
 [ $n_kills -ge 30 ]; ok $? "a reset was killed at $n_kills file operations"
 is "$left $same" "0 0" "each time the next start went on: data erased, key destroyed"
-[ -z "$(find "$T/r-2/state" -name '*.tmp*')" ]; ok $? "nothing is left over"
+is "$(find "$T/r-2/state" -name "*.tmp*")" "" "nothing is left over"
 site_stop
 finish
