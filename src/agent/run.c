@@ -241,7 +241,7 @@ enum err agent_settle(struct agent *a, bool force, int64_t limit_ms, struct faul
             force = false;
         if (!e && a->phase == CRADLE_CURRENT && !force)
             return renew && !a->swaps ? fault_set(f, CE_CERT_FOREIGN, "the new certificate was refused; the old one stays in use") : CE_OK;
-        if (e && err_class(e) != ERRC_BUSY && e != CE_IO && e != CE_PENDING)
+        if (e && err_class(e) != ERRC_BUSY && e != CE_IO)
             return e;
         if (a->phase == CRADLE_CANDIDATE)
             link_keep(a, now_ms);

@@ -66,6 +66,17 @@ static void judge_drill(const json_t *o, int64_t now_ms, status_found *found, vo
     found(arg, false, "drill", text);
 }
 
+static void judge_enrollments(const json_t *o, int64_t now_ms, status_found *found, void *arg)
+{
+    char t[32], text[200];
+    int64_t n = json_path_int(o, "enrollments.waiting", 0);
+    if (!n)
+        return;
+    snprintf(text, sizeof text, "%lld enrollments wait for an approval, the oldest for %s: cradle enroll list", (long long)n,
+             cli_ms_text(cli_ago_ms(json_object_get(o, "enrollments"), "oldest_at", now_ms), t, sizeof t));
+    found(arg, false, "enrollments", text);
+}
+
 void status_judge(const json_t *o, int64_t now_ms, status_found *found, void *arg)
 {
     size_t i;
@@ -73,6 +84,7 @@ void status_judge(const json_t *o, int64_t now_ms, status_found *found, void *ar
     char t[32], text[200], key[80];
     judge_counters(o, found, arg);
     judge_drill(o, now_ms, found, arg);
+    judge_enrollments(o, now_ms, found, arg);
     status_judge_updates(o, now_ms, found, arg);
     json_array_foreach(json_object_get(o, "edges"), i, e) {
         if (!json_is_true(json_object_get(e, "stale")))

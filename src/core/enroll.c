@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "core/registry.h"
+#include "core/status.h"
 #include "store/enroll.h"
 
 #define LOOK_MS 1000    /* between two looks for what has ended */
@@ -214,6 +215,21 @@ static enum err part_work(struct batch *b, void *state, struct fault *f)
         event_end(b);
     }
     return e;
+}
+
+/* For the status: how many wait, and since when. */
+void enroll_status_put(struct core *core, struct json_out *j)
+{
+    int64_t n = 0, oldest_at = 0;
+    if (store_enroll_backlog(core_db(core), &n, &oldest_at, NULL))
+        n = 0; /* the rest is worth saying all the same */
+    json_obj(j, "enrollments");
+    json_int(j, "waiting", n);
+    if (n)
+        json_time_ms(j, "oldest_at", oldest_at);
+    else
+        json_none(j, "oldest_at");
+    json_obj_end(j);
 }
 
 const struct core_part enroll_part = { .name = "enroll", .open = part_open, .close = free, .tick = part_tick, .work = part_work };

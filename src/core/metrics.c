@@ -147,6 +147,7 @@ static void status_put(struct core *core, const struct broker_totals *totals, co
             json_int(&j, err_reason((enum err)e), (int64_t)s->refused[e]);
     json_obj_end(&j);
     drill_put(core, &j);
+    enroll_status_put(core, &j);
     update_status_put(core, now_ms, &j);
     json_arr(&j, "edges");
     for (size_t i = 0; i < n; i++) {

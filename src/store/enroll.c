@@ -64,6 +64,12 @@ enum err store_enroll_waiting(struct db *db, struct span line, struct span uid, 
     return e ? e : db_get_i64(db, "SELECT count(*) FROM enroll_request WHERE uid = $1 AND state = 'waiting'", DB_ARGS(DB_T(uid)), 0, of_uid, f);
 }
 
+enum err store_enroll_backlog(struct db *db, int64_t *n, int64_t *oldest_at, struct fault *f)
+{
+    enum err e = db_get_i64(db, "SELECT count(*) FROM enroll_request WHERE state = 'waiting'", DB_NOARGS, 0, n, f);
+    return e ? e : db_get_i64(db, "SELECT min(asked_at) FROM enroll_request WHERE state = 'waiting'", DB_NOARGS, 0, oldest_at, f);
+}
+
 enum err store_enroll_due(struct db *db, struct arena *a, int64_t now, int64_t limit, struct enroll_row **out, size_t *n, struct fault *f)
 {
     struct db_rows r;

@@ -20,6 +20,8 @@ MUST_USE enum err store_enroll_put(struct db *db, const struct enroll_row *r, st
 MUST_USE enum err store_enroll_issued(struct db *db, struct span spki, struct span uid, int64_t at, struct fault *f);
 /* How many wait, of the line and of the device, counted to max. */
 MUST_USE enum err store_enroll_waiting(struct db *db, struct span line, struct span uid, int64_t max, int64_t *of_line, int64_t *of_uid, struct fault *f);
+/* All that wait, and since when the oldest does: 0 when none waits. */
+MUST_USE enum err store_enroll_backlog(struct db *db, int64_t *n, int64_t *oldest_at, struct fault *f);
 /* Those that ended at now or before, limit at most; when the next one ends: INT64_MAX when none does. */
 MUST_USE enum err store_enroll_due(struct db *db, struct arena *a, int64_t now, int64_t limit, struct enroll_row **out, size_t *n, struct fault *f);
 MUST_USE enum err store_enroll_next(struct db *db, int64_t *at, struct fault *f);

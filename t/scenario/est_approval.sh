@@ -77,9 +77,18 @@ all_over() { [ "$(cradle enroll list --state any --json | jq '[.items[] | select
 wait_for 15 all_over; ok $? "enroll_wait later all of them have expired"
 ask p4; is "$code" 202 "and may be asked for anew"
 
+# -- the agent
+cradle station add st --lines pump --out "$T/st" --quiet; ok $? "a station for the agent"
+agent_conf P-6; mkdir -p "$T/P-6"
+cradle-agent -c P-6.conf enroll 2>err; is $? 6 "cradle-agent enroll: to be tried again"
+has "$(cat err)" 'approve this enrollment first' "and says that somebody has to approve"
+has "$(cradle status)" 'enrollments? waits? for an approval|enrollments wait for an approval' "cradle status says that something waits"
+cradle enroll approve P-6 >out; ok $? "approved"
+cradle-agent -c P-6.conf enroll 2>err; is $? 0 "the same key gets its certificate"
+
 # -- evidence
 events_since "$before" | jq -r '"\(.kind) \(.device // "")"' >seen
-is "$(grep -c '^enroll-requested' seen) $(grep -c '^enroll-approved' seen) $(grep -c '^enroll-refused' seen) $(grep -c '^enroll-expired' seen)" "7 4 1 3" \
+is "$(grep -c '^enroll-requested' seen) $(grep -c '^enroll-approved' seen) $(grep -c '^enroll-refused' seen) $(grep -c '^enroll-expired' seen)" "8 5 1 3" \
     "every request, decision and end is an event"
 verified approvals; ok $? "the evidence verifies offline"
 site_stop; ok $? "cradled stops"

@@ -36,6 +36,18 @@ static bool finds(json_t *updates, int found, int alarms, const char *words)
     return good;
 }
 
+static void enrollments(void)
+{
+    char at[CLOCK_TEXT_MAX];
+    clock_text_ms(NOW - 3 * 3600 * 1000, at);
+    json_t *o = json_pack("{s:{s:i,s:s}}", "enrollments", "waiting", 2, "oldest_at", at);
+    n_found = n_alarms = 0;
+    said[0] = 0;
+    status_judge(o, NOW, on_found, NULL);
+    json_decref(o);
+    ok(n_found == 1 && !n_alarms && strstr(said, "2 enrollments wait for an approval, the oldest for 3 h"), "enrollments that wait: %s", said);
+}
+
 static json_t *role(const char *name, int64_t made_ago_ms, int64_t left_ms)
 {
     char made[CLOCK_TEXT_MAX], ends[CLOCK_TEXT_MAX];
@@ -52,6 +64,7 @@ static json_t *depot(int fronts, int without, int failures)
 int main(void)
 {
     ok(finds(json_object(), 0, 0, ""), "nothing to say of a site without updates");
+    enrollments();
     ok(finds(role("root", 300 * DAY, 65 * DAY), 0, 0, ""), "a root with two months left");
     ok(finds(role("root", 340 * DAY, 25 * DAY), 1, 0, "metadata-root|update metadata of root ends in 25 days; cradle tuf rotate DIR root"), "one that ends in 25 days");
     ok(finds(role("vib", 366 * DAY, -DAY), 1, 1, "metadata-vib|update metadata of vib ended 24 h ago: devices take no update"), "a line that has ended");
