@@ -76,6 +76,8 @@ static void print_next(const struct init *in)
         cli_say(c, "  1. The root key stays in its token (%s/offline/root.uri): keep the token and its PIN apart from this machine.", in->dir);
     else
         cli_say(c, "  1. Move %s/offline to two places that are not this machine, and keep its passphrase apart from them.", in->dir);
+    if (in->ca_pkcs11)
+        cli_say(c, "     The CAs' keys are in a token: set hsm_paths and hsm_env in cradled.conf for its module (cradled.conf(5)), and give the PIN file to the signer's user.");
     cli_say(c, "  2. Start the service:   cradled %s", in->dir);
     cli_say(c, "  3. Name the site once:  cradle profile set --site %s", in->dir);
     cli_say(c, "  4. Look at it:          cradle status");
@@ -125,6 +127,9 @@ static const struct verb_opt opts[] = {
     { "--device-validity", "TIME", "life of device certificates when the product line names none (default 2y)", false },
     { "--passphrase-file", "FILE", "first line is the passphrase of the root key; asked on the terminal otherwise", false },
     { "--root-pkcs11", "URI", "make the root key in a PKCS#11 token: pkcs11:token=T;object=O?module-path=FILE&pin-source=FILE", false },
+    { "--pkcs11-ca", "URI", "make the keys of the issuing CAs in a PKCS#11 token that stays with the service: pkcs11:token=T?module-path=FILE&pin-source=FILE", false },
+    { "--pkcs11-ocsp", NULL, "those of the OCSP responders there too: every OCSP answer is then signed by the token", false },
+    { "--pkcs11-log", NULL, "that of the evidence log there too (Ed25519; not every token can)", false },
 };
 
 const struct verb verb_init = {

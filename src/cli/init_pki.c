@@ -10,6 +10,7 @@
 #include "crypt/ed25519.h"
 #include "crypt/issue.h"
 #include "crypt/pem.h"
+#include "token/key_file.h"
 #include "wire/note.h"
 
 #define ROOT_CRL_S (366LL * 86400)
@@ -30,6 +31,24 @@ static enum err make_key(struct init *in, const char *file, const char *alg, str
     if (!e && (e = key_write_pem(*out, NULL, &pem)))
         e = fault_set(f, e, "cannot encode the key %s", file);
     return e ? e : init_put(in, file, buf_span(&pem), 0600, f);
+}
+
+/* keys/NAME.key, or keys/NAME.uri and the key in the token. */
+static enum err make_online_key(struct init *in, const char *name, const char *alg, bool in_token, struct key **out, struct fault *f)
+{
+    char file[80], label[LABEL_MAX * 2 + 2];
+    struct token_info where;
+    snprintf(file, sizeof file, "keys/%.60s.key", name);
+    if (!in_token)
+        return make_key(in, file, alg, out, f);
+    snprintf(label, sizeof label, "%s-%s", in->name, name);
+    if (init_interrupted())
+        return fault_set(f, CE_IO, "interrupted; nothing was made");
+    enum err e = key_make_at(in->tmp, name, alg, in->ca_pkcs11, label, out, &where, f);
+    if (!e)
+        cli_say(in->c, "key  %-38s %sin token %s, serial %s, %s%s", label, cli_tint(in->c, TINT_DIM), where.label, where.serial, where.manufacturer,
+                cli_tint(in->c, TINT_NONE));
+    return e;
 }
 
 static enum err put_ca(struct init *in, const char *name, struct span der, struct fault *f)
@@ -87,11 +106,11 @@ static enum err make_root(struct init *in, struct fault *f)
 static enum err make_ocsp(struct init *in, struct ca *ca, struct fault *f)
 {
     char file[64], pem[64], cn[128];
-    snprintf(file, sizeof file, "keys/%.40s-ocsp.key", ca->name);
+    snprintf(file, sizeof file, "%.40s-ocsp", ca->name);
     snprintf(pem, sizeof pem, "ca/%.40s-ocsp.pem", ca->name);
     snprintf(cn, sizeof cn, "%s %s OCSP", in->name, ca->name);
     CLEANUP(key_free_p) struct key *key = NULL;
-    enum err e = make_key(in, file, in->ca_alg, &key, f);
+    enum err e = make_online_key(in, file, in->ca_alg, in->ocsp_in_token, &key, f);
     if (e)
         return e;
     struct issue_spec spec = { .cn = cn, .org = in->org, .spki = key_spki(key), .not_before = in->now_s - BACKDATE_S,
@@ -106,11 +125,11 @@ static enum err make_ocsp(struct init *in, struct ca *ca, struct fault *f)
 static enum err make_issuing(struct init *in, struct ca *ca, const char *name, const char *title, bool server_auth, struct fault *f)
 {
     char file[64], cn[96], what[64];
-    snprintf(file, sizeof file, "keys/%s.key", name);
+    snprintf(file, sizeof file, "keys/%s.%s", name, in->ca_pkcs11 ? "uri" : "key");
     snprintf(cn, sizeof cn, "%s %s CA", in->name, title);
     snprintf(what, sizeof what, "issuing CA (%s)", name);
     struct key *key = NULL;
-    enum err e = make_key(in, file, in->ca_alg, &key, f);
+    enum err e = make_online_key(in, name, in->ca_alg, in->ca_pkcs11 != NULL, &key, f);
     struct issue_spec spec = { .cn = cn, .org = in->org, .not_before = in->now_s - BACKDATE_S, .not_after = in->now_s + in->ca_s };
     CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
     if (!e) {
@@ -169,7 +188,7 @@ static enum err make_trust(struct init *in, struct fault *f)
     CLEANUP(key_free_p) struct key *stream = NULL;
     uint8_t pub[ED25519_PUB];
     struct note_key nk;
-    enum err e = make_key(in, "keys/log.key", "ed25519", &log, f);
+    enum err e = make_online_key(in, "log", "ed25519", in->log_in_token, &log, f);
     if (e || (e = make_key(in, "keys/stream.key", "ed25519", &stream, f)))
         return e;
     if ((e = ed25519_public(log, pub)))

@@ -141,6 +141,16 @@ enum err init_plan(struct init *in, struct fault *f)
     if ((e = key_generate(in->ca_alg, &probe, f)))
         return e;
     key_free(probe);
+    in->ca_pkcs11 = cli_opt(in->c, "--pkcs11-ca");
+    in->ocsp_in_token = cli_flag(in->c, "--pkcs11-ocsp");
+    in->log_in_token = cli_flag(in->c, "--pkcs11-log");
+    if (!in->ca_pkcs11 && (in->ocsp_in_token || in->log_in_token))
+        return fault_set(f, CE_USAGE, "--pkcs11-ocsp and --pkcs11-log go with --pkcs11-ca URI, which names the token");
+    struct pkcs11_uri u;
+    if (in->ca_pkcs11 && (e = pkcs11_uri_parse(span_str(in->ca_pkcs11), "x", &u, f)))
+        return e;
+    if (in->ca_pkcs11 && (strcmp(u.object, "x") != 0 || u.id_len))
+        return fault_set(f, CE_USAGE, "--pkcs11-ca names a token, not a key: leave object= and id= out; the keys are called %s-device and so on", in->name);
     bool v6 = strchr(in->host, ':') != NULL;
     int n = snprintf(in->base_url, sizeof in->base_url, "http://%s%s%s:%lld", v6 ? "[" : "", in->host, v6 ? "]" : "", (long long)in->port + 1);
     if (n >= (int)sizeof in->base_url || snprintf(in->origin, sizeof in->origin, "%s/%s", in->host, in->name) > 200)

@@ -52,6 +52,21 @@ static void judge_counters(const json_t *o, status_found *found, void *arg)
         found(arg, false, "log_behind", text);
 }
 
+static void judge_tokens(const json_t *o, int64_t now_ms, status_found *found, void *arg)
+{
+    const json_t *t;
+    size_t i;
+    json_array_foreach(json_object_get(o, "tokens"), i, t) {
+        char ago[32], text[600], key[48];
+        if (!json_is_true(json_object_get(t, "lost")))
+            continue;
+        snprintf(text, sizeof text, "the token %s (HSM) has not answered for %s: %s; its keys: %.200s", json_path_str(t, "token", "?"),
+                 cli_ms_text(cli_ago_ms(t, "since", now_ms), ago, sizeof ago), json_path_str(t, "why", ""), json_path_str(t, "keys", ""));
+        snprintf(key, sizeof key, "token-%.32s", json_path_str(t, "token", "?"));
+        found(arg, true, key, text);
+    }
+}
+
 /* Due since a drill last passed, or since the site was made; only where there are hosts to exercise. */
 static void judge_drill(const json_t *o, int64_t now_ms, status_found *found, void *arg)
 {
@@ -83,6 +98,7 @@ void status_judge(const json_t *o, int64_t now_ms, status_found *found, void *ar
     json_t *e;
     char t[32], text[200], key[80];
     judge_counters(o, found, arg);
+    judge_tokens(o, now_ms, found, arg);
     judge_drill(o, now_ms, found, arg);
     judge_enrollments(o, now_ms, found, arg);
     status_judge_updates(o, now_ms, found, arg);

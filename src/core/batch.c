@@ -247,8 +247,8 @@ void batch_reply_error(struct core *core, int peer, uint32_t generation, uint64_
         core->ports.reply(core->ports.ctx, peer, rid, &r);
 }
 
-/* Tokens count up; a slot is free again when every older one is: answers come in order, or time out in order. */
-static uint64_t sign_slot_take(struct core *core, struct sign_done done)
+/* Tokens count up; a slot is free again when every older one is. Answers of the signer come in order; those of tokens need not. */
+static uint64_t sign_slot_take(struct core *core, struct sign_done done, bool in_token)
 {
     if (core->token_next - core->token_first == core->nslots) {
         size_t n = core->nslots ? core->nslots * 2 : 256;
@@ -260,11 +260,19 @@ static uint64_t sign_slot_take(struct core *core, struct sign_done done)
         core->nslots = n;
     }
     uint64_t t = core->token_next++;
-    core->slots[t & (core->nslots - 1)] = (struct sign_slot){ .done = done, .due_ms = clock_mono_ms() + core->cfg.sign_timeout_ms,
-                                                             .asked_us = clock_mono_us(), .open = true };
+    core->slots[t & (core->nslots - 1)] = (struct sign_slot){ .done = done, .open = true, .in_token = in_token, .asked_us = clock_mono_us(),
+                                                             .due_ms = clock_mono_ms() + (in_token ? core->cfg.token_timeout_ms : core->cfg.sign_timeout_ms) };
+    core->token_asked += in_token;
     core->stats.signer_asked++;
     core->stats.signer_waiting++;
     return t;
+}
+
+static void sign_leave(struct core *core, const struct effect *e)
+{
+    bool in_token = core->ports.sign_in_token && token_of_request(core, e->type, e->body);
+    uint64_t token = sign_slot_take(core, e->done, in_token);
+    (in_token ? core->ports.sign_in_token : core->ports.sign)(core->ports.ctx, e->type, token, e->body);
 }
 
 void batch_leave(struct batch *b)
@@ -278,7 +286,7 @@ void batch_leave(struct batch *b)
             if (peer_is_open(core, e->peer, e->generation))
                 core->ports.reply(core->ports.ctx, e->peer, e->rid, &e->reply);
             break;
-        case EFFECT_SIGN: core->ports.sign(core->ports.ctx, e->type, sign_slot_take(core, e->done), e->body); break;
+        case EFFECT_SIGN: sign_leave(core, e); break;
         case EFFECT_PUSH: core->ports.push(core->ports.ctx, e->peer, e->type, e->body); break;
         case EFFECT_THEN: e->then(e->data, true); break;
         }

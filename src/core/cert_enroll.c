@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/cert_path.h"
+#include "core/token.h"
 #include "core/clone.h"
 #include "core/enroll.h"
 #include "core/policy.h"
@@ -180,6 +181,7 @@ static enum err intent_write(struct batch *b, struct cert_path *p, const struct 
     enum err e = batch_clock_check(b, f);
     if (!e && p->n >= CERT_PENDING_MAX)
         e = fault_set(f, CE_BUSY, "%d certificates wait for the signer already", CERT_PENDING_MAX);
+    e = e ? e : token_ready(b->core, plan->ca.name, "", f);
     e = e ? e : issue_serial(serial);
     struct intent_row i = {
         .kid = plan->ca.kid, .serial = span_of(serial, sizeof serial), .holder_kind = plan->kind, .holder = plan->holder,
@@ -206,6 +208,8 @@ static enum err enroll_run(struct batch *b, struct cert_path *p, const struct ce
         return intent_write(b, p, plan, f);
     if (memcmp(en->spki, plan->spki, SHA256_LEN) != 0)
         return fault_set(f, CE_BUSY_UID, "another enrollment of this identity, with another key, waits for the signer");
+    if (en->parked)
+        return fault_set(f, CE_TOKEN_LOST, "the certificate is made when the token with its CA's key is back; try again later");
     return enrollment_join(b, en, f);
 }
 

@@ -10,6 +10,7 @@
 #include "core/crl.h"
 #include "core/revoke.h"
 #include "core/stream.h"
+#include "core/token.h"
 #include "cradle/snapshot.h"
 #include "crypt/cert.h"
 #include "store/crypto.h"
@@ -245,11 +246,44 @@ static enum err finish_signed(struct batch *b, struct enrollment *e, struct faul
     return err;
 }
 
+/* -- a token that is gone ------------------------------------------------------------------------------------------------------------------ */
+static void park_end(void *data, bool committed)
+{
+    struct enrollment *e = data;
+    (void)committed; /* those who waited were answered, with this or with an error of the batch */
+    waiters_answered(e);
+    e->state = ENROLLMENT_FAILED;
+    e->path->n_open++;
+    e->parked = true;
+    e->undone = 1;
+    enrollment_later(e);
+}
+
+/* The intent stays open. Whoever waits is told to come again; the certificate is made when the token is back. */
+static enum err park(struct batch *b, struct enrollment *e)
+{
+    struct fault f;
+    if (e->parked && token_ready(b->core, span_str(e->ca), "", &f) == CE_OK) {
+        e->parked = false;
+        e->path->n_open--;
+        enrollment_ask(b, e);
+        return CE_OK;
+    }
+    answer_refused(b, e, &e->fault);
+    e->asked = 0;
+    e->path->n_open--;
+    e->state = ENROLLMENT_DONE;
+    batch_then(b, park_end, e);
+    return CE_OK;
+}
+
 /* -- the signer's answer ------------------------------------------------------------------------------------------------------------------- */
 enum err cert_finish(struct batch *b, struct enrollment *e, struct fault *f)
 {
     if (e->state == ENROLLMENT_SIGNED)
         return finish_signed(b, e, f);
+    if (e->fault.code == CE_TOKEN_LOST)
+        return park(b, e);
     if (e->fault.code != CE_SIGNER || e->asked >= CERT_ASK_MAX)
         return finish_failed(b, e, f);
     e->path->n_open--;

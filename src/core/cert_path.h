@@ -79,6 +79,7 @@ struct enrollment {
     struct cert_path *path;        /* NULL once the path is closed */
     enum enrollment_state state;
     bool firm;                     /* the intent is committed */
+    bool parked;                   /* FAILED, and nobody waits: it is asked for again when the token of its CA is back */
     bool renew;
     int asked;                     /* how often the signer was asked */
     unsigned undone;               /* how often its batch was undone */

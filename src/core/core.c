@@ -45,6 +45,8 @@ static void config_copy(struct core *core, const struct core_config *c)
         .refusal_window_ms = or_default(c->refusal_window_ms, 60000),
         .check_max_mb = or_default(c->check_max_mb, 128),
         .sign_timeout_ms = or_default(c->sign_timeout_ms, 10000),
+        .token_timeout_ms = or_default(c->token_timeout_ms, 40000),
+        .token_queue = or_default(c->token_queue, 64),
         .clone_overlap_ms = or_default(c->clone_overlap_ms, 1800000),
         .clone_look_ms = or_default(c->clone_look_ms, 5000),
     };
@@ -231,6 +233,7 @@ void core_close(struct core *core)
     refusals_free(core->refusals);
     db_close(core->db);
     free(core->unused);
+    tokens_free(core);
     free(core->slots);
     for (size_t i = 0; i < core->npeers; i++)
         free(core->peers[i].counts);
@@ -279,6 +282,8 @@ void core_peer_open(struct core *core, int id)
         const struct msg_push_ready ready = { .idents = (int64_t)n };
         batch_push_msg(&b, id, &msg_desc_push_ready, &ready);
     }
+    if (core->ntokens)
+        tokens_push(core, id);
     batch_leave(&b);
     batch_close(&b);
 }
@@ -334,19 +339,32 @@ void core_signed(struct core *core, uint64_t token, const struct msg_signed *m)
     if (m->body.n)
         memcpy(it->bytes + m->text.n, m->body.p, m->body.n);
     stats_observe(&core->stats.sign, clock_mono_us() - s->asked_us);
-    core->stats.signer_failed += m->code != CE_OK;
+    core->stats.signer_failed += m->code != CE_OK && m->code != CE_TOKEN_LOST; /* that has an event of its own */
     core->stats.signer_waiting--;
+    core->token_asked -= s->in_token;
     s->open = false;
     while (core->token_first < core->token_next && !core->slots[core->token_first & (core->nslots - 1)].open)
         core->token_first++;
     list_put(it->done.read_only ? &core->reads : &core->writes, it);
 }
 
-void core_signer_gone(struct core *core)
+/* Everything that one of the two owes fails. */
+static void signs_fail(struct core *core, bool in_token, enum err e, const char *text)
 {
-    const struct msg_signed m = { .code = CE_SIGNER, .text = SPAN_LIT("the signer stopped") };
-    for (uint64_t t = core->token_first; t < core->token_next; t++)
-        core_signed(core, t, &m);
+    const struct msg_signed m = { .code = e, .text = span_str(text) };
+    for (uint64_t t = core->token_first; t < core->token_next; t++) {
+        const struct sign_slot *s = &core->slots[t & (core->nslots - 1)];
+        if (s->open && s->in_token == in_token)
+            core_signed(core, t, &m);
+    }
+}
+
+void core_signer_gone(struct core *core) { signs_fail(core, false, CE_SIGNER, "the signer stopped"); }
+
+void core_hsm_gone(struct core *core)
+{
+    tokens_gone(core);
+    signs_fail(core, true, CE_TOKEN_LOST, "the hsm role stopped");
 }
 
 void core_drain(struct core *core)

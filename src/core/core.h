@@ -21,6 +21,7 @@ struct core_ports {
     void *ctx;
     void (*reply)(void *ctx, int peer, uint64_t rid, const struct msg_reply *r);
     void (*sign)(void *ctx, uint16_t type, uint64_t token, struct span body);      /* answer: core_signed with the same token */
+    void (*sign_in_token)(void *ctx, uint16_t type, uint64_t token, struct span body); /* the same, of keys in tokens (hsm role); may be NULL */
     void (*push)(void *ctx, int peer, uint16_t type, struct span body);            /* peer -1: every open peer */
     int64_t (*wall_ms)(void *ctx);                                                 /* wall clock; NULL: clock_now_ms */
 };
@@ -44,6 +45,8 @@ struct core_config {
     int64_t refusal_window_ms; /* repeats of a refusal within it make one event [60 s] */
     int64_t check_max_mb;      /* the database is checked whole at the start when it is no larger; a larger one as it is read [128] */
     int64_t sign_timeout_ms;   /* a signer request unanswered for so long counts as failed [10 s] */
+    int64_t token_timeout_ms;  /* the same of a request to a token [40 s] */
+    int64_t token_queue;       /* requests at tokens; over it, enrollments and OCSP questions for their keys are CE_BUSY [64] */
     int64_t clone_overlap_ms;  /* two sessions open so long at two brokers are two holders, whatever their keepalive [30 min] */
     int64_t clone_look_ms;     /* between two looks at what is open twice [5000] */
     int64_t directive_s;       /* life of an order's directive; in the last seventh of it, it is made anew [7 d] */
@@ -69,6 +72,7 @@ void core_peer_gone(struct core *core, int peer);  /* replies that are still due
 void core_request(struct core *core, int peer, const struct ipc_frame *frame);
 void core_signed(struct core *core, uint64_t token, const struct msg_signed *m); /* an unknown token is ignored (timed out before) */
 void core_signer_gone(struct core *core);          /* everything at the signer fails with CE_SIGNER */
+void core_hsm_gone(struct core *core);             /* what tokens were asked fails with CE_TOKEN_LOST; they count as lost until told otherwise (HSM_STATE) */
 
 /* Starts the threads that write files for the core: once, after the process has given up files and before it gives up system calls
  * (role/jail.h). Without it, files are written inside core_step and core_tick: all that a test or a benchmark needs. */

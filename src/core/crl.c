@@ -163,7 +163,7 @@ static enum err crl_signed(struct batch *b, void *data, const struct msg_signed 
     batch_then(b, publish_end, s);
     enum err e = m->code ? fault_set(&f, (enum err)m->code, SPAN_FMT, SPAN_ARG(m->text)) : crl_publish(b, s, m->body, &f);
     s->failed = e != CE_OK;
-    if (e)
+    if (e && m->code != CE_TOKEN_LOST) /* of a token that is gone the hsm role tells once */
         log_error(0, "CRL shard %lld of CA " SPAN_FMT " is not published: %s; tried again soon", (long long)s->shard, SPAN_ARG(s->ca.name), f.text);
     return db_err_fatal(e) ? e : CE_OK;
 }

@@ -6,6 +6,7 @@
 #include "core/batch.h"
 #include "core/device.h"
 #include "core/drill.h"
+#include "core/token.h"
 #include "store/node.h"
 
 /* What waits for a batch: a front's request, or the signer's answer with whom it belongs to. */
@@ -63,7 +64,7 @@ void ca_signatures_write(struct batch *b);
 /* Where an operation began, to undo it. */
 struct batch_mark { size_t neffects, nevents; int64_t states[DEVICE_STATES]; };
 
-struct sign_slot { struct sign_done done; int64_t due_ms, asked_us; bool open; };
+struct sign_slot { struct sign_done done; int64_t due_ms, asked_us; bool open, in_token; };
 struct peer {
     int id;
     uint32_t generation;
@@ -85,6 +86,9 @@ struct core {
     struct arena arena;        /* what lives as long as the core */
     struct core_ca cas[CA_SET_MAX]; /* core/ca.h */
     size_t ncas;
+    struct core_token tokens[CORE_TOKENS];
+    size_t ntokens;
+    int64_t token_asked;       /* open slots of requests to tokens */
     struct item_list reads, writes;
     struct peer *peers;        /* owned array */
     size_t npeers;

@@ -87,7 +87,8 @@ static enum err head_signed(struct batch *b, void *data, const struct msg_signed
     }
     st->asked = false;
     st->head_ms = b->mono_ms + RETRY_MS;
-    log_error(0, "no new log head: %s", f.text);
+    if (m->code != CE_TOKEN_LOST) /* of that the hsm role tells once */
+        log_error(0, "no new log head: %s", f.text);
     return db_err_fatal(e) || e == CE_EPOCH ? e : CE_OK;
 }
 

@@ -149,6 +149,7 @@ static void status_put(struct core *core, const struct broker_totals *totals, co
     drill_put(core, &j);
     enroll_status_put(core, &j);
     update_status_put(core, now_ms, &j);
+    token_status_put(core, &j);
     json_arr(&j, "edges");
     for (size_t i = 0; i < n; i++) {
         json_obj(&j, NULL);

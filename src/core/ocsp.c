@@ -1,5 +1,6 @@
 /* ocsp.c: see ocsp.h. */
 #include "core/ocsp.h"
+#include "core/token.h"
 
 #include <stdlib.h>
 
@@ -55,6 +56,7 @@ enum err ocsp_op_query(struct batch *b, const struct caller *c, const void *msg,
         if (!e)
             msg_pack(&msg_desc_ocsp_item, &item, &items);
     }
+    e = e ? e : token_ready(b->core, ca.name, "-ocsp", f);
     if (e || items.err)
         return e ? e : fault_set(f, CE_TOO_LARGE, "too many certificates in one OCSP request");
     int64_t now_s = b->now_ms / 1000;

@@ -10,6 +10,7 @@
 #include "core/revoke.h"
 #include "core/rollout.h"
 #include "core/stream.h"
+#include "core/token.h"
 #include "core/update.h"
 #include "wire/route.h"
 

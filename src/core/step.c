@@ -295,11 +295,14 @@ enum err core_write(struct core *core, struct item_list *items, enum err (*fn)(s
 /* -- what the process around calls ---------------------------------------------------------------------------------------------- */
 static void signs_expire(struct core *core, int64_t mono_ms)
 {
+    bool young[2] = { false, false }; /* of the signer, of tokens: each time out in order */
     for (uint64_t t = core->token_first; t < core->token_next; t++) {
         const struct sign_slot *s = &core->slots[t & (core->nslots - 1)];
-        if (s->open && s->due_ms > mono_ms)
-            break;
-        if (s->open) {
+        if (s->open && s->due_ms > mono_ms) {
+            young[s->in_token] = true;
+            if (young[0] && (young[1] || !core->token_asked))
+                break;
+        } else if (s->open) {
             log_warn(0, "the signer did not answer request %llu in time", (unsigned long long)t);
             core_signed(core, t, &(struct msg_signed){ .code = CE_SIGNER, .text = SPAN_LIT("the signer did not answer in time") });
         }
@@ -358,7 +361,7 @@ int64_t core_next_wake_ms(const struct core *core, int64_t mono_ms)
         const struct sign_slot *s = &core->slots[t & (core->nslots - 1)];
         if (s->open && s->due_ms < next)
             next = s->due_ms;
-        if (s->open)
+        if (s->open && !s->in_token)
             break;
     }
     int64_t own = refusals_next_ms(core->refusals);

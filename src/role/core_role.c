@@ -15,11 +15,12 @@
 struct core_role {
     struct event_base *base;
     struct core *core;
-    struct channel *fronts[CORE_FRONTS], *signer;
+    struct channel *fronts[CORE_FRONTS], *signer, *hsm;
     int64_t beat_ms;          /* when the last beat went to the parent */
     uint64_t owed;            /* answers that the signer owes */
     int64_t owed_since_ms;    /* its last sign of life since it owes any */
     bool unsigned_work;       /* core asked for a signature while there was no signer */
+    bool unsigned_tokens;     /* the same of a token while there was no hsm role */
     int64_t refused_at_ms;    /* when that was last answered */
     int64_t drain_until_ms;   /* 0: not draining */
     bool woken;               /* a thread of core has done its work */
@@ -44,6 +45,15 @@ static void port_sign(void *ctx, uint16_t type, uint64_t token, struct span body
         channel_send(c->signer, type, token, body);
     } else
         c->unsigned_work = true; /* core must not be called from here */
+}
+
+static void port_sign_in_token(void *ctx, uint16_t type, uint64_t token, struct span body)
+{
+    struct core_role *c = ctx;
+    if (c->hsm)
+        channel_send(c->hsm, type, token, body);
+    else
+        c->unsigned_tokens = true;
 }
 
 static void port_push(void *ctx, int peer, uint16_t type, struct span body)
@@ -90,6 +100,32 @@ static void on_signer_gone(void *ctx, struct channel *ch)
     core_signer_gone(c->core);
 }
 
+/* Like a request, because evidence is written by batches only. */
+static void on_hsm_frame(void *ctx, struct channel *ch, const struct ipc_frame *f)
+{
+    struct core_role *c = ctx;
+    struct msg_signed m;
+    if (f->type == MSG_SIGNED) {
+        if (msg_unpack_all(&msg_desc_signed, f->body, &m))
+            channel_bad(ch, f->type, "the body does not unpack");
+        core_signed(c->core, f->rid, &m);
+        return;
+    }
+    CLEANUP(buf_free) struct buf body = BUF_INIT(0);
+    const struct msg_caller nobody = { .if_match = -1 };
+    msg_pack(&msg_desc_caller, &nobody, &body);
+    buf_put_span(&body, f->body);
+    core_request(c->core, CORE_PARENT, &(struct ipc_frame){ MSG_HSM_STATE, 0, buf_span(&body) });
+}
+
+static void on_hsm_gone(void *ctx, struct channel *ch)
+{
+    struct core_role *c = ctx;
+    c->hsm = NULL;
+    channel_free(ch);
+    core_hsm_gone(c->core);
+}
+
 static void on_peer(void *ctx, const struct role_peer *p)
 {
     struct core_role *c = ctx;
@@ -103,6 +139,17 @@ static void on_peer(void *ctx, const struct role_peer *p)
         cc.on_frame = on_signed;
         cc.on_gone = on_signer_gone;
         c->signer = channel_new(&cc);
+        return;
+    }
+    if (p->role == ROLE_HSM) {
+        if (c->hsm)
+            on_hsm_gone(c, c->hsm);
+        else if (c->unsigned_tokens)
+            core_hsm_gone(c->core);
+        c->unsigned_tokens = false;
+        cc.on_frame = on_hsm_frame;
+        cc.on_gone = on_hsm_gone;
+        c->hsm = channel_new(&cc);
         return;
     }
     INVARIANT(p->role == ROLE_FRONT && p->index < CORE_FRONTS);
@@ -150,7 +197,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg) { (void)fd, (void
 static void wait_for_work(struct core_role *c, struct event *timer)
 {
     int64_t now = clock_mono_ms(), in = core_next_wake_ms(c->core, now) - now;
-    if (c->unsigned_work || c->drain_until_ms)
+    if (c->unsigned_work || c->unsigned_tokens || c->drain_until_ms)
         in = in < 10 ? in : 10;
     struct timeval tv = { in > 0 ? in / 1000 : 0, in > 0 ? in % 1000 * 1000 : 0 };
     if (core_has_work(c->core) || in <= 0) {
@@ -172,6 +219,10 @@ static enum err work(struct core_role *c, struct fault *f)
         c->unsigned_work = false;
         c->refused_at_ms = now;
         core_signer_gone(c->core);
+    }
+    if (c->unsigned_tokens) {
+        c->unsigned_tokens = false;
+        core_hsm_gone(c->core);
     }
     if (c->drain_until_ms && (core_idle(c->core) || now >= c->drain_until_ms))
         c->stop = true;
@@ -202,6 +253,8 @@ static enum err core_role_open(struct core_role *c, const struct role_context *r
                                   .why = rc->why,
                                   .n_shards = s->n_shards,
                                   .queue_max = s->max_queue,
+                                  .token_queue = s->hsm_queue,
+                                  .token_timeout_ms = s->hsm_timeout * 1000 + 10000,
                                   .crl_validity_s = s->crl_validity,
                                   .crl_refresh_s = s->crl_refresh,
                                   .ocsp_validity_s = s->ocsp_validity,
@@ -213,7 +266,7 @@ static enum err core_role_open(struct core_role *c, const struct role_context *r
                                   .enroll_waiting = s->enroll_waiting,
                                   .clone_overlap_ms = s->clone_overlap * 1000,
                                   .log_quiet_ms = s->checkpoint_interval * 1000 };
-    struct core_ports ports = { .ctx = c, .reply = port_reply, .sign = port_sign, .push = port_push };
+    struct core_ports ports = { .ctx = c, .reply = port_reply, .sign = port_sign, .sign_in_token = port_sign_in_token, .push = port_push };
     return core_open(&config, &ports, &c->core, f);
 }
 

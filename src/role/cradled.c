@@ -33,7 +33,7 @@ static int role_run(const char *name)
 {
     static int (*const mains[ROLE_COUNT])(struct role_context *) = {
         [ROLE_FRONT] = role_front_main, [ROLE_CORE] = role_core_main, [ROLE_QUERY] = role_query_main, [ROLE_SIGNER] = role_signer_main,
-        [ROLE_DEPOT] = role_depot_main,
+        [ROLE_DEPOT] = role_depot_main, [ROLE_HSM] = role_hsm_main,
     };
     struct role_context c;
     struct settings s;

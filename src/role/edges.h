@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum role { ROLE_PARENT, ROLE_FRONT, ROLE_CORE, ROLE_QUERY, ROLE_SIGNER, ROLE_DEPOT, ROLE_COUNT };
+enum role { ROLE_PARENT, ROLE_FRONT, ROLE_CORE, ROLE_QUERY, ROLE_SIGNER, ROLE_DEPOT, ROLE_HSM, ROLE_COUNT };
 
 const char *role_name(enum role r);             /* "front"; never NULL */
 enum role role_find(const char *name);          /* ROLE_COUNT when there is none */

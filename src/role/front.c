@@ -67,6 +67,10 @@ static void on_push_anchor(struct front *fr, const void *m)
 {
     front_push_anchor(fr, m);
 }
+static void on_push_tokens(struct front *fr, const void *m)
+{
+    INVARIANT(span_to_cstr(((const struct msg_push_tokens *)m)->lost, fr->tokens_lost, sizeof fr->tokens_lost) == CE_OK);
+}
 static void on_push_ready(struct front *fr, const void *m)
 {
     fr->ready = true;
@@ -86,6 +90,7 @@ static const struct push {
     {MSG_PUSH_META, &msg_desc_push_meta, on_push_meta},
     {MSG_PUSH_UPDATE, &msg_desc_push_update, on_push_update},
     {MSG_PUSH_ANCHOR, &msg_desc_push_anchor, on_push_anchor},
+    {MSG_PUSH_TOKENS, &msg_desc_push_tokens, on_push_tokens},
     {MSG_PUSH_READY, &msg_desc_push_ready, on_push_ready},
 };
 
@@ -98,6 +103,7 @@ union push_any {
     struct msg_push_meta meta;
     struct msg_push_update update;
     struct msg_push_anchor anchor;
+    struct msg_push_tokens tokens;
     struct msg_push_ready ready;
 };
 
@@ -128,6 +134,7 @@ static void core_lost(struct front *fr)
         return;
     fr->core = NULL;
     fr->ready = false;
+    fr->tokens_lost[0] = 0;
     front_progress_end(fr);
     front_streams_end(fr); /* they would miss frames */
     front_requests_lost(fr, ch);

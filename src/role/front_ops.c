@@ -12,10 +12,11 @@ enum err front_health(struct front_req *r, struct fault *f)
         n_query += fr->query[i].ch != NULL;
     bool good = fr->core && fr->ready && n_query > 0;
     json_obj(&j, NULL);
-    json_cstr(&j, "status", good ? "ok" : "starting");
+    json_cstr(&j, "status", !good ? "starting" : *fr->tokens_lost ? "degraded" : "ok");
     json_bool(&j, "core", fr->core && fr->ready);
     json_int(&j, "query", (int64_t)n_query);
     json_int(&j, "front", fr->config.index);
+    json_cstr(&j, "tokens_lost", fr->tokens_lost); /* the rest of the service goes on: no reason to send its clients elsewhere */
     json_obj_end(&j);
     r->out_media = "application/json";
     r->out_status = good ? 200 : 503;

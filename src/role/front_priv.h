@@ -139,6 +139,7 @@ struct front {
     struct channel *core;
     struct channel *depot;        /* NULL: it is starting */
     bool ready; /* PUSH_READY seen on this core */
+    char tokens_lost[513];        /* tokens (HSMs) that core misses, by their labels */
     bool draining;
     struct front_query_peer query[ROLE_PEERS_MAX];
     size_t next_query;

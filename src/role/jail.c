@@ -9,7 +9,9 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sched.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -65,15 +67,27 @@ static const int calls_sanitizer[] = { NR(sigaltstack), NR(prctl), NR(mprotect),
                                        NR(set_robust_list), NR(rseq), END_OF_LIST };
 #endif
 
+/* what vendors' modules do besides files: locks, threads of their own, questions about the machine */
+static const int calls_module[] = {
+    NR(flock), NR(sysinfo), NR(uname), NR(getppid), NR(getegid), NR(getgid), NR(getrusage), NR(prlimit64), NR(getrlimit), NR(sched_getaffinity),
+    NR(sched_getparam), NR(sched_getscheduler), NR(set_robust_list), NR(rseq), NR(sigaltstack), NR(clock_getres), NR(times), NR(pipe2), NR(pipe),
+    NR(eventfd2), NR(dup), NR(select), NR(pselect6), NR(utimensat), NR(set_tid_address), NR(getdents), NR(epoll_create1), END_OF_LIST,
+};
+/* hsm_connect: a daemon on this host, or an HSM in the network */
+static const int calls_connect[] = {
+    NR(connect), NR(getsockname), NR(getpeername), NR(setsockopt), NR(shutdown), NR(sendmmsg), NR(recvmmsg), END_OF_LIST,
+};
+
 static const int *const lists[JAIL_COUNT][6] = {
     [JAIL_FRONT] = { calls_all, calls_loop, calls_accept },
     [JAIL_CORE] = { calls_all, calls_loop, calls_files_read, calls_files_write },
     [JAIL_QUERY] = { calls_all, calls_loop, calls_files_read },
     [JAIL_DEPOT] = { calls_all, calls_loop, calls_files_read, calls_files_write },
     [JAIL_SIGNER] = { calls_all },
+    [JAIL_HSM] = { calls_all, calls_loop, calls_files_read, calls_files_write, calls_module },
 };
 
-static const char *const jail_names[JAIL_COUNT] = { "front", "core", "query", "depot", "signer" };
+static const char *const jail_names[JAIL_COUNT] = { "front", "core", "query", "depot", "signer", "hsm" };
 
 static int allow_list(scmp_filter_ctx ctx, const int *list)
 {
@@ -96,6 +110,10 @@ static int allow_with_arguments(scmp_filter_ctx ctx, enum jail j)
 #ifndef SANITIZED
     rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, NR(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 #endif
+    if (j == JAIL_HSM) { /* dlopen of something more fails, and the module may go on without */
+        rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), NR(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
+        rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), NR(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
+    }
     if (j != JAIL_SIGNER) /* libevent asks how much can be read */
         rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, NR(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, FIONREAD, 0));
     if (j == JAIL_QUERY) {
@@ -106,7 +124,23 @@ static int allow_with_arguments(scmp_filter_ctx ctx, enum jail j)
     return rc;
 }
 
-enum err jail_calls(enum jail j, struct fault *f)
+/* Threads, never processes; sockets as far as the configuration says. What is not allowed here fails, instead of ending the process: it is not our code. */
+static int allow_module(scmp_filter_ctx ctx, const char *connect)
+{
+    const struct scmp_arg_cmp thread = { .arg = 0, .op = SCMP_CMP_MASKED_EQ, .datum_a = CLONE_THREAD, .datum_b = CLONE_THREAD };
+    const struct scmp_arg_cmp family[] = { { .arg = 0, .op = SCMP_CMP_EQ, .datum_a = AF_UNIX }, { .arg = 0, .op = SCMP_CMP_EQ, .datum_a = AF_INET },
+                                           { .arg = 0, .op = SCMP_CMP_EQ, .datum_a = AF_INET6 } };
+    size_t n = strcmp(connect, "tcp") == 0 ? 3 : strcmp(connect, "unix") == 0;
+    int rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, NR(clone), 1, &thread);
+    rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), NR(clone3), 0); /* its flags cannot be seen: glibc takes clone then */
+    for (size_t i = 0; i < n; i++)
+        rc |= seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, NR(socket), 1, &family[i]);
+    for (size_t i = n; i < ARRAY_LEN(family); i++)
+        rc |= seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EACCES), NR(socket), 1, &family[i]);
+    return rc ? rc : n ? allow_list(ctx, calls_connect) : 0;
+}
+
+static enum err calls_enter(enum jail j, const char *connect, struct fault *f)
 {
     INVARIANT((unsigned)j < JAIL_COUNT);
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
@@ -119,6 +153,8 @@ enum err jail_calls(enum jail j, struct fault *f)
 #endif
     if (rc == 0)
         rc = allow_with_arguments(ctx, j);
+    if (rc == 0 && j == JAIL_HSM)
+        rc = allow_module(ctx, connect);
     if (rc == 0)
         rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1); /* every thread, or none */
     if (rc == 0)
@@ -129,6 +165,9 @@ enum err jail_calls(enum jail j, struct fault *f)
                          jail_names[j], strerror(-rc));
     return CE_OK;
 }
+
+enum err jail_calls(enum jail j, struct fault *f) { return calls_enter(j, "no", f); }
+enum err jail_hsm_calls(const char *connect, struct fault *f) { return calls_enter(JAIL_HSM, connect, f); }
 
 enum err jail_prepare(struct fault *f)
 {
@@ -148,11 +187,30 @@ enum err jail_files(enum jail j, const char *site, struct fault *f)
     INVARIANT((unsigned)j < JAIL_COUNT);
     INVARIANT(site || !rules[j][0].folder);
     enum err e = jail_prepare(f);
-    return e ? e : landlock_enter(site, rules[j], false, f);
+    return e ? e : landlock_enter(site, rules[j], LANDLOCK_NO_TCP, f);
 }
 
 enum err jail_enter(enum jail j, const char *site, struct fault *f)
 {
     enum err e = jail_files(j, site, f);
     return e ? e : jail_calls(j, f);
+}
+
+enum err jail_hsm_files(const char *site, const char *paths, bool tcp, struct fault *f)
+{
+    struct landlock_rule rules[JAIL_HSM_PATHS + 10] = { { "ca", LANDLOCK_READ }, { "profiles", LANDLOCK_READ }, { "trust", LANDLOCK_READ }, { "keys", LANDLOCK_READ },
+                                                        { "/usr", LANDLOCK_READ }, { "/lib", LANDLOCK_READ }, { "/etc", LANDLOCK_READ } };
+    char text[JAIL_HSM_PATHS_LEN];
+    size_t n = 7;
+    if (span_to_cstr(span_str(paths), text, sizeof text))
+        return fault_set(f, CE_BAD_CONFIG, "hsm_paths is too long");
+    for (char *at = text, *word; (word = strsep(&at, " "));) {
+        if (!*word)
+            continue;
+        if (n == ARRAY_LEN(rules) - 1)
+            return fault_set(f, CE_BAD_CONFIG, "hsm_paths has more than %d folders", JAIL_HSM_PATHS);
+        rules[n++] = (struct landlock_rule){ word, LANDLOCK_WRITE };
+    }
+    enum err e = jail_prepare(f);
+    return e ? e : landlock_enter(site, rules, tcp ? LANDLOCK_CONNECT : LANDLOCK_NO_TCP, f);
 }

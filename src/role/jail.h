@@ -13,6 +13,7 @@ enum jail {
     JAIL_QUERY,  /* files under DIR/db, read-only opens; nothing else */
     JAIL_DEPOT,  /* files under DIR/artifact and DIR/delta, reads what nginx has spooled; no sockets beyond the open ones, no exec */
     JAIL_SIGNER, /* reads and writes its open descriptors; no files, no sockets */
+    JAIL_HSM,    /* a vendor's module: files below its own folders, threads, and sockets as far as hsm_connect says; no exec, no processes */
     JAIL_COUNT
 };
 
@@ -23,6 +24,11 @@ MUST_USE enum err jail_enter(enum jail j, const char *site, struct fault *f);
  * are there, system calls, for all of them. */
 MUST_USE enum err jail_files(enum jail j, const char *site, struct fault *f);
 MUST_USE enum err jail_calls(enum jail j, struct fault *f);
+/* The halves for the hsm role: folders beyond the site that its modules write (separated by spaces), TCP; what sockets they may make: no, unix, tcp. */
+#define JAIL_HSM_PATHS 16
+#define JAIL_HSM_PATHS_LEN 512
+MUST_USE enum err jail_hsm_files(const char *site, const char *paths, bool tcp, struct fault *f);
+MUST_USE enum err jail_hsm_calls(const char *connect, struct fault *f);
 /* The part that every role does first: no_new_privs, no core dumps, not dumpable, so that nothing else that runs as its user (nginx
  * does) can trace it or read its memory. */
 MUST_USE enum err jail_prepare(struct fault *f);

@@ -70,13 +70,13 @@ static enum err add_folder(int ruleset, const char *site, const struct landlock_
     return CE_OK;
 }
 
-enum err landlock_enter(const char *site, const struct landlock_rule *rules, bool ports, struct fault *f)
+enum err landlock_enter(const char *site, const struct landlock_rule *rules, enum landlock_tcp tcp, struct fault *f)
 {
     int abi = landlock_abi();
     if (abi < 1)
         return CE_OK;
     struct ll_ruleset set = { LL_FS_ABI1 | (abi >= 2 ? LL_FS_REFER : 0) | (abi >= 3 ? LL_FS_TRUNCATE : 0),
-                              abi < 4 ? 0 : ports ? LL_NET_CONNECT : LL_NET_CONNECT | LL_NET_BIND };
+                              abi < 4 ? 0 : (tcp == LANDLOCK_CONNECT ? 0 : LL_NET_CONNECT) | (tcp == LANDLOCK_BIND ? 0 : LL_NET_BIND) };
     CLEANUP(fd_close_p) int fd = (int)syscall(LL_CREATE_RULESET, &set, abi >= 4 ? sizeof set : sizeof set.fs, 0);
     if (fd < 0)
         return fault_set(f, CE_UNSUPPORTED, "Landlock refused its rule set: %s", strerror(errno));

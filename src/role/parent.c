@@ -2,6 +2,7 @@
 #include "role/parent.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,17 @@ static struct child *find_core(struct parent *p)
     return NULL;
 }
 
+/* A keys/NAME.uri is there: some keys of the site are in tokens. */
+bool parent_wants_hsm(const struct parent *p)
+{
+    char pattern[PATH_MAX_LEN];
+    glob_t g = { 0 };
+    path_join(pattern, "%s/keys/*.uri", p->site);
+    bool any = glob(pattern, GLOB_NOSORT, NULL, &g) == 0 && g.gl_pathc;
+    globfree(&g);
+    return any;
+}
+
 static size_t count_live(const struct parent *p, unsigned roles)
 {
     size_t n = 0;
@@ -66,7 +78,7 @@ static void stop_step(struct parent *p)
         p->phase = PARENT_STOP_REST;
         for (size_t i = 0; i < p->nchildren; i++) {
             child_end(&p->children[i]);
-            if (p->children[i].role == ROLE_SIGNER)
+            if (role_signs(p->children[i].role))
                 child_kill(&p->children[i], SIGTERM);
         }
     }
@@ -153,7 +165,7 @@ static void judge_death(struct parent *p, struct child *c, int status)
     }
     c->deaths_ms[c->ndeaths++ % PARENT_DEATHS] = now;
     unsigned deaths = child_deaths(c, now);
-    if (deaths >= p->settings.restart_limit) {
+    if (deaths >= p->settings.restart_limit && c->role != ROLE_HSM) { /* without its tokens, the rest of the service goes on */
         log_error(0, "%s died %u times within %d s (last: %s); the service stops. Look for the reason above, then start it again",
                   c->name, deaths, (int)p->settings.restart_window, c->why);
         parent_stop(p, EXIT_GAVE_UP);
@@ -175,11 +187,11 @@ void parent_role_down(struct parent *p, struct child *c, int status)
         return;
     if (c->role == ROLE_CORE)
         for (size_t i = 0; i < p->nchildren; i++)
-            if (p->children[i].role == ROLE_SIGNER && p->children[i].pid) {
+            if (role_signs(p->children[i].role) && p->children[i].pid) {
                 p->children[i].expected = true; /* its one descriptor is dead */
                 child_kill(&p->children[i], SIGKILL);
             }
-    bool followed_core = c->role == ROLE_SIGNER && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool followed_core = role_signs(c->role) && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (c->expected || followed_core) {
         snprintf(c->why, sizeof c->why, "restarted on request");
         child_start(c);
@@ -291,7 +303,7 @@ static void add_children(struct parent *p)
     const struct {
         enum role role;
         int64_t n;
-    } plan[] = { { ROLE_CORE, 1 }, { ROLE_SIGNER, 1 }, { ROLE_QUERY, s->n_query }, { ROLE_DEPOT, 1 },
+    } plan[] = { { ROLE_CORE, 1 }, { ROLE_SIGNER, 1 }, { ROLE_HSM, parent_wants_hsm(p) }, { ROLE_QUERY, s->n_query }, { ROLE_DEPOT, 1 },
                  { ROLE_FRONT, s->n_front }, { ROLE_PARENT, settings_own_tls(s) } };
     for (size_t i = 0; i < ARRAY_LEN(plan); i++)
         for (unsigned k = 0; k < plan[i].n; k++) {

@@ -65,6 +65,9 @@ struct parent {
 
 /* parent.c */
 int parent_main(const char *site, const char *conf, const struct settings *s);
+/* The two that hold keys and have one descriptor, to core: they start and end with it. */
+static inline bool role_signs(enum role r) { return r == ROLE_SIGNER || r == ROLE_HSM; }
+bool parent_wants_hsm(const struct parent *p);
 void parent_stop(struct parent *p, int exit_code);      /* begins, or hastens, the end */
 void parent_role_up(struct parent *p, struct child *c);   /* c said READY */
 void parent_role_down(struct parent *p, struct child *c, int status); /* c was reaped */
@@ -79,7 +82,7 @@ void child_tell(struct child *c, const struct msg_desc *d, const void *m, int pa
 unsigned child_deaths(const struct child *c, int64_t now_ms); /* within restart_window */
 /* In the child after fork: own process group, signals as at birth, stdin from nowhere, identity id. */
 void child_become(const struct identity *id, bool keep_ports);
-char **child_environment(void); /* what a child is executed with; in static memory */
+char **child_environment(const char *more); /* what a child is executed with, and NAME=VALUE words; in static memory */
 
 /* parent_user.c */
 MUST_USE enum err identity_find(const char *user, struct identity *out, struct fault *f);

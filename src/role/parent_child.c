@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,6 +15,9 @@
 #include "role/jail.h"
 #include "role/link.h"
 #include "role/parent.h"
+
+#define ENV_MORE 16
+#define ENV_MORE_LEN 512
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -119,16 +123,20 @@ void child_become(const struct identity *id, bool keep_ports)
 }
 
 /* A role that reads strangers' bytes has nothing to steal: not what the environment of whoever started the service holds either.
- * Kept: the time zone, and the sanitizers' options. */
-char **child_environment(void)
+ * Kept: the time zone, and the sanitizers' options. more: NAME=VALUE, separated by spaces. */
+char **child_environment(const char *more)
 {
     static const char *const kept[] = { "TZ=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=" };
-    static char *out[ARRAY_LEN(kept) + 1];
+    static char *out[ARRAY_LEN(kept) + ENV_MORE + 1], text[ENV_MORE_LEN];
     size_t n = 0;
     for (char **e = environ; e && *e; e++)
         for (size_t i = 0; i < ARRAY_LEN(kept) && n < ARRAY_LEN(kept); i++)
             if (strncmp(*e, kept[i], strlen(kept[i])) == 0)
                 out[n++] = *e;
+    snprintf(text, sizeof text, "%s", more);
+    for (char *at = text, *word; n < ARRAY_LEN(out) - 1 && (word = strsep(&at, " "));)
+        if (*word)
+            out[n++] = word;
     out[n] = NULL;
     return out;
 }
@@ -139,10 +147,10 @@ static _Noreturn void child_exec(const struct child *c, int link)
     char self[] = "cradled", flag[] = "-x", name[sizeof c->name];
     char *argv[] = { self, flag, name, NULL };
     memcpy(name, c->name, sizeof name);
-    child_become(c->role == ROLE_SIGNER ? &c->p->signer : &c->p->user, false);
+    child_become(role_signs(c->role) ? &c->p->signer : &c->p->user, false);
     if (dup2(link, ROLE_PARENT_FD) == ROLE_PARENT_FD && syscall(SYS_close_range, ROLE_PARENT_FD + 1, ~0U, 0) == 0 &&
         fcntl(ROLE_PARENT_FD, F_SETFD, 0) == 0 && jail_prepare(&f) == CE_OK)
-        execve("/proc/self/exe", argv, child_environment());
+        execve("/proc/self/exe", argv, child_environment(c->role == ROLE_HSM ? c->p->settings.hsm_env : ""));
     log_error(0, "%s cannot be executed: %s", c->name, f.code ? f.text : strerror(errno));
     _exit(EXIT_ROLE_FATAL);
 }
@@ -155,7 +163,7 @@ static bool child_may_start(const struct child *c)
             return false; /* nginx opens the ports when there is somebody to answer */
         if (o->role != ROLE_CORE)
             continue;
-        if (c->role == ROLE_SIGNER && !o->pid)
+        if (role_signs(c->role) && !o->pid)
             return false; /* it has one descriptor, to core */
         if (c->role == ROLE_QUERY && o->state != CHILD_READY)
             return false; /* core makes the database */
@@ -192,7 +200,7 @@ static void child_pairs(struct child *c)
     struct msg_role_go go = { 0 };
     for (size_t i = 0; i < c->p->nchildren; i++) {
         struct child *o = &c->p->children[i];
-        if (o == c || !o->pid || o->link < 0 || !edge_exists(c->role, o->role) || o->role == ROLE_SIGNER)
+        if (o == c || !o->pid || o->link < 0 || !edge_exists(c->role, o->role) || role_signs(o->role))
             continue;
         child_pair(c, o);
         go.peers++;

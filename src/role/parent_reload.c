@@ -11,8 +11,8 @@ void parent_roll(struct parent *p)
     while (p->rolling < p->nchildren && p->phase == PARENT_UP) {
         struct child *c = &p->children[p->rolling];
         p->rolling++;
-        if (!c->pid || c->role == ROLE_PARENT || c->role == ROLE_SIGNER)
-            continue; /* what is down starts with the new settings anyway; the signer follows core */
+        if (!c->pid || c->role == ROLE_PARENT || role_signs(c->role))
+            continue; /* what is down starts with the new settings anyway; signer and hsm follow core */
         c->expected = true;
         if (c->role == ROLE_CORE)
             child_tell(c, &msg_desc_role_drain, &drain, -1); /* it exits when its queue is empty */
@@ -21,6 +21,18 @@ void parent_roll(struct parent *p)
         return; /* parent_role_up of its successor goes on */
     }
     p->rolling = 0;
+}
+
+/* The first keys in a token came after the start. */
+static void add_hsm(struct parent *p)
+{
+    for (size_t i = 0; i < p->nchildren; i++)
+        if (p->children[i].role == ROLE_HSM)
+            return;
+    if (!parent_wants_hsm(p) || p->nchildren == PARENT_CHILDREN)
+        return;
+    child_init(p, &p->children[p->nchildren], ROLE_HSM, 0);
+    child_start(&p->children[p->nchildren++]);
 }
 
 void parent_reload(struct parent *p)
@@ -43,6 +55,7 @@ void parent_reload(struct parent *p)
     log_setup("parent", settings_log_level(&p->settings));
     tls_reload(p);
     log_info(0, "configuration read again: nginx reloaded, roles restart one after the other");
+    add_hsm(p);
     p->rolling = 0;
     parent_roll(p);
 }

@@ -43,7 +43,7 @@ static enum err nginx_confine(const struct parent *p, struct fault *f)
         if (strrchr(own, '/') > own)
             *strrchr(own, '/') = 0;
     }
-    return landlock_enter(p->site, rules, true, f);
+    return landlock_enter(p->site, rules, LANDLOCK_BIND, f);
 }
 
 /* Runs nginx with up to two options in a process of its own as the service's user. out_fd -1: stderr is ours. */
@@ -62,7 +62,7 @@ static pid_t nginx_fork(const struct parent *p, char *conf, char *option, int ou
     struct fault f = { 0 };
     prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
     if (syscall(SYS_close_range, 3, ~0U, 0) == 0 && jail_prepare(&f) == CE_OK && nginx_confine(p, &f) == CE_OK)
-        execve(p->settings.nginx, conf ? argv : version, child_environment());
+        execve(p->settings.nginx, conf ? argv : version, child_environment(""));
     log_error(0, "%s cannot be executed: %s", p->settings.nginx, f.code ? f.text : strerror(errno));
     _exit(EXIT_ROLE_FATAL);
 }

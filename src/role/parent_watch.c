@@ -1,5 +1,5 @@
 /* parent_watch.c: a role that lives but does nothing (a deadlock, a loop without end, a stopped process) is no use and keeps others
- * waiting. front, query and core send a beat each second from their event loops; of the signer, which has no link while it works,
+ * waiting. front, query and core send a beat each second from their event loops; the hsm role judges itself (hsm_timeout); of the signer, which has no link while it works,
  * core says for how long it has owed an answer. Whoever is silent for hang_limit is killed; the rest is as with any death.
  * nginx is not watched: its own master replaces its workers.
  */
@@ -20,7 +20,7 @@ static void hung(struct child *c, int64_t silent_ms)
 
 static bool is_watched(const struct child *c)
 {
-    return c->pid > 0 && c->state == CHILD_READY && !c->hung && !c->expected && c->role != ROLE_PARENT && c->role != ROLE_SIGNER;
+    return c->pid > 0 && c->state == CHILD_READY && !c->hung && !c->expected && c->role != ROLE_PARENT && !role_signs(c->role);
 }
 
 static void on_watch(evutil_socket_t fd, short what, void *arg)

@@ -64,5 +64,6 @@ int role_core_main(struct role_context *c);   /* core_role.c */
 int role_query_main(struct role_context *c);  /* query_role.c */
 int role_depot_main(struct role_context *c);  /* depot_role.c */
 int role_signer_main(struct role_context *c); /* signer_role.c */
+int role_hsm_main(struct role_context *c);    /* hsm_role.c */
 
 #endif

@@ -39,11 +39,30 @@ static bool is_url(const char *v)
            v[strlen(v) - 1] != '/';
 }
 
+static bool are_paths(const char *s)
+{
+    struct span rest = span_str(s), word;
+    while (span_cut(&rest, ' ', &word))
+        if (word.n && word.p[0] != '/')
+            return false;
+    return true;
+}
+
+static bool are_variables(const char *s)
+{
+    struct span rest = span_str(s), word;
+    while (span_cut(&rest, ' ', &word))
+        if (word.n && (!memchr(word.p, '=', word.n) || word.p[0] == '=' || span_starts(word, "LD_")))
+            return false;
+    return true;
+}
+
 static enum err settings_check(const char *name, const struct settings *s, struct fault *f)
 {
     static const char *const tls[] = { "nginx", "external", NULL };
     static const char *const links[] = { "certificate", "capability", NULL };
     static const char *const versions[] = { "1.2", "1.3", NULL };
+    static const char *const connects[] = { "no", "unix", "tcp", NULL };
     static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
     const struct {
         bool good;
@@ -62,6 +81,9 @@ static enum err settings_check(const char *name, const struct settings *s, struc
         { !*s->http_url || is_url(s->http_url), "http_url must be a http:// URL without a slash at the end" },
         { s->crl_refresh < s->crl_validity, "crl_refresh must be shorter than crl_validity" },
         { !*s->signer_user || *s->user, "signer_user needs user" },
+        { one_of(s->hsm_connect, connects), "hsm_connect must be no, unix or tcp" },
+        { are_paths(s->hsm_paths), "hsm_paths must be absolute paths separated by spaces" },
+        { are_variables(s->hsm_env), "hsm_env must be NAME=VALUE separated by spaces, without LD_ variables" },
         { !*s->socket_group || strcmp(s->tls, "external") == 0, "socket_group is for tls = external only" },
     };
     for (size_t i = 0; i < ARRAY_LEN(rules); i++)

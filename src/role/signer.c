@@ -12,18 +12,37 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "role/signer_impl.h"
+#include "token/key_file.h"
 
 /* -- opening ------------------------------------------------------------------------------------------------------ */
+/* What is in a token is not this process's to have. */
+static enum err open_file(void *ctx, const char *dir, const char *name, struct key **out, struct fault *f)
+{
+    (void)ctx;
+    *out = NULL;
+    if (!key_is_in_token(dir, name))
+        return key_source_files.open(NULL, dir, name, out, f);
+    char path[PATH_MAX_LEN];
+    path_join(path, "%s/keys/%s.key", dir, name);
+    return file_exists(path) ? fault_set(f, CE_BAD_CONFIG, "%s/keys has both %s.key and %s.uri: remove the one that is not the key", dir, name, name) : CE_OK;
+}
+static const struct key_source source_files = { open_file, NULL };
 
 static enum err load_cas(struct signer *s, const struct signer_config *cfg, struct fault *f)
 {
-    struct ca_names names;
-    enum err e = ca_names_list(cfg->dir, ".key", &names, f);
-    for (size_t i = 0; !e && i < names.n; i++) {
-        struct ca *ca = &s->cas[s->n_cas];
-        if ((e = ca_load(ca, cfg->dir, names.name[i], cfg->base_url, cfg->n_shards, &key_source_files, f)))
-            return e;
-        memcpy(s->ca_meter[s->n_cas++].kid, ca->cert.ski.p, sizeof s->ca_meter[0].kid);
+    static const char *const suffixes[] = { ".key", ".uri" };
+    enum err e = CE_OK;
+    for (size_t k = 0; !e && k < ARRAY_LEN(suffixes); k++) {
+        struct ca_names names;
+        e = ca_names_list(cfg->dir, suffixes[k], &names, f);
+        for (size_t i = 0; !e && i < names.n; i++) {
+            if (s->n_cas == CA_SET_MAX)
+                return fault_set(f, CE_BAD_CONFIG, "%s/ca has more than %d CAs", cfg->dir, CA_SET_MAX);
+            struct ca *ca = &s->cas[s->n_cas];
+            if ((e = ca_load(ca, cfg->dir, names.name[i], cfg->base_url, cfg->n_shards, s->cfg.keys, f)))
+                return e;
+            memcpy(s->ca_meter[s->n_cas++].kid, ca->cert.ski.p, sizeof s->ca_meter[0].kid);
+        }
     }
     return e;
 }
@@ -67,9 +86,8 @@ static enum err load_log_key(struct signer *s, const char *dir, struct fault *f)
     CLEANUP(buf_free) struct buf vkey = BUF_INIT(4096);
     char path[PATH_MAX_LEN];
     uint8_t pub[ED25519_PUB];
-    path_join(path, "%s/keys/log.key", dir);
-    enum err e = key_read_file(path, NULL, &s->log_key, f);
-    if (e)
+    enum err e = s->cfg.keys->open(s->cfg.keys->ctx, dir, "log", &s->log_key, f);
+    if (e || !s->log_key)
         return e;
     path_join(path, "%s/trust/log.pub", dir);
     e = file_read(path, &vkey);
@@ -79,7 +97,7 @@ static enum err load_log_key(struct signer *s, const char *dir, struct fault *f)
     if (e)
         return e;
     if (ed25519_public(s->log_key, pub) || memcmp(pub, s->log_name.pub, sizeof pub) != 0)
-        return fault_set(f, CE_BAD_CONFIG, "keys/log.key is not the key that %s names", path);
+        return fault_set(f, CE_BAD_CONFIG, "the key log is not the key that %s names", path);
     return CE_OK;
 }
 
@@ -91,29 +109,29 @@ static enum err rehearse(struct signer *s, struct fault *f)
     tzset();
     for (size_t i = 0; !e && i < s->n_profiles; i++)
         e = signer_rehearse_profile(s, &s->profiles[i], f);
-    if (!e && (ed25519_sign(s->log_key, SPAN_LIT("rehearsal"), sig) || ed25519_sign(s->stream_key, SPAN_LIT("rehearsal"), sig)))
-        e = fault_set(f, CE_CRYPTO, "keys/log.key and keys/stream.key must be Ed25519 keys");
+    if (!e && ((s->log_key && ed25519_sign(s->log_key, SPAN_LIT("rehearsal"), sig)) || (s->stream_key && ed25519_sign(s->stream_key, SPAN_LIT("rehearsal"), sig))))
+        e = fault_set(f, CE_CRYPTO, "the keys log and stream must be Ed25519 keys");
     return e;
 }
 
 enum err signer_open(const struct signer_config *cfg, struct signer **out, struct fault *f)
 {
-    char path[PATH_MAX_LEN];
     struct signer *s = mem_calloc(1, sizeof *s);
     enum err e = CE_OK;
     *out = NULL;
     s->cfg = *cfg;
+    if (!s->cfg.keys)
+        s->cfg.keys = &source_files;
     e = load_cas(s, cfg, f);
     if (!e)
         e = load_profiles(s, cfg->dir, f);
     if (!e)
         e = load_log_key(s, cfg->dir, f);
-    path_join(path, "%s/keys/stream.key", cfg->dir);
     if (!e)
-        e = key_read_file(path, NULL, &s->stream_key, f);
+        e = s->cfg.keys->open(s->cfg.keys->ctx, cfg->dir, "stream", &s->stream_key, f);
     if (!e && random_bytes(s->run, sizeof s->run))
         e = fault_set(f, CE_CRYPTO, "no random numbers for the signer");
-    if (!e)
+    if (!e && !cfg->unrehearsed)
         e = rehearse(s, f);
     if (!e)
         e = signer_update_open(s, cfg->dir, f);
@@ -163,6 +181,8 @@ _Noreturn static void bad_framing(const struct ipc_frame *in)
 
 static void reply(struct signer *s, uint64_t rid, enum err e, const struct fault *f, struct buf *out)
 {
+    if ((e == CE_TOKEN_LOST || e == CE_CRYPTO) && s->cfg.is_lost && s->cfg.is_lost(s->cfg.lost_ctx))
+        e = CE_TOKEN_LOST;
     struct msg_signed m = { .code = e, .counter = (int64_t)s->counter };
     if (!e && s->by) {
         m.kid = span_of(s->by->kid, sizeof s->by->kid);

@@ -21,8 +21,9 @@ struct signer_meter {
 };
 
 enum signer_update_role { SIGNER_SNAPSHOT, SIGNER_TIMESTAMP, SIGNER_DIRECTIVE, SIGNER_UPDATE_ROLES };
-struct signer_update_key { /* key NULL: the site was made without it, and signs no updates */
+struct signer_update_key { /* key NULL: the site was made without it and signs no updates, or elsewhere */
     struct key *key;       /* owned */
+    bool elsewhere;        /* with the other signer */
     struct tuf_key pub;    /* in the signer's arena */
     struct signer_meter meter;
     int64_t version;       /* last one signed since the start; of the directive's key: none */
@@ -73,6 +74,7 @@ MUST_USE enum err signer_judge_dates(const struct signer *s, const char *what, i
 MUST_USE enum err signer_update_open(struct signer *s, const char *dir, struct fault *f);
 void signer_update_close(struct signer *s);
 
+enum err signer_no_key(struct fault *f, const char *name);
 /* Makes a key that the profile allows and issues a certificate for it, which is thrown away. */
 MUST_USE enum err signer_rehearse_profile(struct signer *s, const struct profile *p, struct fault *f);
 

@@ -23,6 +23,12 @@ static enum err no_ca(struct fault *f, struct span name)
     return fault_set(f, CE_NOT_FOUND, "the signer has no CA " SPAN_FMT, SPAN_ARG(name));
 }
 
+/* Its private half is with the hsm role: core sends such requests there when it has heard of it. */
+enum err signer_no_key(struct fault *f, const char *name)
+{
+    return fault_set(f, CE_TOKEN_LOST, "the key %s is in a token that is not there yet", name);
+}
+
 static const struct profile *profile_find(const struct signer *s, struct span name)
 {
     for (size_t i = 0; i < s->n_profiles; i++)
@@ -56,6 +62,8 @@ SIGNER_ANSWER(sign_cert)
     struct ca *ca = ca_find(s, m->ca);
     if (!ca)
         return no_ca(f, m->ca);
+    if (!ca->key)
+        return signer_no_key(f, ca->name);
     struct issue_request q = {
         .serial = m->serial, .spki = m->spki, .not_before = m->not_before, .not_after = m->not_after,
         .values = { .uid = m->uid, .serial = m->dev_serial, .line = m->line, .role = m->role },
@@ -71,6 +79,8 @@ SIGNER_ANSWER(sign_crl)
     struct ca *ca = ca_find(s, m->ca);
     if (!ca)
         return no_ca(f, m->ca);
+    if (!ca->key)
+        return signer_no_key(f, ca->name);
     if (m->shard < 0 || m->shard >= ca->n_shards || m->number < 1)
         return fault_set(f, CE_BAD_FIELD, "CRL %s: shard %lld or number %lld is out of range", ca->name, (long long)m->shard, (long long)m->number);
     struct crl_request q = { .shard = (unsigned)m->shard, .number = (uint64_t)m->number, .this_update = m->this_update,
@@ -89,6 +99,8 @@ SIGNER_ANSWER(sign_ocsp)
     struct ca *ca = ca_find(s, m->ca);
     if (!ca)
         return no_ca(f, m->ca);
+    if (!ca->ocsp_key)
+        return signer_no_key(f, "of its OCSP responder");
     for (struct span in = m->items; in.n; n++) {
         if (n == OCSP_IDS_MAX || msg_unpack(&msg_desc_ocsp_item, &in, &item) || item.status < 0 || item.status > OCSP_UNKNOWN ||
             item.reason < -1 || item.reason > 10)
@@ -105,6 +117,8 @@ SIGNER_ANSWER(sign_head)
 {
     const struct msg_sign_head *m = &r->sign_head;
     struct merkle_hash root;
+    if (!s->log_key)
+        return signer_no_key(f, "log");
     if (m->size < 0 || m->root.n != sizeof root.b)
         return fault_set(f, CE_BAD_FIELD, "a tree head needs a size and a root of 32 bytes");
     memcpy(root.b, m->root.p, sizeof root.b);
@@ -120,6 +134,8 @@ SIGNER_ANSWER(sign_head)
 
 SIGNER_ANSWER(sign_frame)
 {
+    if (!s->stream_key)
+        return signer_no_key(f, "stream");
     const struct msg_sign_frame *m = &r->sign_frame;
     struct snapshot_frame fr = { .at_ms = m->at_ms, .prev = m->prev, .vector = m->vector, .entries = m->entries };
     enum err e = snapshot_frame_encode(&fr, s->stream_key, body);
@@ -128,6 +144,8 @@ SIGNER_ANSWER(sign_frame)
 
 SIGNER_ANSWER(sign_snapshot)
 {
+    if (!s->stream_key)
+        return signer_no_key(f, "stream");
     const struct msg_sign_snapshot *m = &r->sign_snapshot;
     const int64_t counts[SNAPSHOT_SETS] = { m->n_certs, m->n_idents, m->n_lines, m->n_repair, m->n_policies };
     struct snapshot_header h = { .at_ms = m->at_ms, .body_sha256 = m->body_sha256, .vector = m->vector };
@@ -167,7 +185,7 @@ enum err signer_rehearse_profile(struct signer *s, const struct profile *p, stru
         return fault_set(f, CE_BAD_CONFIG, "profile %s: no key algorithm", p->name);
     enum err e = key_generate(alg, &key, f);
     for (size_t i = 0; !e && i < s->n_cas; i++)
-        if (s->cas[i].use == ca_use_find(span_str(p->ca)))
+        if (s->cas[i].key && s->cas[i].use == ca_use_find(span_str(p->ca)))
             e = rehearse_leaf(&s->cas[i], p, key_spki(key), f);
     return e;
 }

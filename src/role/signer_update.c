@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "crypt/hash.h"
 #include "role/signer_impl.h"
+#include "token/key_file.h"
 #include "wire/directive.h"
 
 #define SNAPSHOT_LONGEST_S (31 * 86400)
@@ -31,7 +32,9 @@ static enum err envelope_make(struct signer *s, enum signer_update_role role, co
 
 static enum err key_need(const struct signer *s, enum signer_update_role role, struct fault *f)
 {
-    return s->update[role].key ? CE_OK : fault_set(f, CE_UNSUPPORTED, "this site has no keys/%s.key: it signs no updates", names[role]);
+    if (s->update[role].elsewhere)
+        return signer_no_key(f, names[role]);
+    return s->update[role].key ? CE_OK : fault_set(f, CE_UNSUPPORTED, "this site has no key %s: it signs no updates", names[role]);
 }
 
 static enum err items_take(struct span in, struct tuf_meta *list, size_t max, size_t *n, struct fault *f)
@@ -111,33 +114,36 @@ SIGNER_ANSWER(sign_directive)
 }
 
 /* -- keys ------------------------------------------------------------------------------------------------------------------------- */
-static enum err key_open(struct signer *s, const char *path, enum signer_update_role role, struct fault *f)
+static enum err key_open(struct signer *s, const char *dir, enum signer_update_role role, struct fault *f)
 {
     struct signer_update_key *k = &s->update[role];
     CLEANUP(buf_free) struct buf id = BUF_INIT(64), sig = BUF_INIT(16384);
-    enum err e = key_read_file(path, NULL, &k->key, f);
+    enum err e = s->cfg.keys->open(s->cfg.keys->ctx, dir, names[role], &k->key, f);
+    k->elsewhere = !e && !k->key;
+    if (k->elsewhere)
+        return CE_OK;
     e = e ? e : tuf_key_make(key_spki(k->key), &s->arena, &k->pub, f);
     e = e ? e : hex_decode(k->pub.id, &id);
     if (e)
         return e;
     memcpy(k->meter.kid, id.data, sizeof k->meter.kid);
-    e = key_sign(k->key, SPAN_LIT("rehearsal"), &sig);
-    return e ? fault_set(f, e, "%s: the key does not sign", path) : CE_OK;
+    e = s->cfg.unrehearsed ? CE_OK : key_sign(k->key, SPAN_LIT("rehearsal"), &sig);
+    return e ? fault_set(f, e, "the key %s does not sign", names[role]) : CE_OK;
 }
 
 enum err signer_update_open(struct signer *s, const char *dir, struct fault *f)
 {
-    char path[SIGNER_UPDATE_ROLES][PATH_MAX_LEN];
+    char path[PATH_MAX_LEN];
     int there = 0;
     for (int i = 0; i < SIGNER_UPDATE_ROLES; i++) {
-        path_join(path[i], "%s/keys/%s.key", dir, names[i]);
-        there += file_exists(path[i]);
+        path_join(path, "%s/keys/%s.key", dir, names[i]);
+        there += file_exists(path) || key_is_in_token(dir, names[i]);
     }
     if (!there)
         return CE_OK;
     enum err e = CE_OK;
     for (int i = 0; !e && i < SIGNER_UPDATE_ROLES; i++)
-        e = key_open(s, path[i], (enum signer_update_role)i, f);
+        e = key_open(s, dir, (enum signer_update_role)i, f);
     return e;
 }
 

@@ -52,8 +52,8 @@ enum err pair_generate(struct token_session *s, const struct pkcs11_uri *u, cons
     for (size_t i = ARRAY_LEN(curves); i--;)
         if (span_eq_str(name, curves[i].alg))
             c = &curves[i];
-    if (!c && (!span_starts(name, "rsa:") || !span_to_i64(span_of(name.p + 4, name.n - 4), &size) || size < 3072 || size > 8192))
-        return fault_set(f, CE_KEY_ALG, "a key in a token is ec:P-256, ec:P-384, ed25519 or rsa:3072 to rsa:8192, not '%s'", alg);
+    if (!c && (!span_starts(name, "rsa:") || !span_to_i64(span_of(name.p + 4, name.n - 4), &size) || size < 3072 || size > 7680))
+        return fault_set(f, CE_KEY_ALG, "a key in a token is ec:P-256, ec:P-384, ed25519 or rsa:3072 to rsa:7680, not '%s'", alg);
     if (!u->id_len && random_bytes(id, sizeof id))
         return fault_set(f, CE_CRYPTO, "no random numbers");
     ck_ulong bits = (ck_ulong)size;

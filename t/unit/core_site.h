@@ -214,7 +214,7 @@ static inline void site_new(struct site *s)
         site_must(file_mkdirs(path, 0700), path, NULL);
     }
     s->cfg.site = s->dir;
-    s->ports = (struct core_ports){ s, site_on_reply, site_on_sign, site_on_push, site_wall };
+    s->ports = (struct core_ports){ .ctx = s, .reply = site_on_reply, .sign = site_on_sign, .push = site_on_push, .wall_ms = site_wall };
     site_birth(s);
     site_keys(s);
 }

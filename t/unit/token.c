@@ -124,19 +124,19 @@ static void test_algorithms(void)
 {
     static const char *const algs[] = { "ec:P-256", "ec:P-384", "rsa:3072", "ed25519" };
     for (size_t i = 0; i < ARRAY_LEN(algs); i++) {
+        if (i == 3)
+            __lsan_disable(); /* SoftHSM 2.6.1 loses a few bytes with each Ed25519 key */
         CLEANUP(key_free_p) struct key *key = NULL;
         CLEANUP(key_free_p) struct key *again = NULL;
         struct fault f = { 0 };
         struct token_info info = { .label = "" };
         char name[16];
         snprintf(name, sizeof name, "key%zu", i);
-        __lsan_disable(); /* SoftHSM 2.6.1 loses a few bytes with each Ed25519 key */
         enum err e = key_make_at(dir, name, algs[i], uri_of("pin"), name, &key, &info, &f);
         ok(e == CE_OK && signs(key), "%s: a key made in the token signs %s", algs[i], f.text);
         ok(strcmp(info.label, "one") == 0 && info.serial[0] && strstr(info.manufacturer, "SoftHSM"), "%s: where it is: %s %s", algs[i], info.manufacturer, info.serial);
         key_free_p(&key);
         e = key_open_at(dir, name, &again, &f);
-        __lsan_enable();
         ok(e == CE_OK && signs(again), "%s: found again by its file %s", algs[i], f.text);
         e = key_make_at(dir, name, algs[i], NULL, NULL, &key, NULL, &f);
         ok(e == CE_EXISTS, "%s: no second key of this name: %s", algs[i], f.text);
@@ -239,6 +239,7 @@ int main(void)
     test_uri();
     set_up();
     test_algorithms();
+    __lsan_enable();
     test_loss();
     test_sessions(true);
     test_sessions(false);
