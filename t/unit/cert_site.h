@@ -159,7 +159,7 @@ static inline void site_birth(struct site *s)
 static inline void site_core_open(struct site *s)
 {
     struct fault f = { 0 };
-    struct core_ports ports = { .ctx = s, .reply = site_on_reply, .sign = site_on_sign, .push = site_on_push, .wall_ms = site_wall_ms };
+    struct core_ports ports = { .ctx = s, .reply = site_on_reply, .sign = site_on_sign, .sign_in_token = site_on_sign, .push = site_on_push, .wall_ms = site_wall_ms };
     s->cfg.site = s->dir;
     s->cfg.n_shards = SITE_SHARDS;
     site_must(core_open(&s->cfg, &ports, &s->core, &f), &f, "core_open");

@@ -1,0 +1,127 @@
+/* core_token.c: keys in tokens, as core sees them: what needs a lost token is refused with 503 and nothing else is, intents wait for it, the queue
+ * has a bound, and all of it is evidence. The signer answers in the place of the hsm role. */
+#include "base/log.h"
+#include "t/tap.h"
+#include "t/unit/cert_site.h"
+
+static struct site s;
+static struct who station;
+
+static int64_t events(const char *kind)
+{
+    char sql[120];
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM event WHERE kind = '%s'", kind);
+    return site_count(&s, sql);
+}
+
+static void tell(bool lost)
+{
+    const struct msg_hsm_state m = { .keys = SPAN_LIT("device device-ocsp"), .lost = lost, .why = lost ? SPAN_LIT("pulled") : span_of(NULL, 0),
+                                     .token = SPAN_LIT("one"), .serial = SPAN_LIT("0123"), .manufacturer = SPAN_LIT("Maker") };
+    (void)site_do(&s, NULL, &msg_desc_hsm_state, &m);
+}
+
+static struct key *device(const char *uid)
+{
+    site_device(&s, uid, "pump");
+    return site_new_key();
+}
+
+static uint64_t ask(const char *uid, struct key *k)
+{
+    struct msg_enroll m = enroll_msg(uid, k, false);
+    return site_send(&s, &station, &msg_desc_enroll, &m);
+}
+
+static const struct msg_reply *answer(const char *uid, struct key *k)
+{
+    uint64_t rid = ask(uid, k);
+    site_run(&s);
+    return site_reply_of(&s, rid);
+}
+
+static void test_lost(void)
+{
+    struct key *a = device("a"), *b = device("b"), *c = device("c");
+    struct who other = { 0 };
+    tell(false);
+    ok(events("token-keys") == 1, "where the keys are is evidence");
+    ok(reply_is(answer("a", a), CE_OK), "a certificate by the token");
+    s.hold = true;
+    uint64_t rid = ask("b", b);
+    site_run(&s);
+    ok(site_reply_of(&s, rid)->code == -1, "an enrollment is at the token");
+    core_hsm_gone(s.core);
+    s.hold = false;
+    site_forget_asks(&s);
+    site_run(&s);
+    ok(reply_is(site_reply_of(&s, rid), CE_TOKEN_LOST) && site_reply_of(&s, rid)->retry_s > 0, "the role died: who waits is told to come again");
+    ok(events("token-lost") == 0, "that is the role's death, not the token's");
+    tell(true);
+    ok(events("token-lost") == 1, "the token is gone");
+    tell(true);
+    ok(events("token-lost") == 1, "told once");
+    ok(reply_is(answer("b", b), CE_TOKEN_LOST), "who asks again is refused at once");
+    ok(reply_is(answer("c", c), CE_TOKEN_LOST), "so is another device");
+    ok(site_count(&s, "SELECT count(*) FROM intent") == 1, "one intent waits, that of the first");
+    site_operator(&s, "op", "auditor", "", &other);
+    ok(other.der.len > 0, "the other CA's key is the signer's: an operator gets a certificate");
+    site_wait(&s, 2500);
+    ok(events("cert-orphan") == 0 && site_count(&s, "SELECT count(*) FROM intent") == 1, "it waits for as long as it takes");
+    tell(false);
+    ok(events("token-back") == 1, "back");
+    site_wait(&s, 2500);
+    ok(site_count(&s, "SELECT count(*) FROM intent") == 0 && site_count(&s, "SELECT count(*) FROM cert WHERE holder = 'b'") == 1, "the certificate is made by itself");
+    ok(reply_is(answer("b", b), CE_OK) && site_count(&s, "SELECT count(*) FROM cert WHERE holder = 'b'") == 1, "its device gets it");
+    ok(reply_is(answer("c", c), CE_OK), "and the other one its own");
+    key_free(a), key_free(b), key_free(c);
+    buf_free(&other.der);
+}
+
+#define MANY 7
+static void test_queue(void)
+{
+    struct key *k[MANY];
+    uint64_t rid[MANY];
+    char uid[24];
+    int busy = 0, good = 0;
+    for (int i = 0; i < MANY; i++) {
+        snprintf(uid, sizeof uid, "many-%d", i);
+        k[i] = device(uid);
+    }
+    s.hold = true;
+    for (int i = 0; i < MANY; i++) {
+        snprintf(uid, sizeof uid, "many-%d", i);
+        rid[i] = ask(uid, k[i]);
+        site_run(&s);
+    }
+    for (int i = 0; i < MANY; i++)
+        busy += site_reply_of(&s, rid[i])->code == CE_BUSY && site_reply_of(&s, rid[i])->retry_s > 0;
+    ok(busy == MANY - 4, "%d of %d are over the bound of the queue, and are told to come again", busy, MANY);
+    s.hold = false;
+    site_run(&s);
+    for (int i = 0; i < MANY; i++) {
+        good += site_reply_of(&s, rid[i])->code == CE_OK;
+        key_free(k[i]);
+    }
+    ok(good == 4, "the others get their certificates");
+}
+
+int main(void)
+{
+    struct fault f = { 0 };
+    log_setup("test", LOG_LEVEL_ERROR);
+    site_open(&s);
+    core_close(s.core);
+    site_forget_asks(&s);
+    s.cfg.token_queue = 4;
+    site_core_open(&s);
+    site_operator(&s, "line-1", "station", "", &station);
+    site_wait(&s, 300); /* CRLs and heads of the start */
+    test_lost();
+    test_queue();
+    ok(core_fold_check(core_db(s.core), &f) == CE_OK, "fold(events) = tables: %s", f.code ? f.text : "equal");
+    buf_free(&station.der);
+    site_close(&s);
+    return done();
+}
