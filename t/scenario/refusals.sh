@@ -101,6 +101,12 @@ approvals() { # PROTO
     row "$1" enrollment-refused "$1-w" "a key that an operator refused" first st1 "$1-w1" "/CN=$1-w"
     row "$1" key-of-other "$1-x" "a key that waits for another device" first st1 "$1-w2" "/CN=$1-x"
 }
+flood() { # PROTO: a device that is reset on the line again and again
+    for k in 1 2 3 4 5 6 7 8 9; do key "$1-n$k"; done
+    for k in 1 2 3 4 5 6 7 8; do "${1}_first" st1 "$1-n$k" "/CN=$1-n"; done
+    is "$reason" "" "$1: eight certificates of a device in an hour"
+    row "$1" rate-limited "$1-n" "the ninth" first st1 "$1-n9" "/CN=$1-n"
+}
 # the signer stands still: the first of two enrollments waits, the second one has another key
 running() { # PROTO
     key "$1-r1"; key "$1-r2"
@@ -112,11 +118,11 @@ running() { # PROTO
     wait $first
 }
 for p in $PROTOCOLS; do
-    for d in a b c r; do device_add $p-$d pump >/dev/null; done
+    for d in a b c n r; do device_add $p-$d pump >/dev/null; done
     device_add $p-h held >/dev/null; device_add $p-w asked >/dev/null; device_add $p-x asked >/dev/null; device_add $p-t brief >/dev/null
 done
 cradle line suspend held >/dev/null
-for p in $PROTOCOLS; do strangers $p; keys_and_names $p; devices $p; approvals $p; running $p; done
+for p in $PROTOCOLS; do strangers $p; keys_and_names $p; devices $p; approvals $p; flood $p; running $p; done
 for p in $PROTOCOLS; do
     over() { openssl x509 -in $p-t.pem -noout -checkend 0 | grep -q 'will expire'; }
     wait_for 15 over
