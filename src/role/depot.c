@@ -32,6 +32,7 @@ enum err depot_open(const char *site, int64_t part_keep_s, struct depot **out, s
         depot_close(d);
         return e;
     }
+    depot_parts_walk(d, 0);
     *out = d;
     return CE_OK;
 }
@@ -47,8 +48,7 @@ void depot_close(struct depot *d)
     free(d);
 }
 
-/* A whole file, as it came or sealed. A sealed one has its length in its meta file alone. */
-static bool stored(struct depot *d, struct span sha256, struct depot_item *out)
+bool depot_stored(const struct depot *d, struct span sha256, struct depot_item *out)
 {
     char path[PATH_MAX_LEN];
     struct stat st;
@@ -118,7 +118,7 @@ enum err depot_upload_open(struct depot *d, const struct msg_upload_open *m, str
     enum err e = open_check(m, f);
     if (e)
         return e;
-    if (stored(d, m->sha256, out))
+    if (depot_stored(d, m->sha256, out))
         return same_check(out, m, f);
     e = depot_part_open(d, m->sha256, &p, &why);
     if (!e && (e = same_check(&p.item, m, f)))
@@ -139,7 +139,7 @@ enum err depot_upload_get(struct depot *d, struct span sha256, struct depot_item
 {
     CLEANUP(depot_part_close) struct depot_part p = DEPOT_PART;
     enum err e = digest_check(sha256, f);
-    if (!e && stored(d, sha256, out))
+    if (!e && depot_stored(d, sha256, out))
         return CE_OK;
     e = e ? e : depot_part_open(d, sha256, &p, f);
     *out = p.item;
@@ -170,7 +170,7 @@ enum err depot_upload_put(struct depot *d, const struct msg_upload_put *m, struc
     CLEANUP(fd_close_p) int from = -1;
     int64_t n = (int64_t)m->bytes.n;
     enum err e = digest_check(m->sha256, f);
-    if (!e && stored(d, m->sha256, out)) /* somebody else has ended the upload */
+    if (!e && depot_stored(d, m->sha256, out)) /* somebody else has ended the upload */
         return fault_set(f, CE_OFFSET, "the file is here already: %" PRId64 " bytes", out->length);
     if (!e && m->spool.n)
         e = spool_open(d, m->spool, &from, &n, f);
@@ -273,7 +273,7 @@ enum err depot_upload_finish(struct depot *d, struct span sha256, struct depot_i
     CLEANUP(depot_part_close) struct depot_part p = DEPOT_PART;
     *more = false;
     enum err e = digest_check(sha256, f);
-    if (!e && stored(d, sha256, out))
+    if (!e && depot_stored(d, sha256, out))
         return CE_OK;
     e = e ? e : depot_part_open(d, sha256, &p, f);
     *out = p.item;

@@ -122,9 +122,15 @@ static void part_judge(struct depot *d, int dir, const char *name, int64_t now_s
 {
     CLEANUP(buf_free) struct buf sha256 = BUF_INIT(SHA256_LEN);
     struct stat st;
+    struct depot_item item;
     const struct span hex = span_of(name, strlen(name) < DEPOT_HEX ? strlen(name) : DEPOT_HEX);
     if (hex.n != DEPOT_HEX || hex_decode(hex, &sha256) || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
         return;
+    if (depot_stored(d, buf_span(&sha256), &item)) { /* a kill between the file's name and this; what is kept encrypted must not lie here in plain */
+        log_info(0, "the upload %.16s… was finished: what it left behind is removed", name);
+        depot_part_remove(d, buf_span(&sha256));
+        return;
+    }
     *n += name[DEPOT_HEX] == 0;
     if (!now_s || now_s - st.st_mtime < d->part_keep_s)
         return;

@@ -59,7 +59,9 @@ void depot_meta_put(const struct depot_item *i, struct buf *out);
 MUST_USE enum err depot_meta_read(int fd, struct depot_item *out);
 MUST_USE enum err depot_part_begin(struct depot *d, const struct msg_upload_open *m, struct fault *f);
 void depot_part_remove(struct depot *d, struct span sha256);
-/* How many there are; old ones are removed on the way when now_s is not 0. */
+/* A whole file, as it came or sealed. A sealed one has its length in its meta file alone. */
+bool depot_stored(const struct depot *d, struct span sha256, struct depot_item *out);
+/* How many there are. On the way it removes what ended uploads left behind, and old ones when now_s is not 0. */
 size_t depot_parts_walk(struct depot *d, int64_t now_s);
 MUST_USE enum err depot_part_append(struct depot *d, struct depot_part *p, struct span sha256, int from, struct span bytes, int64_t n, struct fault *f);
 
