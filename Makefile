@@ -191,7 +191,7 @@ leak: all
 mcu-size:
 	@sh t/mcu_size.sh
 
-# the tests of the broker, and of what a release gives others (cosign, python-tuf), in a chroot of another Debian: make debian13 SUITE=sid
+# all tests in a chroot of another Debian, for Debian 13 those of t/trixie too: make debian13 SUITE=sid
 SUITE ?= trixie
 debian13:
 	sh t/debian13.sh $(SUITE)
@@ -204,7 +204,7 @@ help:
 	@echo "make VARIANT=asan tests                              tests (run them with ./check)"
 	@echo "make VARIANT=fuzz fuzzers                            libFuzzer targets (run them with t/fuzz.sh SECONDS)"
 	@echo "make benches                                         benchmarks (run them with bench/run)"
-	@echo "make debian13                                        tests with Debian 13's Mosquitto, cosign and python-tuf, in a chroot (as root)"
+	@echo "make debian13                                        all tests in Debian 13, with its OpenSSL, Mosquitto and peers, in a chroot (as root)"
 	@echo "make netns                                           brokers cut from the server for 1 s, 10 s, 20 min (root; 22 minutes)"
 	@echo "make soak MINUTES=10                                 kill -9 of every part at random under load, with a revocation a second"
 	@echo "make fleet AGENTS=1000                               a rollout to so many agents while every role of the server is killed at random"

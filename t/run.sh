@@ -1,5 +1,6 @@
 #!/bin/sh
-# run.sh: runs tests that print TAP, two at a time, and counts. usage: t/run.sh [--list | NAME ...]
+# run.sh: runs tests that print TAP, CRADLE_TEST_JOBS at a time (default: one more than there are processors, for many wait), and counts.
+# usage: t/run.sh [--list | NAME ...]    without names: all, those of t/slow first, so that none of them is left alone at the end
 # A test that ends without a plan, with another count than its plan, with an exit code, or not in time counts as failed.
 cd "$(dirname "$0")/.." || exit 1
 B=${CRADLE_BUILD:-$PWD/build/asan}
@@ -11,6 +12,7 @@ tsan_dir=${CRADLE_TSAN_BUILD:-$PWD/build/tsan}
 # unit tests with threads, run with ThreadSanitizer too
 TSAN_TESTS="evlog evlog_core alarm_queue plugin_watch"
 limit_s=${CRADLE_TEST_LIMIT_S:-420}
+jobs=${CRADLE_TEST_JOBS:-$(($(nproc) + 1))}
 
 all_tests() {
     echo layers
@@ -18,6 +20,14 @@ all_tests() {
     for t in $TSAN_TESTS; do echo "tsan/$t"; done
     for f in t/fuzz/*.c; do [ -e "$f" ] && echo "replay/$(basename "$f" .c)"; done
     for f in t/scenario/*.sh; do [ -e "$f" ] && echo "scenario/$(basename "$f" .sh)"; done
+}
+slow_first() { # tests on standard input
+    awk 'NR == FNR { if ($1 !~ /^#/) slow[++n] = $1; next } { all[++m] = $1; there[$1] = 1 }
+        END { for (i = 1; i <= n; i++) if (slow[i] in there) { print slow[i]; delete there[slow[i]] } for (i = 1; i <= m; i++) if (all[i] in there) print all[i] }' t/slow -
+}
+cpu_s() { # processor seconds of this shell's children
+    times >"$out.times"
+    awk 'NR == 2 { for (i = 1; i <= 2; i++) { split($i, a, "m"); t += a[1] * 60 + a[2] } } END { printf "%d", t }' "$out.times"
 }
 run_one() { # name: TAP to build/…/t/out/NAME.tap
     out="$B/t/out/$(echo "$1" | tr / _).tap"
@@ -41,8 +51,10 @@ run_one() { # name: TAP to build/…/t/out/NAME.tap
     elif [ "$plan" = 0 ]; then why="tested nothing"
     elif [ $rc != 0 ] && [ "$bad" = 0 ]; then why="exit code $rc"; fi
     [ -z "$why" ] || { bad=$((bad + 1)); echo "not ok - $1 $why" >>"$out"; }
-    echo "$good $bad" >"$out.count"
-    if [ "$bad" = 0 ]; then echo "ok    $1 ($good, $(($(date +%s) - began)) s)"; return; fi
+    took=$(($(date +%s) - began))
+    cpu=$(cpu_s)
+    echo "$good $bad $took $cpu $1" >"$out.count"
+    if [ "$bad" = 0 ]; then echo "ok    $1 ($good, $took s, cpu $cpu s)"; return; fi
     {
         echo "FAIL  $1 ($good passed, $bad failed)"
         grep -A 12 '^not ok' "$out" | head -n 60
@@ -54,5 +66,10 @@ if [ "${1:-}" = --list ]; then all_tests; exit 0; fi
 if [ "${1:-}" = --one ]; then run_one "$2"; exit 0; fi
 rm -rf "$B/t/out"
 mkdir -p "$B/t/out"
-{ if [ $# -gt 0 ]; then printf '%s\n' "$@"; else all_tests; fi; } | xargs -P 2 -n 1 sh t/run.sh --one
+began=$(date +%s)
+{ if [ $# -gt 0 ]; then printf '%s\n' "$@"; else all_tests | slow_first; fi; } | xargs -P "$jobs" -n 1 sh t/run.sh --one
+if [ "$(ls "$B"/t/out/*.count | wc -l)" -gt 20 ]; then # where the time went
+    echo "longest: $(sort -k3,3nr "$B"/t/out/*.count | head -n 12 | awk '{ printf "%s%s %d", NR > 1 ? ", " : "", $5, $3 }')"
+    echo "$(($(date +%s) - began)) s with $jobs at a time; $(cat "$B"/t/out/*.count | awk '{ w += $3; c += $4 } END { printf "%d s in tests, %d s of processors", w, c }')"
+fi
 cat "$B"/t/out/*.count | awk '{ good += $1; bad += $2 } END { printf "%d passed, %d failed\n", good, bad; exit bad > 0 || good == 0 }'
