@@ -25,8 +25,7 @@ slow_first() { # tests on standard input
     awk 'NR == FNR { if ($1 !~ /^#/) slow[++n] = $1; next } { all[++m] = $1; there[$1] = 1 }
         END { for (i = 1; i <= n; i++) if (slow[i] in there) { print slow[i]; delete there[slow[i]] } for (i = 1; i <= m; i++) if (all[i] in there) print all[i] }' t/slow -
 }
-cpu_s() { # processor seconds of this shell's children
-    times >"$out.times"
+cpu_s() { # processor seconds of children, as `times` wrote them (in this shell: a subshell has none)
     awk 'NR == 2 { for (i = 1; i <= 2; i++) { split($i, a, "m"); t += a[1] * 60 + a[2] } } END { printf "%d", t }' "$out.times"
 }
 run_one() { # name: TAP to build/…/t/out/NAME.tap
@@ -52,6 +51,7 @@ run_one() { # name: TAP to build/…/t/out/NAME.tap
     elif [ $rc != 0 ] && [ "$bad" = 0 ]; then why="exit code $rc"; fi
     [ -z "$why" ] || { bad=$((bad + 1)); echo "not ok - $1 $why" >>"$out"; }
     took=$(($(date +%s) - began))
+    times >"$out.times"
     cpu=$(cpu_s)
     echo "$good $bad $took $cpu $1" >"$out.count"
     if [ "$bad" = 0 ]; then echo "ok    $1 ($good, $took s, cpu $cpu s)"; return; fi

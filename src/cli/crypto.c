@@ -73,16 +73,19 @@ static enum err lives_read(struct inventory *v, struct fault *f)
     return CE_OK;
 }
 
-/* Until when are devices of this row in service: what was said for the line, else the support end of what they run, else what was said for all. 0: nobody
- * knows. *why names the source. */
+/* Until when are devices of this row in service: what --service-life says of the line, else what the line's setting says, else the support end of what they run,
+ * else what was said for all. 0: nobody knows. *why names the source. */
 static int64_t service_until(const struct inventory *v, const json_t *row, const char **why)
 {
     const char *line = json_path_str(row, "line", "");
     int64_t until;
-    *why = "line";
+    *why = "option";
     for (int i = 0; i < v->n_life; i++)
         if (strlen(line) == v->life[i].line_n && memcmp(line, v->life[i].line, v->life[i].line_n) == 0)
             return v->life[i].until;
+    *why = "line";
+    if (crypto_date(json_path_str(row, "service_until", ""), &until) && until != CRYPTO_NEVER)
+        return until;
     *why = "release";
     if (crypto_date(json_path_str(row, "support_end", ""), &until) && until != CRYPTO_NEVER)
         return until;
@@ -152,6 +155,7 @@ static void plan_take(struct inventory *v, const json_t *answer)
             continue;
         json_t *row = json_deep_copy(o);
         json_object_del(row, "support_end");
+        json_object_del(row, "service_until");
         if (service)
             json_object_set_new(row, "service_until", json_string(crypto_date_text(service, text)));
         json_object_set_new(row, "service_by", json_string(why));
@@ -292,8 +296,8 @@ static const struct verb_opt inventory_opts[] = {
 };
 const struct verb verb_crypto_inventory = {
     .name = "crypto inventory", .args = "", .help = "show which algorithms are in use, and which devices are in service for longer than theirs are good",
-    .text = "A device counts with the newest certificate that it was given, unless that was revoked. It is in service until the support of the release that it "
-            "runs ends, or until what --service-life says of its line.",
+    .text = "A device counts with the newest certificate that it was given, unless that was revoked. It is in service until what --service-life or the setting of its line "
+            "says (cradle line set LINE --service-until DATE), or until the support of the release that it runs ends.",
     .example = "cradle crypto inventory\ncradle crypto inventory --service-life vib=2041-06-30 --devices --json", VERB_OPTS(inventory_opts), .run = inventory_run,
 };
 

@@ -11,7 +11,8 @@
 
 static enum err line_send(struct cli *c, const char *method, const char *path, json_t *o, struct net_reply *r, struct fault *f)
 {
-    static const char *const texts[][2] = { { "title", "--title" }, { "clone_policy", "--clone-policy" }, { "note", "--note" }, { "enroll_approval", "--enroll-approval" } };
+    static const char *const texts[][2] = { { "title", "--title" }, { "clone_policy", "--clone-policy" }, { "note", "--note" }, { "enroll_approval", "--enroll-approval" },
+                                             { "service_until", "--service-until" } };
     int64_t validity;
     enum err e = cli_opt_span_s(c, "--validity", 0, &validity, f);
     for (size_t i = 0; !e && i < ARRAY_LEN(texts); i++)
@@ -53,6 +54,7 @@ static enum err line_list_run(struct cli *c, struct fault *f)
     static const struct column cols[] = {
         { "LINE", "name", 12, NULL }, { "TITLE", "title", 0, NULL }, { "VALIDITY S", "validity_s", 0, NULL }, { "CLONES", "clone_policy", 0, NULL },
         { "SUSPENDED", "suspended", 0, NULL }, { "APPROVALS", "approvals", 0, NULL }, { "ENROLL APPROVAL", "enroll_approval", 0, NULL },
+        { "SERVICE UNTIL", "service_until", 0, NULL },
     };
     struct list l = { .path = "/api/v1/lines", .cols = cols, .ncols = ARRAY_LEN(cols), .empty = "There is no product line yet: cradle line add NAME" };
     return cli_list(c, &l, f);
@@ -124,13 +126,14 @@ static const struct verb_opt line_set_opts[] = {
     { "--repair", "TOPIC", "topic that a device in quarantine may publish to and receive, and nothing else", true },
     { "--approvals", "N", "so many people at least must approve a rollout to devices of the line (never fewer than the site says)", false },
     { "--enroll-approval", "yes|no", "a first enrollment of a device of the line waits until somebody approves it: cradle enroll list", false },
+    { "--service-until", "DATE", "its devices are in service until this day, whatever they run (cradle crypto inventory); none: nothing is said", false },
     { "--grace", "TIME", "a device whose certificate ended no longer ago than this may still renew it, such as 180d; none: not at all (default)", false },
     { "--grace-key", "KEY", "with which key: same (that of the certificate; default) or any", false },
     { "--default-topics", NULL, "first back to d/%u/up/#, d/%u/down/# and d/%u/repair/#", false },
     { "--note", "TEXT", "why, in your words; becomes evidence", false },
 };
 const struct verb verb_line_set = {
-    .name = "line set", .args = "NAME", .min_args = 1, .max_args = 1, .help = "change what devices of a line may do at the brokers, who approves their updates, whether somebody approves their enrollment, and how late they may renew",
+    .name = "line set", .args = "NAME", .min_args = 1, .max_args = 1, .help = "change what devices of a line may do at the brokers, who approves their updates, whether somebody approves their enrollment, how late they may renew, and how long they are in service",
     .text = "Each of --write, --read and --repair is given up to eight times and replaces what was set; given once with an empty text it takes all "
             "topics away. Live sessions go on under the new rights.",
     .example = "cradle line set pump --write 'd/%u/up/#' --write 'l/%l/alarm/%u' --clone-policy quarantine", VERB_OPTS(line_set_opts), .run = line_set_run,

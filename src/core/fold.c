@@ -50,6 +50,7 @@ static const struct table tables[] = {
     { "rollout", "SELECT name, line, release, of_rollout, q_model, q_batch, q_country, q_version, q_tag, timeout_s, from_min, to_min, forced, max_active, note, state, "
                  "why, wave, rev, created_at, created_by, started_at, changed_at FROM rollout ORDER BY name", -1 },
     { "line_approvals", "SELECT line, n FROM line_approvals ORDER BY line", -1 },
+    { "line_service", "SELECT line, until FROM line_service ORDER BY line", -1 },
     { "line_enroll", "SELECT line, approval FROM line_enroll ORDER BY line", -1 },
     { "enroll_request", "SELECT spki, uid, line, key_alg, proto, addr, asked_by, state, by_whom, note, asked_at, changed_at, until_at FROM enroll_request "
                         "ORDER BY spki", -1 },
@@ -63,7 +64,7 @@ static const struct table tables[] = {
     { "rollout_device", "SELECT rollout, uid, wave, state, sequence, since FROM rollout_device WHERE state NOT IN ('waiting', 'absent', 'current', 'cannot') "
                         "ORDER BY rollout, uid", -1 },
 };
-static const int columns[ARRAY_LEN(tables)] = { 4, 5, 2, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 9, 6, 4, 23, 2, 2, 13, 10, 6, 3, 3, 12, 6 };
+static const int columns[ARRAY_LEN(tables)] = { 4, 5, 2, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 9, 6, 4, 23, 2, 2, 2, 13, 10, 6, 3, 3, 12, 6 };
 
 static enum err event_fold(struct db *to, const struct event_row *ev, struct fault *f)
 {

@@ -290,7 +290,7 @@ static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_CA_STATE] = fold_ca_state,        [EVENT_LINE_CA] = fold_line_ca,
     [EVENT_LINE_ADDED] = fold_line,          [EVENT_MODEL_ADDED] = fold_model,
     [EVENT_LINE_CHANGED] = fold_line_changed, [EVENT_LINE_STATE] = fold_line_state,
-    [EVENT_LINE_APPROVALS] = fold_line_approvals, [EVENT_LINE_ENROLL] = fold_line_enroll,
+    [EVENT_LINE_APPROVALS] = fold_line_approvals, [EVENT_LINE_ENROLL] = fold_line_enroll, [EVENT_LINE_SERVICE] = fold_line_service,
     [EVENT_ENROLL_REQUESTED] = fold_enroll_requested, [EVENT_ENROLL_APPROVED] = fold_enroll_decided,
     [EVENT_ENROLL_REFUSED] = fold_enroll_decided, [EVENT_ENROLL_EXPIRED] = fold_enroll_decided,
     [EVENT_LINE_GRACE] = fold_line_grace,

@@ -30,6 +30,7 @@ enum err fold_postponed(struct fold *x);
 enum err fold_running(struct fold *x);
 /* fold_enroll.c */
 enum err fold_line_enroll(struct fold *x);
+enum err fold_line_service(struct fold *x);
 enum err fold_enroll_requested(struct fold *x);
 enum err fold_enroll_decided(struct fold *x);
 /* fold_idevid.c */

@@ -1,4 +1,5 @@
 /* line.c: product lines: adding them, what their devices may do at a broker, suspending them as a whole. Decide first, then write. */
+#include "base/clock.h"
 #include "base/name.h"
 #include "core/anchor.h"
 #include "core/enroll.h"
@@ -6,6 +7,7 @@
 #include "core/registry.h"
 #include "core/stream.h"
 #include "cradle/snapshot.h"
+#include "store/crypto.h"
 #include "store/enroll.h"
 #include "store/query_rows.h"
 #include "store/registry.h"
@@ -16,8 +18,18 @@
 #define HTTP_CREATED 201
 #define LINE_APPROVALS_MAX 8
 
-static void line_reply(struct batch *b, const struct line_row *l, struct topics_row t, int64_t approvals, bool enroll_approval, const struct grace_row *g,
-                       struct msg_reply *out)
+/* What stands in tables beside the line's row. */
+struct line_beside { int64_t approvals; bool enroll; struct grace_row grace; struct span service_until; };
+
+static enum err beside_get(struct batch *b, struct span line, struct line_beside *out, struct fault *f)
+{
+    enum err e = store_line_approvals_get(b->db, line, &out->approvals, f);
+    e = e ? e : store_line_enroll_get(b->db, line, &out->enroll, f);
+    e = e ? e : store_grace_get(b->db, line, &out->grace, f);
+    return e ? e : store_line_service_get(b->db, b->arena, line, &out->service_until, f);
+}
+
+static void line_reply(struct batch *b, const struct line_row *l, struct topics_row t, const struct line_beside *more, struct msg_reply *out)
 {
     CLEANUP(buf_free) struct buf body = BUF_INIT(0);
     struct json_out o = JSON_OUT(&body);
@@ -28,10 +40,11 @@ static void line_reply(struct batch *b, const struct line_row *l, struct topics_
     json_int(&o, "validity_s", l->validity_s);
     json_str(&o, "clone_policy", l->clone_policy);
     json_bool(&o, "suspended", l->suspended != 0);
-    json_int(&o, "approvals", approvals);
-    json_bool(&o, "enroll_approval", enroll_approval);
-    json_int(&o, "grace_s", g->grace_s);
-    json_cstr(&o, "grace_key", g->any_key ? "any" : "same");
+    json_int(&o, "approvals", more->approvals);
+    json_bool(&o, "enroll_approval", more->enroll);
+    json_int(&o, "grace_s", more->grace.grace_s);
+    json_cstr(&o, "grace_key", more->grace.any_key ? "any" : "same");
+    json_str(&o, "service_until", more->service_until);
     text_list_json(&o, "write", t.write);
     text_list_json(&o, "read", t.read);
     text_list_json(&o, "repair", t.repair);
@@ -88,7 +101,7 @@ enum err registry_op_line_add(struct batch *b, const struct caller *c, const voi
     event_end(b);
     out->http = HTTP_CREATED;
     line_push(b, -1, m->name);
-    line_reply(b, &row, (struct topics_row){ 0 }, 0, false, &(struct grace_row){ 0 }, out);
+    line_reply(b, &row, (struct topics_row){ 0 }, &(struct line_beside){ 0 }, out);
     return CE_OK;
 }
 
@@ -159,6 +172,31 @@ static enum err approvals_write(struct batch *b, const struct caller *c, const s
     return CE_OK;
 }
 
+static enum err service_check(struct span until, struct fault *f)
+{
+    char text[40];
+    int64_t ms;
+    if (!until.n || span_eq_str(until, "none"))
+        return CE_OK;
+    snprintf(text, sizeof text, SPAN_FMT "T00:00:00Z", SPAN_ARG(until)); /* 10 bytes at most */
+    return clock_parse_ms(span_str(text), &ms) ? fault_set(f, CE_BAD_FIELD, "service_until is a day (YYYY-MM-DD) or none, not '" SPAN_FMT "'", SPAN_ARG(until)) : CE_OK;
+}
+
+static enum err service_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct fault *f)
+{
+    struct span until = span_eq_str(m->service_until, "none") ? (struct span){ 0 } : m->service_until;
+    enum err e = store_line_service_put(b->db, m->name, until, f);
+    if (e)
+        return e;
+    struct json_out *j = event_begin(b, EVENT_LINE_SERVICE, (struct span){ 0 }, 0);
+    json_str(j, "name", m->name);
+    json_str(j, "until", until);
+    json_str(j, "note", m->note);
+    json_str(j, "by", c->name);
+    event_end(b);
+    return CE_OK;
+}
+
 static bool settings_given(const struct msg_line_set *m)
 {
     return m->title.n || m->validity_s || m->clone_policy.n || m->write.n || m->read.n || m->repair.n || m->defaults;
@@ -178,9 +216,10 @@ static enum err set_check(const struct msg_line_set *m, struct fault *f)
     if (!e && m->enroll_approval.n && !span_eq_str(m->enroll_approval, "yes") && !span_eq_str(m->enroll_approval, "no"))
         e = fault_set(f, CE_BAD_FIELD, "enroll_approval is yes or no, not '" SPAN_FMT "'", SPAN_ARG(m->enroll_approval));
     e = e ? e : grace_check(m, f);
-    if (!e && !m->state.n && !m->approvals && !m->enroll_approval.n && !grace_given(m) && !settings_given(m))
+    e = e ? e : service_check(m->service_until, f);
+    if (!e && !m->state.n && !m->approvals && !m->enroll_approval.n && !m->service_until.n && !grace_given(m) && !settings_given(m))
         e = fault_set(f, CE_BAD_FIELD,
-                      "nothing to change: give title, validity_s, clone_policy, write, read, repair, defaults, approvals, enroll_approval, grace_s or state");
+                      "nothing to change: give title, validity_s, clone_policy, write, read, repair, defaults, approvals, enroll_approval, grace_s, service_until or state");
     return e ? e : policy_check_topics(TOPICS_LINE, &t, f);
 }
 
@@ -189,9 +228,7 @@ enum err registry_op_line_set(struct batch *b, const struct caller *c, const voi
     const struct msg_line_set *m = msg;
     struct line_row l;
     struct topics_row t;
-    struct grace_row grace = { 0 };
-    int64_t approvals = 0;
-    bool enroll = false;
+    struct line_beside more = { 0 };
     enum err e = set_check(m, f);
     e = e ? e : store_line_get(b->db, b->arena, m->name, &l, f);
     if (e == CE_NOT_FOUND)
@@ -211,10 +248,10 @@ enum err registry_op_line_set(struct batch *b, const struct caller *c, const voi
         e = grace_write(b, c, m, f);
     if (!e && m->enroll_approval.n)
         e = enroll_line_set(b, c, m->name, span_eq_str(m->enroll_approval, "yes"), m->note, f);
-    e = e ? e : store_line_approvals_get(b->db, m->name, &approvals, f);
-    e = e ? e : store_line_enroll_get(b->db, m->name, &enroll, f);
-    e = e ? e : store_grace_get(b->db, m->name, &grace, f);
+    if (!e && m->service_until.n)
+        e = service_write(b, c, m, f);
+    e = e ? e : beside_get(b, m->name, &more, f);
     if (!e)
-        line_reply(b, &l, t, approvals, enroll, &grace, out);
+        line_reply(b, &l, t, &more, out);
     return e;
 }

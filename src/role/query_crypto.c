@@ -69,9 +69,10 @@ static enum err put_service(struct query_job *job, struct json_out *j, struct fa
         json_str(j, "line", db_span(&r, 0));
         json_str(j, "release", db_span(&r, 1));
         json_str(j, "support_end", db_span(&r, 2));
-        json_str(j, "key_alg", db_span(&r, 3));
-        json_str(j, "sig_alg", db_span(&r, 4));
-        json_int(j, "devices", db_i64(&r, 5));
+        json_str(j, "service_until", db_span(&r, 3));
+        json_str(j, "key_alg", db_span(&r, 4));
+        json_str(j, "sig_alg", db_span(&r, 5));
+        json_int(j, "devices", db_i64(&r, 6));
         json_obj_end(j);
     }
     json_arr_end(j);

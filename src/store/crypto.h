@@ -1,4 +1,4 @@
-/* store/crypto.h: tables device_crypto (key, signature and end of the certificate that each device got last, unless it was revoked) and crypto_count (how
+/* store/crypto.h: table line_service, and tables device_crypto (key, signature and end of the certificate that each device got last, unless it was revoked) and crypto_count (how
  * many devices have what, kept in the same transaction). SQL only. Devices that got their certificate before these tables were there are in them
  * from their next certificate on. Errors: of class STORE, as db.h says.
  */
@@ -20,10 +20,14 @@ MUST_USE enum err store_crypto_drop(struct db *db, struct span uid, struct span 
 /* The device runs this release now; a device without a row stays without one. store_version_put calls it. */
 MUST_USE enum err store_crypto_release(struct db *db, struct span uid, struct span release, struct fault *f);
 
+/* Until when devices of a line are in service: YYYY-MM-DD; empty: nothing is said. */
+MUST_USE enum err store_line_service_put(struct db *db, struct span line, struct span until, struct fault *f);
+MUST_USE enum err store_line_service_get(struct db *db, struct arena *a, struct span line, struct span *until, struct fault *f); /* none: CE_OK, empty */
+
 /* -- for the query role; spans live until the next row -- */
 /* line, key_alg, sig_alg, month of the end (yyyymm), devices */
 void crypto_total_rows(struct db *db, struct db_rows *out);
-/* line, release, its support_end ("" when not known), key_alg, sig_alg, devices */
+/* line, release, its support_end, the line's service_until (both "" when not known), key_alg, sig_alg, devices */
 void crypto_service_rows(struct db *db, struct db_rows *out);
 /* uid, line, release, sig_alg, not_after of devices with that key, by (line, release, uid) from after the place on; line not empty: of that line only */
 void crypto_device_rows(struct db *db, struct span key_alg, struct span line, const struct span after[3], int64_t limit, struct db_rows *out);

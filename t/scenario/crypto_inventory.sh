@@ -61,6 +61,13 @@ is "$(inv | jq -c '[.plan[] | select(.release == "r1") | .line, .key_alg, .devic
     "who runs it is in the plan, until then"
 has "$(cradle crypto inventory)" "^updates: line vib +ec:P-256" "and the keys that signed it are in the inventory"
 
+run cradle line set pump --service-until 2036-06-30; is $rc 0 "a line says how long its devices are in service"
+is "$(inv | jq -c '[.plan[] | select(.line == "pump") | .key_alg, .service_until, .service_by]')" '["ec:P-256","2036-06-30","line","rsa:3072","2036-06-30","line"]' "which puts them into the plan"
+is "$(cradle line list --json | jq -c '[.items[] | [.name, .service_until]]')" '[["pump","2036-06-30"],["vib",""]]' "and stands in the list of lines"
+is "$(inv --service-life pump=2030-01-01 | jq -c '[.plan[] | select(.line == "pump")]')" '[]' "an option of the inventory goes before it"
+run cradle line set pump --service-until 2036-02-30; [ $rc != 0 ]; ok $? "a day that is none is refused"; has "$out" "service_until is a day" "and named"
+run cradle line set pump --service-until none; is "$(inv | jq -c '[.plan[] | select(.line == "pump" and has("service_until"))]')" '[]' "and nothing is said any more"
+
 # -- what changes
 key "$T/v2" -algorithm EC -pkeyopt ec_paramgen_curve:P-384; csr "$T/v2" "/CN=v2" && est v2 "$T/st/st"; ok $? "a device that was reset gets a certificate for another kind of key"
 is "$(cradle crypto devices ec:P-384 --json | jq -r '[.items[] | .uid, .line] | join(" ")')" "v2 vib" "and counts as that"
