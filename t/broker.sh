@@ -51,6 +51,21 @@ keyUsage = critical,digitalSignature
 extendedKeyUsage = clientAuth
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
+[v3_idevid]
+basicConstraints = critical,CA:FALSE
+keyUsage = critical,digitalSignature
+extendedKeyUsage = clientAuth
+authorityKeyIdentifier = keyid
+subjectAltName = otherName:1.3.6.1.5.5.7.8.4;SEQUENCE:hw
+[v3_idevid_own]
+basicConstraints = critical,CA:FALSE
+keyUsage = critical,digitalSignature
+extendedKeyUsage = 2.25.139923960999525251500141259579953825029
+authorityKeyIdentifier = keyid
+subjectAltName = otherName:1.3.6.1.5.5.7.8.4;SEQUENCE:hw
+[hw]
+type = OID:1.3.6.1.4.1.32473.7
+serial = FORMAT:ASCII,OCTETSTRING:SN-1
 [v3_server]
 basicConstraints = critical,CA:FALSE
 keyUsage = critical,digitalSignature

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "cli/init.h"
 #include "crypt/hash.h"
+#include "crypt/oid_text.h"
 #include "crypt/profile.h"
 
 #define TEXT_FILE_MAX 65536
@@ -67,14 +68,31 @@ static void conf_set_span(struct buf *text, const char *key, int64_t s)
     buf_put_span(text, buf_span(&out));
 }
 
+/* A hardware type that is nobody else's: 2.25 and a random UUID (X.667, RFC 9562 5.4). */
+static enum err hw_type_put(struct buf *text, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf oid = BUF_INIT(0);
+    uint8_t uuid[16];
+    if (random_bytes(uuid, sizeof uuid))
+        return fault_set(f, CE_CRYPTO, "no random numbers");
+    uuid[6] = (uint8_t)(0x40 | (uuid[6] & 0x0f));
+    uuid[8] = (uint8_t)(0x80 | (uuid[8] & 0x3f));
+    oid_uuid(uuid, &oid);
+    buf_put_str(text, "hw_type = ");
+    oid_to_text(buf_span(&oid), text);
+    buf_put_u8(text, '\n');
+    return buf_err(text);
+}
+
 enum err init_profiles(struct init *in, struct fault *f)
 {
-    static const char *const names[] = { "device", "operator" };
+    static const char *const names[] = { "device", "operator", PROFILE_IDEVID };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         CLEANUP(buf_free) struct buf text = BUF_INIT(TEXT_FILE_MAX);
         INVARIANT(profile_default_text(names[i], span_str(in->org), &text));
         struct profile p;
-        enum err e = profile_parse(names[i], buf_span(&text), &p, f);
+        enum err e = i == 2 ? hw_type_put(&text, f) : CE_OK;
+        e = e ? e : profile_parse(names[i], buf_span(&text), &p, f);
         if (!e && i == 0 && p.validity_s != in->device_s)
             conf_set_span(&text, "validity_s", in->device_s);
         if (!e && i == 0 && p.validity_max_s < in->device_s)
@@ -113,7 +131,7 @@ enum err init_config(struct init *in, struct fault *f)
                        "user = %s\nsigner_user = %s\n", in->user, in->signer_user);
     enum err e = init_put(in, "cradled.conf", buf_span(&t), 0644, f);
     if (!e)
-        cli_say(in->c, "made %-38s %scradled.conf, profiles/device.conf, profiles/operator.conf%s", "configuration",
+        cli_say(in->c, "made %-38s %scradled.conf, profiles/device.conf, profiles/operator.conf, profiles/idevid.conf%s", "configuration",
                 cli_tint(in->c, TINT_DIM), cli_tint(in->c, TINT_NONE));
     return e;
 }

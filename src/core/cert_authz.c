@@ -74,6 +74,10 @@ enum err cert_plan_dates(struct batch *b, struct cert_plan *plan, int64_t validi
     /* a short life is backdated less: its renewal window, counted from notBefore, would be over at birth */
     plan->not_before = now_s - (p->backdate_s < life_s / 10 ? p->backdate_s : life_s / 10);
     plan->not_after = now_s + life_s;
+    if (p->no_end) {
+        plan->not_after = CERT_NO_END;
+        return CE_OK;
+    }
     if (plan->not_after - plan->not_before > p->validity_max_s)
         plan->not_after = plan->not_before + p->validity_max_s;
     if (plan->not_after > plan->ca.not_after)
@@ -150,6 +154,8 @@ static enum err device_judge(struct batch *b, struct cert_plan *plan, struct spa
 /* What the CSR says beside the UID may not contradict the register and the profile: it would not be in the certificate. */
 static enum err judge_first_names(const struct msg_enroll *m, const struct cert_plan *plan, struct fault *f)
 {
+    if (m->idevid && !plan->device.serial.n)
+        return fault_set(f, CE_IDEVID_NAME, "an IDevID has the serial number of its device (IEEE 802.1AR), and none is registered for this UID");
     if (m->subject_serial.n && !span_eq(m->subject_serial, plan->device.serial))
         return fault_set(f, CE_NAME_MISMATCH, "serialNumber in the CSR is not the one that is registered for this UID");
     if (!m->san_uri.n)
@@ -180,6 +186,8 @@ static enum err judge_first(struct batch *b, const struct caller *c, const struc
     e = e ? e : judge_first_names(m, plan, f);
     e = e ? e : cert_judge_key(b, plan, m->key_alg, f);
     e = e ? e : certs_held(b, plan, &others, f);
+    if (!e && m->idevid && others && !plan->has_same)
+        return fault_set(f, CE_ALREADY_ENROLLED, "the device has an IDevID with another key: it has one for its life; if that is lost, revoke its certificate first");
     if (!e && others && !plan->has_same && plan->device.state == DEVICE_ACTIVE && c->kind != CALLER_IDEVID)
         return fault_set(f, CE_ALREADY_ENROLLED,
                          "the device is active and holds a live certificate with another key: it renews by simplereenroll; if its key is "
@@ -246,11 +254,15 @@ enum err cert_judge_enroll(struct batch *b, const struct cert_path *p, const str
     *plan = (struct cert_plan){
         .kind = infra ? CERT_HOLDER_OPERATOR : CERT_HOLDER_DEVICE,
         .holder = m->uid,
-        .issuer = infra ? &p->infra : &p->device,
+        .issuer = infra ? &p->infra : m->idevid ? &p->idevid : &p->device,
         .key_der = m->spki,
         .renew = m->renew != 0,
         .by = c->name,
     };
+    if (m->idevid && (m->renew || c->kind == CALLER_IDEVID))
+        return fault_set(f, CE_IDEVID_ONLY, "a station asks for an IDevID, with simpleenroll; it is not renewed");
+    if (m->idevid && !p->idevid.profile.name[0])
+        return fault_set(f, CE_NOT_FOUND, "this site makes no IDevIDs: it has no profiles/" PROFILE_IDEVID ".conf");
     if (!m->renew)
         return judge_first(b, c, m, plan, f);
     if (c->kind == CALLER_IDEVID)

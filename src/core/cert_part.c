@@ -26,6 +26,8 @@ static enum err path_open(struct core *core, void **state, struct fault *f)
     p->core = core;
     enum err e = issuer_load(core, "device", &p->device, f);
     e = e ? e : issuer_load(core, "operator", &p->infra, f);
+    if (!e && profile_there(core_config(core)->site, PROFILE_IDEVID))
+        e = issuer_load(core, PROFILE_IDEVID, &p->idevid, f);
     if (e)
         free(p);
     else

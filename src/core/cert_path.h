@@ -104,7 +104,7 @@ struct enrollment {
 #define CERT_RETRY_MS 500
 struct cert_path {
     struct core *core;
-    struct cert_issuer device, infra;
+    struct cert_issuer device, infra, idevid; /* idevid: its name is empty when the site has no such profile */
     struct enrollment *bucket[CERT_BUCKETS];
     size_t n, n_open;              /* all; those SIGNED or FAILED, which work() has to move */
     struct { uint8_t spki[SHA256_LEN]; int64_t until_ms; } clones[CERT_CLONES]; /* alarms of the last minute */

@@ -86,6 +86,8 @@ enum err registry_op_line_add(struct batch *b, const struct caller *c, const voi
     const struct line_row row = { .name = m->name, .title = m->title, .validity_s = m->validity_s, .added_at = b->now_ms,
                                   .clone_policy = m->clone_policy.n ? m->clone_policy : SPAN_LIT("alarm") };
     enum err e = name_check_label("name", m->name, f);
+    if (!e && m->name.n > 7 && memcmp(m->name.p + m->name.n - 7, ".idevid", 7) == 0)
+        e = fault_set(f, CE_BAD_NAME, "a product line's name does not end with .idevid: EST labels do, when an IDevID is asked for");
     e = e ? e : name_check_text("title", m->title, TEXT_MAX, f);
     e = e ? e : clone_policy_check(row.clone_policy, f);
     e = e ? e : store_line_add(b->db, &row, f);

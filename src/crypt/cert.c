@@ -30,7 +30,7 @@ static enum err ext_basic(struct cert *c, struct span v)
 static enum err ext_key_usage(struct cert *c, struct span v)
 {
     struct span bits;
-    if (der_get(&v, DER_BIT_STRING, &bits) || v.n || bits.n < 2 || bits.n > 3 || bits.p[0] > 7)
+    if (der_get(&v, DER_BIT_STRING, &bits) || v.n || bits.n < 2 || bits.n > 3 || bits.p[0] > 7 || (bits.p[bits.n - 1] & ((1u << bits.p[0]) - 1))) /* X.690 11.2.1: unused bits are 0 */
         return CE_BAD_DER;
     c->key_usage = bits.p[1];
     return CE_OK;
@@ -42,7 +42,7 @@ static enum err ext_eku(struct cert *c, struct span v)
         { SPAN_LIT(OID_PKIX "\x03\x01"), EKU_SERVER_AUTH },   { SPAN_LIT(OID_PKIX "\x03\x02"), EKU_CLIENT_AUTH },
         { SPAN_LIT(OID_PKIX "\x03\x03"), EKU_CODE_SIGNING },  { SPAN_LIT(OID_PKIX "\x03\x04"), EKU_EMAIL },
         { SPAN_LIT(OID_PKIX "\x03\x08"), EKU_TIME_STAMPING }, { SPAN_LIT(OID_PKIX "\x03\x09"), EKU_OCSP_SIGNING },
-        { SPAN_LIT("\x55\x1d\x25\x00"), EKU_ANY },
+        { SPAN_LIT("\x55\x1d\x25\x00"), EKU_ANY },                 { SPAN_LIT(OID_KP_IDEVID), EKU_IDEVID },
     };
     struct span seq, oid;
     if (der_get(&v, DER_SEQUENCE, &seq) || v.n || seq.n == 0)

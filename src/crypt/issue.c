@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "crypt/dn.h"
+#include "crypt/oid_text.h"
 #include "crypt/tbs.h"
 #include "crypt/x509_sign.h"
 
@@ -40,10 +41,14 @@ static enum err issue_check(const struct ca *ca, const struct profile *p, const 
         return fault_set(f, CE_BAD_FIELD, "a serial number must be %d bytes and positive", ISSUE_SERIAL);
     if (r->not_before >= r->not_after || r->not_before < 0)
         return fault_set(f, CE_BAD_FIELD, "notAfter must be later than notBefore");
-    if (r->not_after - r->not_before > p->validity_max_s + p->backdate_s)
+    if (p->no_end != (r->not_after == CERT_NO_END))
+        return fault_set(f, CE_BAD_FIELD, "profile %s makes certificates %s", p->name, p->no_end ? "without an end only" : "that end");
+    if (!p->no_end && r->not_after - r->not_before > p->validity_max_s + p->backdate_s)
         return fault_set(f, CE_BAD_FIELD, "profile %s allows a lifetime of %lld s; %lld s were asked for", p->name,
                          (long long)p->validity_max_s, (long long)(r->not_after - r->not_before));
-    if (r->not_after > ca->cert.not_after)
+    if (*p->hw_type && !r->values.serial.n)
+        return fault_set(f, CE_BAD_FIELD, "an initial identity has the device's serial number (IEEE 802.1AR), and none is given");
+    if (!p->no_end && r->not_after > ca->cert.not_after)
         return fault_set(f, CE_BAD_FIELD, "the certificate would outlive CA %s", ca->name);
     enum err e = issue_check_names(&r->values, f);
     const struct key_policy policy = profile_key_policy(p);
@@ -51,7 +56,7 @@ static enum err issue_check(const struct ca *ca, const struct profile *p, const 
 }
 
 static void issue_leaf_extensions(const struct ca *ca, const struct profile *p, const struct issue_request *r,
-                                  const struct spki_info *key, struct span san_uri, struct buf *tbs)
+                                  const struct spki_info *key, struct span san_uri, struct span hw_type, struct buf *tbs)
 {
     char crl[CA_URL_OUT], cert[CA_URL_OUT], ocsp[CA_URL_OUT];
     ca_url_crl(ca, ca_shard(ca, r->serial), crl);
@@ -61,28 +66,34 @@ static void issue_leaf_extensions(const struct ca *ca, const struct profile *p, 
     tbs_put_ski(tbs, key->key);
     tbs_put_basic(tbs, false, -1);
     tbs_put_key_usage(tbs, KU_DIGITAL_SIGNATURE);
-    tbs_put_eku(tbs, (p->client_auth ? EKU_CLIENT_AUTH : 0) | (p->server_auth ? EKU_SERVER_AUTH : 0));
-    tbs_put_cdp(tbs, crl);
-    tbs_put_aia(tbs, ocsp, cert);
-    if (san_uri.n)
+    tbs_put_eku(tbs, (p->client_auth ? EKU_CLIENT_AUTH : 0) | (p->server_auth ? EKU_SERVER_AUTH : 0) | (*p->hw_type && !p->client_auth ? EKU_IDEVID : 0));
+    if (p->urls) {
+        tbs_put_cdp(tbs, crl);
+        tbs_put_aia(tbs, ocsp, cert);
+    }
+    if (hw_type.n)
+        tbs_put_san_hardware(tbs, san_uri, hw_type, r->values.serial);
+    else if (san_uri.n)
         tbs_put_san_uri(tbs, san_uri);
 }
 
 enum err issue_leaf(struct ca *ca, const struct profile *p, const struct issue_request *r, struct buf *out, struct fault *f)
 {
-    CLEANUP(buf_free) struct buf subject = BUF_INIT(2048), san = BUF_INIT(2048), tbs = BUF_INIT(TBS_MAX);
+    CLEANUP(buf_free) struct buf subject = BUF_INIT(2048), san = BUF_INIT(2048), hw = BUF_INIT(0), tbs = BUF_INIT(TBS_MAX);
     struct spki_info key;
     enum err e = issue_check(ca, p, r, &key, f);
     if (!e)
         e = profile_subject(p, &r->values, &subject, f);
     if (!e)
         e = profile_san_uri(p, &r->values, &san, f);
+    if (!e && *p->hw_type)
+        e = oid_from_text("hw_type", span_str(p->hw_type), &hw, f);
     if (e)
         return e;
     struct tbs_mark m = tbs_begin(&tbs, &(struct tbs_head){ .serial = r->serial, .sig_alg = key_sig_alg(ca->key),
                                                              .issuer = ca->cert.subject, .subject = buf_span(&subject),
                                                              .not_before = r->not_before, .not_after = r->not_after, .spki = r->spki });
-    issue_leaf_extensions(ca, p, r, &key, buf_span(&san), &tbs);
+    issue_leaf_extensions(ca, p, r, &key, buf_span(&san), buf_span(&hw), &tbs);
     tbs_end(&tbs, m);
     e = buf_err(&tbs) ? buf_err(&tbs) : x509_wrap(ca->key, ca->pub, buf_span(&tbs), out);
     return e ? fault_set(f, e, "the certificate for " SPAN_FMT " cannot be signed: %s", SPAN_ARG(r->values.uid), err_text(e)) : CE_OK;

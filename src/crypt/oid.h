@@ -18,6 +18,8 @@
 #define OID_PKIX "\x2b\x06\x01\x05\x05\x07"
 #define OID_PKIX_OCSP OID_PKIX "\x30\x01"
 #define OID_OCSP_NOCHECK OID_PKIX_OCSP "\x05"
+/* extended key usage of our initial identities, 2.25.139923960999525251500141259579953825029: every TLS server that judges usages refuses them as a client's */
+#define OID_KP_IDEVID "\x69\x81\xd2\xc4\xaf\xfa\x92\xc4\x8a\x82\x8d\xb9\x82\xe3\x9d\x9a\xbb\xd3\x8a\x05"
 #define OID_HARDWARE_MODULE_NAME OID_PKIX "\x08\x04" /* id-on-hardwareModuleName, RFC 4108 5 */
 
 #endif

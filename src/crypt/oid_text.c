@@ -54,6 +54,20 @@ enum err oid_from_text(const char *what, struct span text, struct buf *out, stru
     return fault_set(f, CE_BAD_FIELD, "%s must be an OBJECT IDENTIFIER such as 1.3.6.1.4.1.32473.7 (X.660)", what);
 }
 
+void oid_uuid(const uint8_t uuid[16], struct buf *out)
+{
+    bool begun = false;
+    buf_put_u8(out, 2 * 40 + 25);
+    for (int group = 18; group >= 0; group--) { /* 19 groups of 7 bits, the first of 2 */
+        unsigned v = 0;
+        for (int bit = group * 7 + 6; bit >= group * 7; bit--)
+            v = v << 1 | (bit < 128 ? uuid[15 - bit / 8] >> bit % 8 & 1u : 0);
+        begun = begun || v || group == 0;
+        if (begun)
+            buf_put_u8(out, (uint8_t)(v | (group ? 0x80 : 0)));
+    }
+}
+
 static void arc_print(const uint8_t *p, size_t n, unsigned less, struct buf *out)
 {
     uint8_t digit[OID_DER_MAX * 3] = { 0 }; /* least first */

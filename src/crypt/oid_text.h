@@ -9,6 +9,7 @@
 #define OID_TEXT_MAX 160 /* bytes of the longest text taken */
 
 MUST_USE enum err oid_from_text(const char *what, struct span text, struct buf *out, struct fault *f); /* appends; CE_BAD_FIELD */
+void oid_uuid(const uint8_t uuid[16], struct buf *out); /* appends the contents of 2.25.UUID (X.667) */
 void oid_to_text(struct span oid, struct buf *out); /* appends; oid as der_get_oid took it */
 
 #endif

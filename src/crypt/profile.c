@@ -9,6 +9,7 @@
 #include "crypt/ca_set.h"
 #include "crypt/der.h"
 #include "crypt/dn.h"
+#include "crypt/oid_text.h"
 
 #define PROFILE_FILE_MAX 65536
 #define SAN_URI_MAX 255
@@ -164,6 +165,18 @@ static enum err profile_judge_algs(const struct profile *p, struct fault *f)
     return CE_OK;
 }
 
+/* The hardwareModuleName is the mark by which every gate knows an initial identity, so the profile of that name has it and no other. */
+static enum err judge_idevid(const struct profile *p, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf oid = BUF_INIT(0);
+    bool is = strcmp(p->name, PROFILE_IDEVID) == 0;
+    if (is != (*p->hw_type != 0))
+        return fault_set(f, CE_BAD_CONFIG, is ? "profile " PROFILE_IDEVID " needs hw_type" : "hw_type is for profile " PROFILE_IDEVID " only");
+    if (!is && (p->no_end || !p->urls))
+        return fault_set(f, CE_BAD_CONFIG, "no_end = yes and urls = no are for profile " PROFILE_IDEVID " only");
+    return is ? oid_from_text("hw_type", span_str(p->hw_type), &oid, f) : CE_OK;
+}
+
 static enum err profile_judge(const struct profile *p, struct fault *f)
 {
     static const struct profile_values sample = {
@@ -177,9 +190,12 @@ static enum err profile_judge(const struct profile *p, struct fault *f)
         return fault_set(f, CE_BAD_CONFIG, "validity_s is longer than validity_max_s");
     if (p->backdate_s >= p->validity_s)
         return fault_set(f, CE_BAD_CONFIG, "backdate_s is as long as the whole life");
-    if (!p->client_auth && !p->server_auth)
+    enum err e = judge_idevid(p, f);
+    if (e)
+        return e;
+    if (!p->client_auth && !p->server_auth && !*p->hw_type)
         return fault_set(f, CE_BAD_CONFIG, "client_auth or server_auth must be yes");
-    enum err e = profile_judge_algs(p, f);
+    e = profile_judge_algs(p, f);
     if (!e)
         e = profile_subject(p, &sample, &out, f);
     if (!e)
@@ -214,6 +230,13 @@ enum err profile_parse(const char *name, struct span text, struct profile *out, 
     return e ? fault_set(f, CE_BAD_CONFIG, "profile %s: %s", name, why.text) : CE_OK;
 }
 
+bool profile_there(const char *site_dir, const char *name)
+{
+    char path[PATH_MAX_LEN];
+    path_join(path, "%s/profiles/%s.conf", site_dir, name);
+    return file_exists(path);
+}
+
 enum err profile_load(const char *site_dir, const char *name, struct profile *out, struct fault *f)
 {
     CLEANUP(buf_free) struct buf text = BUF_INIT(PROFILE_FILE_MAX);
@@ -246,8 +269,29 @@ static const struct profile_default defaults[] = {
     { "operator", "operators, stations, auditors and edges", "CN={uid}, OU={role}", "urn:cradle:{role}:{uid}", "infra", "1y", "2y" },
 };
 
+static void idevid_default_text(struct span org, struct buf *out)
+{
+    buf_put_str(out, "# Certificate profile for initial device identities (IDevIDs, IEEE 802.1AR): they let a device enroll (EST label LINE.idevid makes one, on\n"
+                     "# the line) and do nothing else. The signer reads it at start and refuses what it forbids.\n\n"
+                     "# The registered serial number must be in the subject.\nsubject = CN={uid}, serialNumber={serial}");
+    if (org.n) {
+        buf_put_str(out, ", O=");
+        put_escaped(out, org);
+    }
+    buf_put_str(out, "\nsan_uri =\nca = device\nkey_algs = ec:P-256 ec:P-384\n"
+                     "# For the life of the hardware: notAfter is 99991231235959Z, and no URL is in it that would have to answer so long.\nno_end = yes\nurls = no\n"
+                     "# no: its extended key usage is one of cradle's own, so that TLS servers refuse it as a client. yes: clientAuth, for networks of others that\n"
+                     "# take IDevIDs; then every TLS server that trusts the CA must look for the hardwareModuleName itself.\nclient_auth = no\nserver_auth = no\n"
+                     "# Hardware type in the hardwareModuleName (RFC 4108): an OBJECT IDENTIFIER of yours. What stands here was made at random for this site\n"
+                     "# (2.25 and a UUID, X.667), so it is nobody else's.\n");
+}
+
 bool profile_default_text(const char *name, struct span org, struct buf *out)
 {
+    if (strcmp(name, PROFILE_IDEVID) == 0) {
+        idevid_default_text(org, out);
+        return true;
+    }
     const struct profile_default *d = NULL;
     for (size_t i = 0; i < ARRAY_LEN(defaults); i++)
         if (strcmp(defaults[i].name, name) == 0)

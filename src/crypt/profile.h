@@ -27,8 +27,9 @@ struct profile_values { /* what the templates draw from */
 
 /* Judges the templates and limits as well. Pure. CE_BAD_CONFIG with file name and rule. */
 MUST_USE enum err profile_parse(const char *name, struct span text, struct profile *out, struct fault *f);
+bool profile_there(const char *site_dir, const char *name); /* is there such a file? */
 MUST_USE enum err profile_load(const char *site_dir, const char *name, struct profile *out, struct fault *f); /* DIR/profiles/NAME.conf */
-/* The default file for "device" or "operator", with comments; org goes into the subject template, escaped.
+/* The default file for "device", "operator" or "idevid" (without hw_type, which ends it), with comments; org goes into the subject template, escaped.
  * False for another name. */
 bool profile_default_text(const char *name, struct span org, struct buf *out);
 

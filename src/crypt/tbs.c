@@ -72,6 +72,7 @@ void tbs_put_eku(struct buf *out, unsigned bits)
         { EKU_CODE_SIGNING, SPAN_LIT(OID_PKIX "\x03\x03") },
         { EKU_EMAIL, SPAN_LIT(OID_PKIX "\x03\x04") },
         { EKU_OCSP_SIGNING, SPAN_LIT(OID_PKIX "\x03\x09") },
+        { EKU_IDEVID, SPAN_LIT(OID_KP_IDEVID) },
     };
     struct ext_mark x = ext_begin(out, EXT_EKU, false);
     size_t seq = der_begin(out, DER_SEQUENCE);
@@ -120,6 +121,23 @@ void tbs_put_san_uri(struct buf *out, struct span uri)
     struct ext_mark x = ext_begin(out, EXT_SAN, false);
     size_t seq = der_begin(out, DER_SEQUENCE);
     der_put(out, DER_CONTEXT(6), uri);
+    der_end(out, seq);
+    ext_end(out, x);
+}
+
+void tbs_put_san_hardware(struct buf *out, struct span uri, struct span type, struct span serial)
+{
+    struct ext_mark x = ext_begin(out, EXT_SAN, false);
+    size_t seq = der_begin(out, DER_SEQUENCE), other = der_begin(out, DER_CONTEXT_CONS(0));
+    der_put(out, DER_OID, SPAN_LIT(OID_HARDWARE_MODULE_NAME));
+    size_t value = der_begin(out, DER_CONTEXT_CONS(0)), module = der_begin(out, DER_SEQUENCE);
+    der_put(out, DER_OID, type);
+    der_put(out, DER_OCTET_STRING, serial);
+    der_end(out, module);
+    der_end(out, value);
+    der_end(out, other);
+    if (uri.n)
+        der_put(out, DER_CONTEXT(6), uri);
     der_end(out, seq);
     ext_end(out, x);
 }

@@ -26,6 +26,8 @@ void tbs_put_eku(struct buf *out, unsigned bits);           /* enum cert_eku */
 void tbs_put_cdp(struct buf *out, const char *url);
 void tbs_put_aia(struct buf *out, const char *ocsp_url, const char *ca_url); /* NULL: without */
 void tbs_put_san_uri(struct buf *out, struct span uri);
+/* hardwareModuleName (RFC 4108 5), and a URI when it is not empty. type: contents of an OID. */
+void tbs_put_san_hardware(struct buf *out, struct span uri, struct span type, struct span serial);
 void tbs_put_nocheck(struct buf *out);
 
 #endif

@@ -56,6 +56,8 @@ enum err peer_read(struct span der, const struct judge_trust *trust, struct peer
     snapshot_key_cert(c.aki, c.serial, out->cert_key);
     snapshot_key_ident(span_str(out->cn), out->ident_key);
     snapshot_key_line(span_str(out->line), out->line_key);
+    if (cert_is_idevid(&c))
+        return fault_set(f, CE_IDEVID_ONLY, "the certificate of %s is its initial identity (IDevID, RFC 4108 hardwareModuleName): it enrolls and does nothing else", out->cn);
     return CE_OK;
 }
 

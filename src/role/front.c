@@ -227,6 +227,8 @@ static enum err files_open(struct front *fr, struct fault *f)
     enum err e = profile_load(site, "device", &fr->profile, f);
     if (!e)
         e = profile_load(site, "operator", &fr->infra, f);
+    if (!e && profile_there(site, PROFILE_IDEVID))
+        e = profile_load(site, PROFILE_IDEVID, &fr->idevid, f);
     return e ? e : front_est_open(fr, f);
 }
 

@@ -116,16 +116,16 @@ static enum err cert_cached(struct front *fr, struct span header, struct front_w
 /* -- what nginx could not verify -------------------------------------------------------------------------------------- */
 #define LOOK_AGAIN_S 10 /* CAs of a path end meanwhile */
 
-/* Is it a certificate of ours that has ended? */
+/* Is it a certificate of ours that has ended, or an IDevID of ours? Of the latter nginx says that it is for no client. */
 static enum err ours_judge(const struct front *fr, const struct cert *c, struct front_who *w, struct fault *f)
 {
     const struct front_ca *ca = front_ca_by_kid(fr, c->aki);
     enum err e = CE_CERT_FOREIGN;
     if (front_ca_kind(ca) == CALLER_DEVICE && ca->ca.cert.not_after >= clock_now_s())
         e = cert_check_issued(c, &ca->ca.cert);
-    if (e || w->idevid || c->is_ca)
+    if (e || c->is_ca)
         return fault_set(f, CE_CERT_FOREIGN, "%s", err_text(CE_CERT_FOREIGN));
-    w->kind = CALLER_EXPIRED;
+    w->kind = w->idevid ? CALLER_IDEVID : CALLER_EXPIRED;
     return CE_OK;
 }
 
@@ -137,7 +137,7 @@ static enum err vouch_look(struct front *fr, struct span header, struct front_wh
     e = e ? e : cert_parse(buf_span(&der), &c, f);
     if (e)
         return e;
-    if (w->kind == CALLER_DEVICE && clock_now_s() >= c.not_after) /* OpenSSL lets it end in that second */
+    if (w->kind == CALLER_IDEVID || (w->kind == CALLER_DEVICE && clock_now_s() >= c.not_after)) /* OpenSSL lets it end in that second */
         return ours_judge(fr, &c, w, f);
     if (w->kind != CALLER_FOREIGN)
         return fault_set(f, CE_CERT_FOREIGN, "%s", err_text(CE_CERT_FOREIGN));

@@ -17,9 +17,14 @@ enum err front_est_open(struct front *fr, struct fault *f)
 
 /* -- requests ------------------------------------------------------------------------------------------------------------------- */
 /* The label is the path's parameter, if the template has one (RFC 7030 3.2.2): the name of a product line. */
-static enum err label_read(struct front_req *r, struct span *label, struct fault *f)
+static enum err label_read(struct front_req *r, struct span *label, bool *idevid, struct fault *f)
 {
+    static const char tail[] = ".idevid"; /* LINE.idevid: an initial identity is asked for; no line is called so (core/line.c) */
+    const size_t n = sizeof tail - 1;
     *label = r->match.nparams ? r->match.params[0] : span_of(NULL, 0);
+    *idevid = label->n > n && memcmp(label->p + label->n - n, tail, n) == 0;
+    if (*idevid)
+        label->n -= n;
     enum err e = label->n ? name_check_label("label", *label, f) : CE_OK;
     if (e || !label->n || front_map_get(&r->fr->lines, *label))
         return e;
@@ -31,7 +36,8 @@ static enum err label_read(struct front_req *r, struct span *label, struct fault
 static enum err ready_made(struct front_req *r, const struct buf *what, const char *media, struct fault *f)
 {
     struct span label;
-    enum err e = label_read(r, &label, f);
+    bool idevid;
+    enum err e = label_read(r, &label, &idevid, f);
     if (e)
         return e;
     buf_put_span(&r->out, buf_span(what));
@@ -52,7 +58,8 @@ enum err front_csrattrs(struct front_req *r, struct fault *f)
 static enum err not_here(struct front_req *r, enum err code, const char *section, struct fault *f)
 {
     struct span label;
-    enum err e = label_read(r, &label, f);
+    bool idevid;
+    enum err e = label_read(r, &label, &idevid, f);
     return e ? e : fault_set(f, code, "%s (RFC 7030 %s is not offered)", err_text(code), section);
 }
 enum err front_serverkeygen(struct front_req *r, struct fault *f)
@@ -108,21 +115,26 @@ static enum err enroll(struct front_req *r, bool renew, struct fault *f)
 {
     struct msg_enroll *m = arena_alloc(&r->arena, sizeof *m);
     struct buf der = BUF_INIT(CSR_MAX);
-    bool device = r->who.kind != CALLER_INFRA || !renew;
+    bool device = r->who.kind != CALLER_INFRA || !renew, idevid = false;
     struct span label;
     r->desc = &msg_desc_enroll;
     r->note = m; /* names the device in a refusal */
-    enum err e = label_read(r, &label, f);
+    enum err e = label_read(r, &label, &idevid, f);
+    if (!e && idevid && renew)
+        e = fault_set(f, CE_IDEVID_ONLY, "an IDevID is not renewed");
+    if (!e && idevid && !r->fr->idevid.name[0])
+        e = fault_set(f, CE_NOT_FOUND, "this site makes no IDevIDs: it has no profiles/" PROFILE_IDEVID ".conf");
     if (!e)
         e = est_body_decode(r->body, &der, f);
     struct span csr = arena_copy(&r->arena, buf_span(&der));
     buf_free(&der);
     if (!e)
-        e = front_csr_judge(&r->arena, csr, device ? &r->fr->profile : &r->fr->infra, m, f);
+        e = front_csr_judge(&r->arena, csr, idevid ? &r->fr->idevid : device ? &r->fr->profile : &r->fr->infra, m, f);
     if (e)
         return e;
     m->label = label;
     m->renew = renew;
+    m->idevid = idevid;
     front_idevid_fill(&r->who, m);
     r->msg = m;
     return CE_OK;

@@ -135,6 +135,7 @@ struct front {
     size_t n_cas;
     struct profile profile;       /* of devices */
     struct profile infra;         /* of operators, stations, edges */
+    struct profile idevid;        /* of initial identities; its name is empty when the site has none */
     struct buf cacerts, csrattrs; /* EST answers, base64; cacerts empty: core has not told the CAs yet */
     struct channel *core;
     struct channel *depot;        /* NULL: it is starting */

@@ -170,7 +170,7 @@ static enum err rehearse_leaf(struct ca *ca, const struct profile *p, struct spa
     }
     enum err e = issue_serial(serial);
     struct issue_request q = {
-        .serial = span_of(serial, sizeof serial), .spki = spki, .not_before = now, .not_after = now + 60,
+        .serial = span_of(serial, sizeof serial), .spki = spki, .not_before = now, .not_after = p->no_end ? CERT_NO_END : now + 60,
         .values = { .uid = SPAN_LIT("rehearsal"), .serial = SPAN_LIT("1"), .line = SPAN_LIT("line"), .role = SPAN_LIT("role") },
     };
     return e ? e : issue_leaf(ca, p, &q, &out, f);

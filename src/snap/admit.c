@@ -89,6 +89,8 @@ enum err admit_read(struct span der, const struct admit_trust *t, struct admit_p
     keys_make(out, c.aki);
     if ((e = issuer_check(&c, t, out->uid, f)))
         return e;
+    if (cert_is_idevid(&c))
+        return fault_set(f, CE_IDEVID_ONLY, "the certificate of %s is its initial identity (IDevID, RFC 4108 hardwareModuleName): it enrolls and does nothing else", out->uid);
     if (c.is_ca || !(c.eku & EKU_CLIENT_AUTH))
         return fault_set(f, CE_CERT_FOREIGN, "the certificate of %s is not for clients (RFC 5280 4.2.1.12: no clientAuth)", out->uid);
     return CE_OK;

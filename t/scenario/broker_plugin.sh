@@ -11,6 +11,7 @@ for d in dev1 dev2 dev3 dev4 dev5; do device $d; done
 device devB lineB
 leaf backend infra v3_leaf; leaf stranger infra v3_leaf; leaf alien foreign v3_leaf; leaf dev9 device v3_server
 device old lineA "$(date -u -d '-1 day' +%Y%m%d%H%M%SZ)"
+leaf birth device v3_idevid; leaf birth2 device v3_idevid_own
 snapmake key "$T/stream.key" >"$T/stream.pub"
 broker_conf </dev/null
 
@@ -33,6 +34,9 @@ has "$(mq dev3)" "connack 5" "a revoked certificate is refused"
 has "$(mq devB)" "connack 5" "a device of a suspended line is refused"
 has "$(mq alien)" "connack 5" "a certificate of a CA that is not the site's is refused, in the bundle or not"
 has "$(mq stranger)" "connack 5" "an infrastructure certificate that is no backend client is refused"
+has "$(mq birth)" "connack 5" "an initial identity (IDevID) of the devices' CA is refused, though it is for clients"
+logged "birth.*idevid-enrolls-only|idevid-enrolls-only.*birth"; ok $? "with the reason"
+has "$(mq birth2)" "fail handshake|connack none" "one as cradle makes them fails in the handshake already"
 has "$(mq backend)" "connack 0" "a backend client gets in"
 has "$(mq old)" "fail handshake|connack (5|none)" "an expired certificate is refused"
 has "$(mqttcli "$PORT" "$PKI/bundle.pem" - - dev1)" "fail handshake|connack (5|none)" "no certificate, no connection"

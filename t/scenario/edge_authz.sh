@@ -11,7 +11,7 @@ pki_make
 for d in dev1 dev2 dev3 dev4; do device $d; done
 device devB lineB
 device old lineA "$(date -u -d '-1 day' +%Y%m%d%H%M%SZ)"
-leaf operator infra v3_leaf; leaf server device v3_server
+leaf operator infra v3_leaf; leaf server device v3_server; leaf birth device v3_idevid
 snapmake key "$T/stream.key" >"$T/stream.pub"
 SOCK=$T/authz.sock
 conf() { # further lines on stdin
@@ -62,6 +62,7 @@ is "$(ask dev3)" "403 certificate-revoked" "a revoked certificate"
 is "$(ask devB)" "403 line-suspended" "a suspended line"
 is "$(ask dev4)" "403 device-quarantined quarantined" "a quarantined device, with its state"
 is "$(ask old)" "403 certificate-expired" "an expired certificate"
+is "$(ask birth)" "403 idevid-enrolls-only" "an initial identity (IDevID)"
 is "$(ask operator)" "403 certificate-foreign" "one of a CA that is not let in"
 is "$(ask server)" "403 certificate-foreign" "one that is not for clients"
 is "$(at --unix-socket "$SOCK" http://edge/authz)" "403 no-client-certificate" "no header"

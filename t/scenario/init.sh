@@ -22,7 +22,7 @@ has "$out" "offline" "it says what to do next"
 want="birth.json ca/bundle.pem ca/device-ocsp.pem ca/device.pem ca/infra-ocsp.pem ca/infra.pem ca/root.pem cradled.conf \
 keys/device-ocsp.key keys/device.key keys/directive.key keys/infra-ocsp.key keys/infra.key keys/log.key keys/stream.key keys/tuf-snapshot.key \
 keys/tuf-timestamp.key offline/root.key \
-operators/admin.key operators/admin.pem profiles/device.conf profiles/operator.conf pub/ca/device.cer pub/ca/infra.cer \
+operators/admin.key operators/admin.pem profiles/device.conf profiles/idevid.conf profiles/operator.conf pub/ca/device.cer pub/ca/infra.cer \
 pub/ca/root.cer pub/crl/root/0.crl tls/server.key tls/server.pem trust/directive.pub trust/log.pub trust/stream.pub \
 trust/tuf-snapshot.pub trust/tuf-timestamp.pub"
 is "$(cd "$S" && find . -type f | sed 's|^\./||' | LC_ALL=C sort | tr '\n' ' ' | sed 's/ $//')" "$want" "exactly the files of a site"

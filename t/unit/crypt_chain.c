@@ -1,5 +1,7 @@
 /* crypt_chain.c: paths from other makers' certificates to a pinned anchor, made by openssl: what holds, and each rule that can be broken. */
 #include "crypt/chain.h"
+#include "crypt/oid.h"
+#include "crypt/oid_text.h"
 #include "t/tap.h"
 #include "t/unit/crypt_site.h"
 
@@ -180,6 +182,27 @@ static void tampered(void)
     ok(taken == 0, "with any bit 0 of a byte changed, in the leaf or in the CA between, no path holds");
 }
 
+static void oids(void)
+{
+    static const char *const good[] = { "1.3.6.1.4.1.32473.7", "2.25.139923960999525251500141259579953825029", "2.999", "0.39.1", "2.25.0", "2.25.340282366920938463463374607431768211455" };
+    static const char *const refused[] = { "", "1", "1.", "3.1.2", "1.40.1", "0.40", "1.3.", "1..3", "1.3.06", "1.3.a", "1.3.-1", "1.3 .1", "2.25.1e5" };
+    struct fault f;
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        CLEANUP(buf_free) struct buf der = BUF_INIT(0), text = BUF_INIT(0);
+        enum err e = oid_from_text("oid", span_str(good[i]), &der, &f);
+        oid_to_text(buf_span(&der), &text);
+        ok(!e && span_eq_str(buf_span(&text), good[i]), "%s there and back", good[i]);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        CLEANUP(buf_free) struct buf der = BUF_INIT(0);
+        ok(oid_from_text("oid", span_str(refused[i]), &der, &f) == CE_BAD_FIELD, "'%s' is no OBJECT IDENTIFIER", refused[i]);
+    }
+    CLEANUP(buf_free) struct buf der = BUF_INIT(0), text = BUF_INIT(0);
+    oid_uuid((const uint8_t[16]){ 0x69, 0x44, 0x5f, 0xe8, 0x94, 0x41, 0x40, 0x86, 0xb9, 0x05, 0x8c, 0xe9, 0xa7, 0x74, 0xc5, 0x05 }, &der);
+    oid_to_text(buf_span(&der), &text);
+    ok(span_eq_str(buf_span(&text), good[1]) && span_eq(buf_span(&der), SPAN_LIT(OID_KP_IDEVID)), "a UUID below 2.25");
+}
+
 static void corpus(const char *folder, const char *name, const char *leaf, const char *root, const char *inter)
 {
     CLEANUP(buf_free) struct buf out = BUF_INIT(0);
@@ -211,6 +234,7 @@ int main(int argc, char **argv)
     broken();
     dates();
     tampered();
+    oids();
     if (argc > 1) { /* makes the corpus of the fuzz target */
         corpus(argv[1], "straight.bin", "dev", "root", "");
         corpus(argv[1], "between.bin", "dev3", "root", "mid");

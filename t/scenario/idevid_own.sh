@@ -1,0 +1,97 @@
+#!/bin/sh
+# idevid_own.sh: initial identities (IDevIDs) that the site makes itself: a station enrolls one on the line, the device enrolls with it later, and it opens nothing else. openssl
+# reads what was made, curl is station and device.
+cd "$(dirname "$0")/../.." || exit 1
+. t/lib.sh
+need curl curl; need openssl openssl; need jq jq
+site_init || { ok 1 "cradle init"; finish; }
+site_start || { ok 1 "cradled starts"; finish; }
+CA=$SITE/ca/bundle.pem
+EST=$HTTPS/.well-known/est
+cd "$T" || exit 1
+est() { # WHO PATH UID [KEY]: sets code, reason, out
+    [ -e "${4:-$3}.key" ] || key "${4:-$3}" >/dev/null
+    openssl req -new -key "${4:-$3}.key" -subj "/CN=$3" -outform DER 2>/dev/null | openssl base64 >e.csr
+    code=$(curl -s --cacert "$CA" --cert "$1.pem" --key "$1.key" -H 'Content-Type: application/pkcs10' --data-binary @e.csr -D head -o out -w '%{http_code}' "$EST$2")
+    reason=$(tr -d '\r' <head | sed -n 's/^x-cradle-reason: //Ip')
+}
+unpack() { openssl base64 -d -in out | openssl pkcs7 -inform DER -print_certs 2>/dev/null | openssl x509 >"$1.pem" 2>/dev/null; }
+state() { cradle device show "$1" --json | jq -r .state; }
+
+has "$(cat "$SITE/profiles/idevid.conf")" '^hw_type = 2\.25\.[0-9]+$' "cradle init makes a profile with a hardware type of its own"
+cradle line add pump >/dev/null; cradle model add p1 --line pump >/dev/null
+for i in 1 2 3; do cradle device add P-$i --model p1 --serial SN-$i >/dev/null; done
+cradle device add bare --model p1 >/dev/null
+cradle line add x.idevid >l.out 2>&1; has "$(cat l.out)" 'does not end with .idevid' "no line may be called like a label for IDevIDs"
+key st; csr st /CN=st
+api -d "{\"name\":\"st\",\"role\":\"station\",\"csr\":\"$(tr -d '\n' <st.csr)\"}" "$HTTPS/api/v1/operators" | jq -r .certificate >st.pem
+
+# -- on the line
+est st /pump.idevid/simpleenroll P-1 id1
+is "$code" 200 "a station gets an IDevID for a device"; unpack id1
+text=$(openssl x509 -in id1.pem -noout -text -certopt ext_parse)
+has "$(openssl x509 -in id1.pem -noout -enddate)" 'Dec 31 23:59:59 9999 GMT' "it has no end"
+has "$(openssl x509 -in id1.pem -noout -subject -nameopt RFC2253)" 'serialNumber=SN-1|2.5.4.5=' "the serial number is in the subject"
+has "$text" 'Key Usage: critical' "keyUsage is critical"
+has "$text" 'Digital Signature' "it signs"
+has "$(openssl asn1parse -in id1.pem)" 'PRINTABLESTRING *:SN-1' "openssl reads the serial number"
+has "$(openssl asn1parse -in id1.pem -strparse "$(openssl asn1parse -in id1.pem | awk -F: '/X509v3 Subject Alternative Name/ { getline; print $1 + 0 }')")" 'OBJECT *:1.3.6.1.5.5.7.8.4' "the hardwareModuleName is there (RFC 4108)"
+is "$(printf '%s' "$text" | grep -c 'URI:http')" 0 "no URL is in it"
+has "$(openssl verify -purpose sslclient -CAfile "$CA" id1.pem 2>&1)" 'purpose' "openssl takes it for no TLS client"
+has "$(openssl verify -CAfile "$CA" id1.pem 2>&1)" 'OK$' "its signature is good"
+is "$(state P-1)" registered "the device is registered as before: it has nothing that opens a door"
+est st /pump.idevid/simpleenroll P-1 id1; unpack again
+cmp -s id1.pem again.pem; ok $? "asked again: the same one"
+est st /pump.idevid/simpleenroll P-1 id1b
+is "$code $reason" "403 already-enrolled" "a second with another key is refused: $(cat out)"
+est st /pump.idevid/simpleenroll bare
+is "$code $reason" "403 idevid-name" "no serial number, no IDevID"
+est st /other.idevid/simpleenroll P-2
+is "$code $reason" "404 line-unknown" "the label names the line"
+est st /pump.idevid/simplereenroll P-1 id1
+is "$code $reason" "403 idevid-enrolls-only" "an IDevID is not renewed"
+
+# -- it opens nothing
+for path in /api/v1/devices /update/v1/poll /edge/v1/stream /metrics; do
+    curl -s --cacert "$CA" --cert id1.pem --key id1.key -D head -o out "$HTTPS$path"
+    is "$(tr -d '\r' <head | sed -n 's/^x-cradle-reason: //Ip')" idevid-enrolls-only "GET $path is refused"
+done
+est id1 /simplereenroll P-1
+is "$code $reason" "403 idevid-enrolls-only" "renewal too"
+
+# -- the device
+est id1 /simpleenroll P-2
+is "$code $reason" "403 idevid-name" "it enrolls no other device"
+est id1 /simpleenroll P-1 id1
+is "$code $reason" "403 idevid-key" "its own key gets no operational certificate"
+est id1 /pump.idevid/simpleenroll P-1 id1c
+is "$code $reason" "403 idevid-enrolls-only" "nor is an IDevID made of an IDevID"
+est id1 /simpleenroll P-1
+is "$code" 200 "with it the device enrolls itself, without a station"; unpack P-1
+curl -s --cacert "$CA" --cert P-1.pem --key P-1.key -o /dev/null -w '%{http_code}' "$HTTPS/update/v1/poll" >poll; is "$(cat poll)" 200 "what it got is good for updates"
+is "$(state P-1)" active "the device is active"
+is "$(cradle cert list --device P-1 --json | jq -r '[.items[] | select(.profile == "idevid")] | .[0].status')" good "and its IDevID good as before"
+est st /pump.idevid/simpleenroll P-1 P-1
+is "$code $reason" "403 idevid-key" "an operational key becomes no IDevID"
+est id1 /simpleenroll P-1 reset1
+is "$code" 200 "after a factory reset it enrolls again, with another key"
+
+# -- taken away
+cradle cert revoke "$(openssl x509 -in id1.pem -noout -serial | cut -d= -f2)" >/dev/null; ok $? "the IDevID is revoked"
+est id1 /simpleenroll P-1 reset2
+is "$code $reason" "403 certificate-revoked" "it enrolls nothing any more"
+est st /pump.idevid/simpleenroll P-1 id1d
+is "$code" 200 "now a station may give the device another one"; unpack id1d
+cradle device suspend P-1 >/dev/null
+est id1d /simpleenroll P-1 reset3
+[ "$code" = 403 ]; ok $? "a suspended device does not enroll ($reason)"
+cradle device resume P-1 >/dev/null
+est id1d /simpleenroll P-1 reset3
+is "$code" 200 "resumed, it does"
+site_stop
+cradled -f "$SITE" >fold.out 2>&1; ok $? "fold(events) = tables"
+rm "$SITE/profiles/idevid.conf"
+site_start; ok $? "a site without the profile starts"
+est st /pump.idevid/simpleenroll P-3
+is "$code $reason" "404 not-found" "and says that it makes none"
+finish
