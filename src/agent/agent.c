@@ -31,7 +31,7 @@ static enum err check_reset_paths(const struct agent_config *cfg, struct fault *
             continue;
         if (one.p[0] != '/' || one.n < 2)
             return fault_set(f, CE_BAD_CONFIG, "reset_paths: '" SPAN_FMT "' is not the full path of a file or folder", SPAN_ARG(one));
-        const char *const kept[] = { cfg->state_dir, cfg->update_dir, cfg->enroll_cert, cfg->enroll_key, cfg->ca_file };
+        const char *const kept[] = { cfg->state_dir, cfg->update_dir, cfg->enroll_cert, cfg->enroll_key, cfg->idevid_cert, cfg->idevid_key, cfg->ca_file };
         for (size_t i = 0; i < ARRAY_LEN(kept); i++)
             if (strlen(kept[i]) >= one.n && memcmp(kept[i], one.p, one.n) == 0 && (kept[i][one.n] == '/' || !kept[i][one.n]))
                 return fault_set(f, CE_BAD_CONFIG, "reset_paths: '" SPAN_FMT "' holds %s, which a reset keeps", SPAN_ARG(one), kept[i]);
@@ -69,6 +69,8 @@ enum err agent_config_load(const char *path, struct agent_config *cfg, struct fa
         e = check_file("enroll_cert", cfg->enroll_cert, f);
     if (!e)
         e = check_file("enroll_key", cfg->enroll_key, f);
+    e = e ? e : check_file("idevid_cert", cfg->idevid_cert, f);
+    e = e ? e : check_file("idevid_key", cfg->idevid_key, f);
     e = e ? e : key_check_config(cfg, f);
     e = e ? e : check_update(cfg, f);
     e = e ? e : check_reset_paths(cfg, f);

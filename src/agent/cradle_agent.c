@@ -167,13 +167,13 @@ static int verb_reset(char **args)
         puts("told the running agent to reset");
         return 0;
     }
-    if (!e && *agent.cfg.enroll_cert)
+    if (!e && (*agent.cfg.enroll_cert || *agent.cfg.idevid_cert))
         e = agent_settle(&agent, false, 60000, &f);
     e = e ? e : reset_step(&agent, &f);
     agent_close(&agent);
     if (e)
         return fail(e, &f);
-    printf("%s is reset%s\n", agent.cfg.uid, *agent.cfg.enroll_cert ? "" : "; carry a new request to a station (cradle-agent csr)");
+    printf("%s is reset%s\n", agent.cfg.uid, *agent.cfg.enroll_cert || *agent.cfg.idevid_cert ? "" : "; carry a new request to a station (cradle-agent csr)");
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* enroll.c: see enroll.h. HTTP is net/, ASN.1 is the device library. */
 #include "agent/enroll.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -82,8 +83,8 @@ struct net_config enroll_net(const struct agent_config *cfg)
     struct net_config nc = { 0 };
     path_join(nc.base, "%s", cfg->est_url);
     path_join(nc.ca, "%s", cfg->ca_file);
-    path_join(nc.cert, "%s", cfg->enroll_cert);
-    path_join(nc.key, "%s", cfg->enroll_key);
+    path_join(nc.cert, "%s", *cfg->idevid_cert ? cfg->idevid_cert : cfg->enroll_cert);
+    path_join(nc.key, "%s", *cfg->idevid_cert ? cfg->idevid_key : cfg->enroll_key);
     return nc;
 }
 
@@ -108,7 +109,7 @@ enum err enroll_first(const struct agent_config *cfg, struct creds *c, int64_t *
     CLEANUP(key_close) struct agent_key k = { 0 };
     CLEANUP(buf_free) struct buf pem = BUF_INIT(CERT_TEXT_MAX);
     *retry_s = 0;
-    if (!*cfg->est_url || !*cfg->enroll_cert)
+    if (!*cfg->est_url || (!*cfg->enroll_cert && !*cfg->idevid_cert))
         return fault_set(f, CE_NO_CERT, "no certificate yet: carry the request (cradle-agent csr) to a factory station, then cradle-agent import FILE");
     creds_slot_dir(c, CREDS_CURRENT, dir);
     enum err e = key_open(cfg, dir, &k, f);
@@ -119,6 +120,14 @@ enum err enroll_first(const struct agent_config *cfg, struct creds *c, int64_t *
     return e ? e : creds_store_current(c, buf_span(&pem), f);
 }
 
+static bool has_ended(const struct creds *c)
+{
+    CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_TEXT_MAX);
+    struct cradle_cert cert;
+    struct fault ignored;
+    return enroll_cert_load(c, CREDS_CURRENT, &der, &cert, &ignored) == CE_OK && clock_now_s() > cert.not_after_s;
+}
+
 enum err enroll_renew(const struct agent_config *cfg, struct creds *c, int64_t *retry_s, struct fault *f)
 {
     CLEANUP(net_close_p) struct net *net = NULL;
@@ -127,7 +136,8 @@ enum err enroll_renew(const struct agent_config *cfg, struct creds *c, int64_t *
     *retry_s = 0;
     if (!*cfg->est_url)
         return fault_set(f, CE_BAD_CONFIG, "est_url is not set, so this certificate cannot be renewed here");
-    enum err e = creds_begin(c, !cfg->renew_key, &k, f);
+    /* one that has ended is renewed with its own key: what a line's grace takes in each case */
+    enum err e = creds_begin(c, !cfg->renew_key || has_ended(c), &k, f);
     e = e ? e : enroll_open(c, CREDS_CURRENT, "", 0, &net, f);
     if (!e)
         e = est_post(cfg, net, "simplereenroll", &k, &pem, retry_s, f);

@@ -76,6 +76,19 @@ is "$code $reason" "403 idevid-key" "an operational key becomes no IDevID"
 est id1 /simpleenroll P-1 reset1
 is "$code" 200 "after a factory reset it enrolls again, with another key"
 
+# -- the agent
+est st /pump.idevid/simpleenroll P-3 id3; unpack id3
+printf 'uid = P-3\nserial = SN-3\nstate_dir = %s\nest_url = %s\nca_file = %s\nidevid_cert = %s\nidevid_key = %s\n' "$T/agent" "$HTTPS" "$CA" "$T/id3.pem" "$T/id3.key" >agent.conf
+cradle-agent -c agent.conf enroll >agent.log 2>&1; ok $? "the agent enrolls with its IDevID"
+cmp -s agent/current/key.pem id3.key; ok $((! $?)) "with a key of its own"
+was=$(openssl x509 -in agent/current/cert.pem -noout -serial)
+cradle-agent -c agent.conf reset --yes >>agent.log 2>&1; ok $? "a factory reset"
+[ -s id3.pem ] && [ -s id3.key ]; ok $? "keeps the IDevID"
+cradle-agent -c agent.conf enroll >>agent.log 2>&1
+has "$(cat agent/current/cert.pem 2>&1)" 'BEGIN CERT' "and it is enrolled again"
+[ "$(openssl x509 -in agent/current/cert.pem -noout -serial)" != "$was" ]; ok $? "with another certificate"
+sed 's/^/# /' agent.log
+
 # -- taken away
 cradle cert revoke "$(openssl x509 -in id1.pem -noout -serial | cut -d= -f2)" >/dev/null; ok $? "the IDevID is revoked"
 est id1 /simpleenroll P-1 reset2
