@@ -120,7 +120,7 @@ enum err hsm_signer_open(struct hsm_worker *w, struct fault *f)
 {
     struct hsm *h = w->h;
     const struct key_source keys = { source_open, w };
-    const struct signer_config c = { .dir = h->rc->site, .base_url = h->url, .n_shards = (unsigned)h->settings->n_shards, .keys = &keys,
+    const struct signer_config c = { .dir = h->rc->site, .base_url = h->url, .n_shards = (unsigned)h->settings->n_shards, .keys = &keys, .unrehearsed = w != &h->workers[0],
                                      .is_lost = any_lost, .lost_ctx = w };
     if (any_lost(w))
         return fault_set(f, CE_TOKEN_LOST, "the token does not answer");

@@ -139,6 +139,7 @@ enum err signer_open(const struct signer_config *cfg, struct signer **out, struc
         signer_close(s);
         return e;
     }
+    s->cfg.keys = NULL; /* borrowed for opening */
     *out = s;
     return CE_OK;
 }

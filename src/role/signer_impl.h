@@ -30,7 +30,7 @@ struct signer_update_key { /* key NULL: the site was made without it and signs n
 };
 
 struct signer {
-    struct signer_config cfg;         /* of it, only the clock after signer_open */
+    struct signer_config cfg;         /* of it, only clock and is_lost after signer_open */
     struct ca cas[CA_SET_MAX];        /* those whose keys are in keys/NAME.key */
     size_t n_cas;
     struct profile profiles[SIGNER_PROFILES_MAX];

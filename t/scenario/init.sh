@@ -103,6 +103,8 @@ b"
 refused 2 "longer than the life" "an issuing CA that outlives the root" --name a --org b --ca-validity 30y $pass
 refused 2 "port-base" "a port out of range" --name a --org b --port-base 70000 $pass
 refused 2 "pin-value" "a PIN on the command line" --name a --org b --root-pkcs11 'pkcs11:token=a?module-path=/m&pin-value=1'
+refused 2 "go with --pkcs11-ca" "OCSP keys in no token" --name a --org b $pass --pkcs11-ocsp
+refused 2 "names a token, not a key" "one key for all CAs" --name a --org b $pass --pkcs11-ca 'pkcs11:token=a;object=o?module-path=/m&pin-source=/p'
 mkdir "$T/empty"; cradle init "$T/empty/" --name a --org b $pass --quiet; ok $? "an empty folder is taken"
 is "$(ls -A "$T/empty" | tr '\n' ' ')" "artifact birth.json ca cradled.conf db delta depot keys log offline operators profiles pub run tls trust " "and holds a site, nothing else"
 mkdir "$T/here"; inode=$(stat -c %i "$T/here"); (cd "$T/here" && cradle init . --name a --org b $pass --quiet); ok $? "the current folder is taken"
@@ -211,4 +213,6 @@ chmod 644 "$T/pin"; refused 2 "chmod 600 $T/pin" "a PIN file that others may rea
 refused 1 "PIN is wrong" "a wrong PIN" --name a --org b --root-pkcs11 "pkcs11:token=root%20token?module-path=$module&pin-source=$T/badpin"
 refused 4 "no initialized" "an unknown token" --name a --org b --root-pkcs11 "pkcs11:token=other?module-path=$module&pin-source=$T/pin"
 refused 4 "cannot load" "no such module" --name a --org b --root-pkcs11 "pkcs11:token=other?module-path=/nothing.so&pin-source=$T/pin"
+(umask 077; echo "a passphrase for the root" >"$T/pass2")
+refused 2 "lacks pin-source" "CA keys without a PIN file" --name a --org b --passphrase-file "$T/pass2" --pkcs11-ca "pkcs11:token=root%20token?module-path=$module"
 finish

@@ -96,6 +96,41 @@ static int in_jail(enum jail j, int (*call)(void))
     return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
 }
 
+/* A vendor's module: what it must not do fails where it may go on without, and kills where it would begin another process. */
+static int in_hsm_jail(const char *connect, const char *paths, int (*call)(void))
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct fault f = { 0 };
+        alarm(20);
+        role_warm();
+        if (jail_hsm_files(site, paths, strcmp(connect, "tcp") == 0, &f) || jail_hsm_calls(connect, &f)) {
+            fprintf(stderr, "%s\n", f.text);
+            _exit(99);
+        }
+        _exit(call());
+    }
+    waitpid(pid, &status, 0);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
+}
+
+static void test_hsm(void)
+{
+    char db[PATH_MAX_LEN];
+    path_join(db, "%s/db", site);
+    ok(in_hsm_jail("no", "", call_work) == 0, "hsm: allowed work goes on");
+    ok(in_hsm_jail("no", "", call_socket) == -1, "hsm: no socket");
+    ok(in_hsm_jail("unix", "", call_socket) == -1, "hsm: hsm_connect = unix gives none to the network");
+    ok(in_hsm_jail("tcp", "", call_socket) == 0, "hsm: hsm_connect = tcp does");
+    ok(in_hsm_jail("tcp", "", call_fork) == SIGSYS, "hsm: fork kills it");
+    ok(in_hsm_jail("tcp", "", call_exec) == SIGSYS, "hsm: exec kills it");
+    ok(in_hsm_jail("no", "", call_executable) == -1, "hsm: no executable memory");
+    ok(in_hsm_jail("no", db, call_write_db) == 0, "hsm: it writes in hsm_paths");
+    int other = in_hsm_jail("no", "", call_write_db);
+    ok(landlock_abi() ? other == -1 : other == 0, "hsm: and nowhere else where the kernel has Landlock (%d)", other);
+}
+
 /* A thread that was made between the two halves of the jail, and is past its start; it waits for a byte before its call. */
 static int (*thread_call)(void);
 static int up_pipe[2], go_pipe[2];
@@ -213,6 +248,7 @@ int main(void)
     ok(thread_in_jail(call_socket) == SIGSYS, "socket kills the process from its other thread too");
     keys = thread_in_jail(call_open_keys);
     ok(landlock_abi() ? keys == -1 : keys == 0, "and keys/ is out of reach of it as well (%d)", keys);
+    test_hsm();
     ok(prepared() == 0, "the signer is not dumpable, has no core dumps and gains no privileges");
     snprintf(cmd, sizeof cmd, "rm -rf %s", site);
     ok(system(cmd) == 0, "cleaned up");
