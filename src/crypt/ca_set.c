@@ -42,6 +42,8 @@ enum err ca_name_check(struct span name, struct fault *f)
 static bool key_there(const char *site_dir, const char *name, const char *suffix)
 {
     char path[PATH_MAX_LEN];
+    if (!suffix)
+        return true;
     path_join(path, "%s/keys/%s%s", site_dir, name, suffix);
     return file_exists(path);
 }

@@ -27,7 +27,8 @@ enum ca_state ca_state_find(struct span word);
 MUST_USE enum err ca_name_check(struct span name, struct fault *f);
 
 struct ca_names { char name[CA_SET_MAX][LABEL_MAX + 1]; size_t n; };
-/* The issuing CAs whose key is at DIR/keys/NAME + suffix (".key", ".uri"), in order of their names. CE_IO, CE_BAD_CONFIG. */
+/* The issuing CAs whose key is at DIR/keys/NAME + suffix (".key", ".uri"; NULL: all, with a key or not), in order of their names. CE_IO,
+ * CE_BAD_CONFIG. */
 MUST_USE enum err ca_names_list(const char *site_dir, const char *suffix, struct ca_names *out, struct fault *f);
 
 #endif

@@ -47,6 +47,22 @@ static enum err load_cas(struct signer *s, const struct signer_config *cfg, stru
     return e;
 }
 
+/* The others go on: what they issued is still revoked and answered for. */
+static enum err tell_lost(const struct signer *s, const struct signer_config *cfg, struct fault *f)
+{
+    struct ca_names all;
+    enum err e = ca_names_list(cfg->dir, NULL, &all, f);
+    for (size_t i = 0; !e && i < all.n; i++) {
+        bool here = false;
+        for (size_t k = 0; k < s->n_cas; k++)
+            here = here || strcmp(s->cas[k].name, all.name[i]) == 0;
+        if (!here)
+            log_error(0, "CA %s has no key (keys/%s.key or keys/%s.uri): it issues nothing, and its CRLs and OCSP answers are not renewed; restore the key, or make "
+                         "another CA active", all.name[i], all.name[i], all.name[i]);
+    }
+    return e;
+}
+
 static enum err load_profile(struct signer *s, const char *dir, const char *file, struct fault *f)
 {
     char name[LABEL_MAX + 1];
@@ -123,6 +139,8 @@ enum err signer_open(const struct signer_config *cfg, struct signer **out, struc
     if (!s->cfg.keys)
         s->cfg.keys = &source_files;
     e = load_cas(s, cfg, f);
+    if (!e && s->cfg.keys == &source_files)
+        e = tell_lost(s, cfg, f);
     if (!e)
         e = load_profiles(s, cfg->dir, f);
     if (!e)

@@ -179,9 +179,12 @@ for i in 1 2 3; do p=; within 10 role_pid query:0 && p=$(role_pid query:0) && ki
 ended 20 && [ "$rc" = 70 ] && grep -q 'query:0 died 3 times within 60 s' "$LOG"; ok $? "a role that died too often stops the service with code 70 and a clear message"
 
 # -- one that cannot work
-cp "$T/good.conf" "$S/cradled.conf"; mv "$S/keys/device.key" "$T/device.key"
-start "$S"; ended 30 && [ "$rc" = 78 ] && grep -q 'device.key' "$LOG"; ok $? "a missing key stops the service at once with code 78 and names the file"
-mv "$T/device.key" "$S/keys/device.key"
+cp "$T/good.conf" "$S/cradled.conf"; mv "$S/keys/stream.key" "$T/stream.key"
+start "$S"; ended 30 && [ "$rc" = 78 ] && grep -q 'stream.key' "$LOG"; ok $? "a missing key stops the service at once with code 78 and names the file"
+mv "$T/stream.key" "$S/keys/stream.key"
+mv "$S/keys/device.key" "$T/device.key"
+start "$S"; within 60 ready && grep -q "CA device has no key (keys/device.key" "$LOG"; ok $? "without the key of one CA it runs, and names the file"
+kill -TERM "$pid"; ended 20; mv "$T/device.key" "$S/keys/device.key"
 
 # -- roles that live but stand still
 cp "$T/good.conf" "$S/cradled.conf"; set_key hang_limit 4; URL=https://localhost:$PORT
