@@ -23,6 +23,7 @@
  *            1        x 20  key of the policy document in force
  *
  * Key of a certificate: first 20 bytes of SHA-256("cert" || issuer key id (AKI, 20 bytes) || serial, minimal big-endian).
+ * A CA whose certificates count no more (retired, compromised) stands among them with an empty serial: all of its certificates are meant.
  * Key of an identity:   first 20 bytes of SHA-256("uid"  || UID).   Key of a line: SHA-256("line" || name).
  * Key of a policy document: SHA-256("policy" || document).
  *

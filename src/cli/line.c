@@ -105,6 +105,8 @@ static enum err line_set_run(struct cli *c, struct fault *f)
         json_object_set_new(o, "approvals", json_integer(approvals));
     if ((e = grace_option(c, o, f)))
         return e;
+    if ((e = json_set_text(o, "ca", cli_opt(c, "--ca"), f)))
+        return e;
     if ((e = line_patch(c, o, &r, f)) || (e = cli_json(&r, &line, f)))
         return e;
     if (c->json)
@@ -129,6 +131,7 @@ static const struct verb_opt line_set_opts[] = {
     { "--service-until", "DATE", "its devices are in service until this day, whatever they run (cradle crypto inventory); none: nothing is said", false },
     { "--grace", "TIME", "a device whose certificate ended no longer ago than this may still renew it, such as 180d; none: not at all (default)", false },
     { "--grace-key", "KEY", "with which key: same (that of the certificate; default) or any", false },
+    { "--ca", "CA", "its devices get their certificates from this CA; default: from the one that is active for devices", false },
     { "--default-topics", NULL, "first back to d/%u/up/#, d/%u/down/# and d/%u/repair/#", false },
     { "--note", "TEXT", "why, in your words; becomes evidence", false },
 };

@@ -18,7 +18,6 @@
 
 struct renewal {
     struct cli *c;
-    struct ca device, infra;
     int64_t now_s, validity_s;
     char hosts[HOSTS_MAX];
 };
@@ -86,6 +85,54 @@ static enum err renew_one(struct renewal *r, const char *file, struct ca *ca, bo
     return e ? e : put(r, file, buf_span(&der), tls ? ca : NULL, spec.not_after, f);
 }
 
+/* Does this CA sign the TLS server's certificate: --ca names it, or it signed the old one? */
+static bool signs_server(struct renewal *r, const struct ca *ca)
+{
+    CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
+    const char *given = cli_opt(r->c, "--ca");
+    char path[PATH_MAX_LEN];
+    struct cert old;
+    if (given)
+        return strcmp(given, ca->name) == 0;
+    path_join(path, "%s/tls/server.pem", r->c->site);
+    return cert_load(path, &der, &old, NULL) == CE_OK && span_eq(old.aki, ca->cert.ski);
+}
+
+static enum err renew_ca(struct renewal *r, const char *name, const char *url, unsigned shards, bool *server, struct fault *f)
+{
+    struct ca ca;
+    char file[96];
+    snprintf(file, sizeof file, "ca/%.60s-ocsp.pem", name);
+    enum err e = ca_load(&ca, r->c->site, name, url, shards, &key_source_any, f);
+    if (e)
+        return e;
+    if (ca.cert.not_after > r->now_s) {
+        e = renew_one(r, file, &ca, false, f);
+        if (!e && ca.use == CA_USE_INFRA && signs_server(r, &ca)) {
+            e = renew_one(r, "tls/server.pem", &ca, true, f);
+            *server = true;
+        }
+    }
+    ca_close(&ca);
+    return e;
+}
+
+static enum err renew_all(struct renewal *r, const char *url, unsigned shards, struct fault *f)
+{
+    static const char *const where[] = { ".key", ".uri" };
+    bool server = false;
+    enum err e = CE_OK;
+    for (size_t k = 0; !e && k < ARRAY_LEN(where); k++) {
+        struct ca_names names;
+        e = ca_names_list(r->c->site, where[k], &names, f);
+        for (size_t i = 0; !e && i < names.n; i++)
+            e = renew_ca(r, names.name[i], url, shards, &server, f);
+    }
+    if (!e && !server)
+        e = fault_set(f, CE_USAGE, "no CA for infra that is here signed the TLS server's certificate: give --ca");
+    return e;
+}
+
 static enum err renew_run(struct cli *c, struct fault *f)
 {
     struct renewal r = { .c = c, .now_s = clock_now_s() };
@@ -96,18 +143,14 @@ static enum err renew_run(struct cli *c, struct fault *f)
         return e;
     if (r.validity_s < 3600)
         return fault_set(f, CE_USAGE, "--validity must be an hour at least");
-    if (!(e = ca_load(&r.device, c->site, "device", url, (unsigned)shards, &key_source_any, f)) &&
-        !(e = ca_load(&r.infra, c->site, "infra", url, (unsigned)shards, &key_source_any, f)) &&
-        !(e = renew_one(&r, "tls/server.pem", &r.infra, true, f)) && !(e = renew_one(&r, "ca/device-ocsp.pem", &r.device, false, f)))
-        e = renew_one(&r, "ca/infra-ocsp.pem", &r.infra, false, f);
-    ca_close(&r.device);
-    ca_close(&r.infra);
+    e = renew_all(&r, url, (unsigned)shards, f);
     if (!e)
         cli_say(c, "restart cradled: it reads them at its start");
     return e;
 }
 
 static const struct verb_opt opts[] = {
+    { "--ca", "NAME", "the infra CA that signs the TLS server's certificate (default: the one that signed the old one)", false },
     { "--host", "HOST", "name or address in the TLS server's certificate (default: those of the old one)", true },
     { "--validity", "TIME", "life of the new certificates (default 5y, never beyond the CA's)", false },
 };

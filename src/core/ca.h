@@ -25,4 +25,15 @@ MUST_USE enum err ca_issuing(struct batch *b, enum ca_use use, struct span line,
 /* May certificates of this CA be used? CE_OK, CE_CA_RETIRED, CE_CA_COMPROMISED. */
 enum err ca_judge_holder(const struct core_ca *ca);
 
+/* What `GET /api/v1/cas`, `POST` and `PATCH` do. */
+MUST_USE enum err ca_op_list(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+MUST_USE enum err ca_op_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+MUST_USE enum err ca_op_set(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+
+/* The caller holds a certificate of a compromised CA that the register knows, with the key that it knows. May it renew now? Fills role and
+ * kind. CE_CA_COMPROMISED: not, or not yet. */
+enum err ca_reenroll_judge(const struct core *core, struct caller *c, struct fault *f);
+/* Its place among a hundred waves, 0 to 99: the same for ever. */
+unsigned ca_reenroll_place(struct span uid);
+
 #endif

@@ -55,7 +55,7 @@ bool core_ca(const struct core *core, struct span name, struct core_ca *out)
 bool core_ca_by_kid(const struct core *core, struct span kid, struct core_ca *out)
 {
     for (size_t i = 0; kid.n && i < core->ncas; i++)
-        if (span_eq(core->cas[i].kid, kid)) {
+        if (core->cas[i].use != CA_USE_LINK && span_eq(core->cas[i].kid, kid)) {
             *out = core->cas[i];
             return true;
         }

@@ -86,7 +86,12 @@ enum err cert_plan_dates(struct batch *b, struct cert_plan *plan, int64_t validi
 }
 
 /* -- certificates that are there already ----------------------------------------------------------------------------------------------- */
-static bool is_live(const struct cert_row *c) { return c->state.status == CERT_GOOD || c->state.status == CERT_SUPERSEDED; }
+/* A certificate of a CA that counts no more is none. */
+static bool is_live(const struct core *core, const struct cert_row *c)
+{
+    struct core_ca ca;
+    return (c->state.status == CERT_GOOD || c->state.status == CERT_SUPERSEDED) && !(core_ca_by_kid(core, c->kid, &ca) && ca_judge_holder(&ca));
+}
 
 /* A renewal leaves the older certificates alone, so a holder, or whoever holds its key, could have certificates without end and fill
  * the register: CERTS_MAX in CERTS_WINDOW_S, less time for those with a shorter life. */
@@ -119,7 +124,7 @@ static enum err certs_held(struct batch *b, struct cert_plan *plan, bool *others
         bool same_key = span_eq(rows[i].spki, span_of(plan->spki, SHA256_LEN)), same_use = span_eq_str(rows[i].profile, PROFILE_IDEVID) == (strcmp(p->name, PROFILE_IDEVID) == 0);
         if (same_key && !same_use)
             return fault_set(f, CE_IDEVID_KEY, "%s", err_text(CE_IDEVID_KEY));
-        if (!is_live(&rows[i]) || !same_use)
+        if (!is_live(b->core, &rows[i]) || !same_use)
             continue;
         *others |= !same_key;
         if (!same_key || plan->has_same || !span_eq_str(rows[i].profile, p->name) || rows[i].state.status != CERT_GOOD ||
@@ -242,7 +247,9 @@ static enum err judge_renew(struct batch *b, const struct caller *c, const struc
     e = e ? e : cert_plan_dates(b, plan, validity_s, f);
     e = e ? e : cert_judge_key(b, plan, m->key_alg, f);
     e = e ? e : certs_held(b, plan, &others, f);
-    if (!e && !plan->has_same)
+    struct core_ca from;
+    bool ended = core_ca_by_kid(b->core, c->m->kid, &from) && ca_judge_holder(&from); /* it gets a certificate of another CA before its time */
+    if (!e && !plan->has_same && !ended)
         e = judge_window(b, plan, &own, f);
     return e;
 }

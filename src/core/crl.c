@@ -304,7 +304,7 @@ static enum err board_open(struct core *core, void **state, struct fault *f)
     c->slots = mem_calloc(core_cas(core) * n_shards + 1, sizeof *c->slots);
     for (size_t i = 0; i < core_cas(core); i++) {
         const struct core_ca *ca = core_ca_at(core, i);
-        for (size_t k = 0; ca->use != CA_USE_ROOT && k < n_shards; k++)
+        for (size_t k = 0; ca_use_issues(ca->use) && k < n_shards; k++)
             c->slots[c->n++] = (struct crl_slot){ .board = c, .ca = *ca, .shard = (int64_t)k };
     }
     enum err e = folders_make(c, f);

@@ -3,6 +3,7 @@
 #include "base/name.h"
 #include "core/anchor.h"
 #include "core/enroll.h"
+#include "core/ca.h"
 #include "core/policy.h"
 #include "core/registry.h"
 #include "core/stream.h"
@@ -10,6 +11,7 @@
 #include "store/crypto.h"
 #include "store/enroll.h"
 #include "store/query_rows.h"
+#include "store/ca.h"
 #include "store/registry.h"
 #include "store/rollout.h"
 #include "wire/policy.h"
@@ -19,13 +21,14 @@
 #define LINE_APPROVALS_MAX 8
 
 /* What stands in tables beside the line's row. */
-struct line_beside { int64_t approvals; bool enroll; struct grace_row grace; struct span service_until; };
+struct line_beside { int64_t approvals; bool enroll; struct grace_row grace; struct span service_until, ca; };
 
 static enum err beside_get(struct batch *b, struct span line, struct line_beside *out, struct fault *f)
 {
     enum err e = store_line_approvals_get(b->db, line, &out->approvals, f);
     e = e ? e : store_line_enroll_get(b->db, line, &out->enroll, f);
     e = e ? e : store_grace_get(b->db, line, &out->grace, f);
+    e = e ? e : store_line_ca_get(b->db, b->arena, line, &out->ca, f);
     return e ? e : store_line_service_get(b->db, b->arena, line, &out->service_until, f);
 }
 
@@ -44,6 +47,7 @@ static void line_reply(struct batch *b, const struct line_row *l, struct topics_
     json_bool(&o, "enroll_approval", more->enroll);
     json_int(&o, "grace_s", more->grace.grace_s);
     json_cstr(&o, "grace_key", more->grace.any_key ? "any" : "same");
+    json_str(&o, "ca", more->ca);
     json_str(&o, "service_until", more->service_until);
     text_list_json(&o, "write", t.write);
     text_list_json(&o, "read", t.read);
@@ -174,6 +178,26 @@ static enum err approvals_write(struct batch *b, const struct caller *c, const s
     return CE_OK;
 }
 
+static enum err ca_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct fault *f)
+{
+    struct span ca = span_eq_str(m->ca, "default") ? (struct span){ 0 } : m->ca;
+    struct core_ca one;
+    if (ca.n && (!core_ca(b->core, ca, &one) || one.use != CA_USE_DEVICE))
+        return fault_set(f, CE_BAD_FIELD, "ca: there is no CA '" SPAN_FMT "' for devices", SPAN_ARG(ca));
+    if (ca.n && ca_judge_holder(&one))
+        return fault_set(f, CE_CA_STATE, "ca: CA " SPAN_FMT " is %s", SPAN_ARG(ca), ca_state_name(one.state));
+    enum err e = store_line_ca_put(b->db, m->name, ca, f);
+    if (e)
+        return e;
+    struct json_out *j = event_begin(b, EVENT_LINE_CA, (struct span){ 0 }, 0);
+    json_str(j, "name", m->name);
+    json_str(j, "ca", ca);
+    json_str(j, "note", m->note);
+    json_str(j, "by", c->name);
+    event_end(b);
+    return CE_OK;
+}
+
 static enum err service_check(struct span until, struct fault *f)
 {
     char text[40];
@@ -219,9 +243,9 @@ static enum err set_check(const struct msg_line_set *m, struct fault *f)
         e = fault_set(f, CE_BAD_FIELD, "enroll_approval is yes or no, not '" SPAN_FMT "'", SPAN_ARG(m->enroll_approval));
     e = e ? e : grace_check(m, f);
     e = e ? e : service_check(m->service_until, f);
-    if (!e && !m->state.n && !m->approvals && !m->enroll_approval.n && !m->service_until.n && !grace_given(m) && !settings_given(m))
+    if (!e && !m->state.n && !m->approvals && !m->enroll_approval.n && !m->service_until.n && !m->ca.n && !grace_given(m) && !settings_given(m))
         e = fault_set(f, CE_BAD_FIELD,
-                      "nothing to change: give title, validity_s, clone_policy, write, read, repair, defaults, approvals, enroll_approval, grace_s, service_until or state");
+                      "nothing to change: give title, validity_s, clone_policy, write, read, repair, defaults, approvals, enroll_approval, grace_s, service_until, ca or state");
     return e ? e : policy_check_topics(TOPICS_LINE, &t, f);
 }
 
@@ -248,6 +272,8 @@ enum err registry_op_line_set(struct batch *b, const struct caller *c, const voi
         e = approvals_write(b, c, m, f);
     if (!e && grace_given(m))
         e = grace_write(b, c, m, f);
+    if (!e && m->ca.n)
+        e = ca_write(b, c, m, f);
     if (!e && m->enroll_approval.n)
         e = enroll_line_set(b, c, m->name, span_eq_str(m->enroll_approval, "yes"), m->note, f);
     if (!e && m->service_until.n)

@@ -6,6 +6,8 @@
 
 #include "store/cert.h"
 
+#define OCSP_CA_COMPROMISE 2 /* CRLReason cACompromise, RFC 5280 5.3.1 */
+
 struct ocsp_wait { struct reply_to to; };
 
 static enum err ocsp_signed(struct batch *b, void *data, const struct msg_signed *m)
@@ -24,16 +26,21 @@ static enum err ocsp_signed(struct batch *b, void *data, const struct msg_signed
 static void ocsp_drop(void *data) { free(data); }
 
 /* Held is revoked with reason certificateHold; superseded is good; never issued by this CA is unknown (RFC 6960 2.2). */
-static enum err item_judge(struct batch *b, struct span kid, struct msg_ocsp_item *item, struct fault *f)
+static enum err item_judge(struct batch *b, const struct core_ca *ca, struct msg_ocsp_item *item, struct fault *f)
 {
     struct cert_state s;
-    enum err e = store_cert_status(b->db, kid, item->serial, &s, f);
+    enum err e = store_cert_status(b->db, ca->kid, item->serial, &s, f);
     item->revoked_at = 0;
     item->reason = -1;
     item->status = e == CE_NOT_FOUND ? 2 : s.status == CERT_REVOKED || s.status == CERT_HELD;
     if (e == CE_OK && item->status == 1) {
         item->revoked_at = s.revoked_at;
         item->reason = s.reason ? s.reason : -1; /* RFC 5280 5.3.1: unspecified is left out */
+    }
+    if (ca->state == CA_COMPROMISED && (!e || e == CE_NOT_FOUND) && item->status != 1) { /* of forged ones too */
+        item->status = 1;
+        item->revoked_at = ca->changed_at / 1000;
+        item->reason = OCSP_CA_COMPROMISE;
     }
     return e == CE_NOT_FOUND ? CE_OK : e;
 }
@@ -52,7 +59,7 @@ enum err ocsp_op_query(struct batch *b, const struct caller *c, const void *msg,
     while (!e && rest.n) {
         struct msg_ocsp_item item;
         e = msg_unpack(&msg_desc_ocsp_item, &rest, &item);
-        e = e ? e : item_judge(b, ca.kid, &item, f);
+        e = e ? e : item_judge(b, &ca, &item, f);
         if (!e)
             msg_pack(&msg_desc_ocsp_item, &item, &items);
     }

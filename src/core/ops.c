@@ -1,6 +1,7 @@
 /* ops.c: the table of operations, made from ops.def. */
 #include "core/anchor.h"
 #include "core/artifact.h"
+#include "core/ca.h"
 #include "core/cert.h"
 #include "core/drill.h"
 #include "core/enroll.h"

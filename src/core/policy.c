@@ -2,6 +2,8 @@
 #include "core/policy.h"
 
 #include "core/stream.h"
+#include "crypt/ca_set.h"
+#include "store/ca.h"
 #include "wire/policy.h"
 #include "wire/text_list.h"
 
@@ -84,12 +86,38 @@ static bool backend_put(void *ctx, const struct topics_row *t, struct span none)
     return !b->doc->err;
 }
 
+/* CAs whose certificates count. From the tables: the query role builds the document too. */
+static enum err cas_put(struct db *db, struct buf *doc, struct fault *f)
+{
+    struct arena a = { 0 };
+    struct ca_row *cas;
+    struct ca_state_row *states;
+    size_t n = 0, n_states = 0;
+    enum err e = store_ca_list(db, &a, &cas, &n, f);
+    e = e ? e : store_ca_state_list(db, &a, &states, &n_states, f);
+    for (size_t i = 0; !e && i < n_states; i++) {
+        enum ca_use use = ca_use_find(states[i].use);
+        enum ca_state state = ca_state_find(states[i].state);
+        if (use == CA_USE_ROOT || (state != CA_ACTIVE && state != CA_PASSIVE))
+            continue;
+        for (size_t k = 0; k < n; k++)
+            if (span_eq(cas[k].name, states[i].name)) {
+                buf_printf(doc, "ca %s ", ca_use_name(use));
+                buf_put_base64(doc, cas[k].der, 0);
+                buf_put_u8(doc, '\n');
+            }
+    }
+    arena_free(&a);
+    return e;
+}
+
 enum err policy_build(struct db *db, struct span scope, struct buf *out, struct fault *f)
 {
     CLEANUP(buf_free) struct buf doc = BUF_INIT(POLICY_MAX);
     struct build b = { &doc, scope };
     buf_put_str(&doc, "cradle-policy 1\n");
-    enum err e = store_topics_each(db, TOPICS_LINE, line_put, &b, f);
+    enum err e = cas_put(db, &doc, f);
+    e = e ? e : store_topics_each(db, TOPICS_LINE, line_put, &b, f);
     if (!e && !scope.n)
         e = store_topics_each(db, TOPICS_BACKEND, backend_put, &b, f);
     if (!e && buf_err(&doc))

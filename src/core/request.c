@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/answers.h"
+#include "core/ca.h"
 #include "core/engine.h"
 
 struct request {
@@ -33,6 +34,8 @@ static enum err request_decide(struct batch *b, struct request *r)
     r->caller = (struct caller){ .m = &r->from, .kind = CALLER_NONE };
     if (!(op->flags & OP_ANYBODY)) {
         e = authz_caller(b, &r->from, &r->caller, f);
+        if (e == CE_CA_COMPROMISED && op->type == MSG_ENROLL)
+            e = ca_reenroll_judge(b->core, &r->caller, f);
         e = e ? e : authz_roles(&r->caller, op->roles, f);
     }
     if (!e && (op->flags & OP_DATED))

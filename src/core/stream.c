@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/ca.h"
 #include "core/policy.h"
 #include "core/stream_priv.h"
 #include "store/cert.h"
@@ -119,6 +120,12 @@ static enum err stream_load(struct stream *s, struct fault *f)
     e = e ? e : store_blocked_idents_each(db, load_name, &(struct load_names){ s, SNAPSHOT_SET_IDENT, snapshot_key_ident }, f);
     e = e ? e : store_blocked_lines_each(db, load_name, &(struct load_names){ s, SNAPSHOT_SET_LINE, snapshot_key_line }, f);
     e = e ? e : store_quarantined_each(db, load_name, &(struct load_names){ s, SNAPSHOT_SET_REPAIR, snapshot_key_ident }, f);
+    for (size_t i = 0; !e && i < core_cas(s->core); i++) {
+        const struct core_ca *ca = core_ca_at(s->core, i);
+        const struct cert_state ended = { .not_after = INT64_MAX };
+        if (ca_use_issues(ca->use) && ca_judge_holder(ca))
+            load_cert(&l, ca->kid, span_of(NULL, 0), &ended);
+    }
     e = e ? e : policy_build(db, (struct span){ 0 }, &doc, f);
     if (!e)
         policy_take(s, buf_span(&doc));

@@ -33,6 +33,9 @@ struct issue_spec {
 MUST_USE enum err issue_root(struct key *key, const struct issue_spec *spec, struct buf *out, struct fault *f);
 /* Issuing CA below root, pathlen 0, with the URLs of root. server_auth: may it issue TLS server certificates? (EKU on the CA) */
 MUST_USE enum err issue_issuing(struct ca *root, const struct issue_spec *spec, bool server_auth, struct buf *out, struct fault *f);
+/* Another certificate of a root's key, signed by another root of the same name (RFC 4210 4.4: new with old, old with new). The names are equal, so
+ * it is self-issued and no path length counts it (RFC 5280 4.2.1.9). */
+MUST_USE enum err issue_root_link(struct ca *root, const struct issue_spec *spec, struct buf *out, struct fault *f);
 /* Delegated OCSP responder (RFC 6960 4.2.2.2: OCSPSigning, ocsp-nocheck). */
 MUST_USE enum err issue_ocsp(struct ca *ca, const struct issue_spec *spec, struct buf *out, struct fault *f);
 /* TLS server. hosts: DNS names and IP addresses as text, separated by blanks or commas. No CDP: peers that fetch one during

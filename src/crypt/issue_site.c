@@ -125,6 +125,22 @@ enum err issue_issuing(struct ca *root, const struct issue_spec *spec, bool serv
     return site_end(&c, root->key, root->pub, out, f);
 }
 
+enum err issue_root_link(struct ca *root, const struct issue_spec *spec, struct buf *out, struct fault *f)
+{
+    CLEANUP(site_cert_free) struct site_cert c;
+    char crl[CA_URL_OUT], cert[CA_URL_OUT];
+    enum err e = site_begin(&c, root, root->key ? key_sig_alg(root->key) : SIG_NONE, spec, f);
+    if (e)
+        return e;
+    ca_url_crl(root, 0, crl);
+    ca_url_cert(root, cert);
+    tbs_put_basic(&c.tbs, true, 1);
+    tbs_put_key_usage(&c.tbs, KU_CERT_SIGN | KU_CRL_SIGN);
+    tbs_put_cdp(&c.tbs, crl);
+    tbs_put_aia(&c.tbs, NULL, cert);
+    return site_end(&c, root->key, root->pub, out, f);
+}
+
 enum err issue_ocsp(struct ca *ca, const struct issue_spec *spec, struct buf *out, struct fault *f)
 {
     CLEANUP(site_cert_free) struct site_cert c;

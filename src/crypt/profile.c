@@ -184,7 +184,7 @@ static enum err profile_judge(const struct profile *p, struct fault *f)
         .role = { (const uint8_t *)"r", 1 },
     };
     CLEANUP(buf_free) struct buf out = BUF_INIT(8192);
-    if (ca_use_find(span_str(p->ca)) <= CA_USE_ROOT)
+    if (!ca_use_issues(ca_use_find(span_str(p->ca))))
         return fault_set(f, CE_BAD_CONFIG, "ca must be device or infra");
     if (p->validity_s > p->validity_max_s)
         return fault_set(f, CE_BAD_CONFIG, "validity_s is longer than validity_max_s");

@@ -28,8 +28,10 @@ static void peer_read(struct authz *a, enum authz_form form, struct span raw, st
     CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
     *k = (struct admit_known){ 0 };
     enum err e = authz_header_der(form, raw, &der, &k->fault);
+    struct policyfile *policy = a->snap ? snap_policy_take(a->snap, &(struct fault){ 0 }) : NULL;
     if (!e)
-        e = admit_read(buf_span(&der), &a->trust, &k->peer, &k->fault);
+        e = admit_read_policy(buf_span(&der), &a->trust, policy ? policy->policy : NULL, &k->peer, &k->fault);
+    policyfile_drop(policy);
     if (e && !k->fault.code)
         fault_set(&k->fault, e, "%s", err_text(e));
 }
@@ -57,7 +59,8 @@ void authz_judge(struct authz *a, enum authz_form form, struct span raw, const c
     key[0] ^= (uint8_t)form;
     if (!admit_cache_get(a->cache, key, &k)) {
         peer_read(a, form, raw, &k);
-        admit_cache_put(a->cache, key, &k);
+        if (k.fault.code != CE_CERT_FOREIGN) /* tomorrow its CA may be one of ours */
+            admit_cache_put(a->cache, key, &k);
     }
     *out = (struct authz_answer){ k.fault.code, k.peer, k.fault };
     answer_finish(a, addr, out);

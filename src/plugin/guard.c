@@ -72,6 +72,7 @@ static void facts_of(struct guard *g, const struct peer *p, const struct session
         .now_s = clock_now_s(),
         .age_ms = snap_age_ms(g->snap),
         .refuse_ms = g->opts.cfg.refuse_after * 1000,
+        .ca_ended = snap_has(g->snap, SNAPSHOT_SET_CERT, p->ca_key),
         .cert_revoked = snap_has(g->snap, SNAPSHOT_SET_CERT, p->cert_key),
         .ident_blocked = snap_has(g->snap, SNAPSHOT_SET_IDENT, p->ident_key),
         .line_suspended = p->line[0] && snap_has(g->snap, SNAPSHOT_SET_LINE, p->line_key),
@@ -151,6 +152,7 @@ static enum err login_judge(struct guard *g, const struct guard_client *c, const
     enum err e = peer_read(c->der, &g->opts.trust, p, f);
     if (e)
         return e;
+    peer_place(p, &g->opts.trust, guard_policy(g));
     if (!s && p->kind != PEER_FOREIGN && !limit_take(g->by_identity, span_of(p->cert_key, SNAPSHOT_KEY), clock_mono_us()))
         return fault_set(f, CE_RATE, "too many logins of %s (plugin_opt_login_rate_identity: %lld a minute)", p->cn,
                          (long long)g->opts.cfg.login_rate_identity);
@@ -279,6 +281,7 @@ static bool acl_last_will(struct guard *g, const struct guard_client *c, const c
     *bypass = peer_read(c->der, &g->opts.trust, &p, &f) != CE_OK || !session_gone_was(g->sessions, &p, c->client);
     if (*bypass || access != TOPIC_WRITE)
         return false;
+    peer_place(&p, &g->opts.trust, guard_policy(g));
     struct session was = { .peer = p, .repair = snap_has(g->snap, SNAPSHOT_SET_REPAIR, p.ident_key) };
     facts_of(g, &p, &was, &facts);
     struct topic_self who = self_of(p.cn, p.line);

@@ -54,11 +54,24 @@ enum err peer_read(struct span der, const struct judge_trust *trust, struct peer
         out->kind = PEER_BACKEND;
     admit_line(c.san_uri, out->cn, out->line);
     snapshot_key_cert(c.aki, c.serial, out->cert_key);
+    snapshot_key_cert(c.aki, span_of(NULL, 0), out->ca_key);
+    out->aki_n = c.aki.n == JUDGE_KID ? JUDGE_KID : 0;
+    memcpy(out->aki, c.aki.p, out->aki_n);
     snapshot_key_ident(span_str(out->cn), out->ident_key);
     snapshot_key_line(span_str(out->line), out->line_key);
     if (cert_is_idevid(&c))
         return fault_set(f, CE_IDEVID_ONLY, "the certificate of %s is its initial identity (IDevID, RFC 4108 hardwareModuleName): it enrolls and does nothing else", out->cn);
     return CE_OK;
+}
+
+/* The files name the CAs that there were when the broker was set up; the policy document names those of today. */
+void peer_place(struct peer *p, const struct judge_trust *trust, const struct policy *policy)
+{
+    const struct policy_ca *ca = policy && p->kind == PEER_FOREIGN ? policy_ca(policy, span_of(p->aki, p->aki_n)) : NULL;
+    if (ca && ca->kind == POLICY_CA_DEVICE)
+        p->kind = PEER_DEVICE;
+    else if (ca && ca->kind == POLICY_CA_INFRA && trust->n_backend_ca)
+        p->kind = PEER_BACKEND;
 }
 
 static enum err judge_dates(const struct peer *p, int64_t now_s, struct fault *f)
@@ -81,6 +94,8 @@ static enum err judge_state(const struct peer *p, const struct judge_facts *fact
         return p->kind == PEER_BACKEND
                    ? fault_set(f, CE_OPERATOR_REMOVED, "%s has been removed", p->cn)
                    : fault_set(f, CE_DEVICE_REVOKED, "%s is blocked (revoked, suspended or decommissioned): cradle device show %s", p->cn, p->cn);
+    if (facts->ca_ended)
+        return fault_set(f, CE_CA_RETIRED, "the CA that issued the certificate of %s is retired or compromised", p->cn);
     if (facts->cert_revoked)
         return fault_set(f, CE_CERT_REVOKED, "the certificate of %s is revoked", p->cn);
     if (facts->line_suspended)

@@ -8,6 +8,7 @@
 #include <cradle/snapshot.h>
 
 #include "base/name.h"
+#include "wire/policy.h"
 #include "base/span.h"
 
 #define JUDGE_KID 20
@@ -27,14 +28,16 @@ struct peer { /* what a certificate says, copied */
     char line[LABEL_MAX + 1];           /* from the SAN URI urn:cradle:LINE:UID; "" when there is none */
     uint8_t serial[JUDGE_SERIAL];
     uint8_t serial_n;
+    uint8_t aki[JUDGE_KID], aki_n;      /* of its issuer */
     int64_t not_before, not_after;      /* s since 1970 */
     bool client_auth;                   /* EKU clientAuth */
-    uint8_t cert_key[SNAPSHOT_KEY], ident_key[SNAPSHOT_KEY], line_key[SNAPSHOT_KEY];
+    uint8_t cert_key[SNAPSHOT_KEY], ident_key[SNAPSHOT_KEY], line_key[SNAPSHOT_KEY], ca_key[SNAPSHOT_KEY];
 };
 
 struct judge_facts {
     int64_t now_s;
     int64_t age_ms, refuse_ms;          /* snapshot's age, and from which age new logins are refused */
+    bool ca_ended;                      /* its CA is retired or compromised */
     bool cert_revoked, ident_blocked, line_suspended, quarantined;
     bool line_known, backend_listed;    /* its line is in the policy; its name is there as a backend's */
     bool live;                          /* already in: neither staleness nor a line that has left the policy puts it out */
@@ -45,6 +48,8 @@ struct judge_facts {
 MUST_USE enum err judge_trust_ca(const char *path, uint8_t (*list)[JUDGE_KID], int *n, struct fault *f);
 /* CE_BAD_CERT, CE_BAD_UID when the CN is none of ours. A foreign issuer is no error here, but kind PEER_FOREIGN. */
 MUST_USE enum err peer_read(struct span der, const struct judge_trust *trust, struct peer *out, struct fault *f);
+/* A peer of a CA that no file names is of the kind that the policy document says. */
+void peer_place(struct peer *p, const struct judge_trust *trust, const struct policy *policy);
 /* May this peer be in under client_id? CE_OK or the reason; f is one sentence that names the rule. A quarantined device may log in (to its
  * repair topics), but a session that began before must end, and so must one that began in quarantine when that is over. */
 MUST_USE enum err judge_peer(const struct peer *p, const char *client_id, const struct judge_facts *facts, struct fault *f);

@@ -290,6 +290,11 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata, st
         e = guard_open(g, &f);
     if (!e)
         e = tlsinfo_open(&f);
+    if (!e) {
+        struct policyfile *p = snap_policy_take(g->snap, NULL);
+        tlsinfo_policy(p);
+        policyfile_drop(p);
+    }
     for (size_t i = 0; i < ARRAY_LEN(callbacks) && !e; i++)
         if (mosquitto_callback_register(identifier, callbacks[i].event, callbacks[i].run, NULL, g))
             e = fault_set(&f, CE_UNSUPPORTED, "this broker has no event %d", callbacks[i].event);

@@ -29,6 +29,36 @@ static void unlist(struct place *p) /* locked */
     n_listed--;
 }
 
+static struct policyfile *policy; /* whose CAs the contexts get; NULL: none yet */
+static uintptr_t policy_turn;     /* counts the documents */
+static int ctx_index = -1;        /* of a context: the turn that it has */
+
+/* Mosquitto reads its cafile once. The CAs of today go into the store beside it, where they lead to a root and are none: a chain still ends
+ * at a self-signed certificate of cafile (RFC 5280 6.1; X509_V_FLAG_PARTIAL_CHAIN is not set). */
+static void ctx_feed(SSL_CTX *ctx) /* locked */
+{
+    if (!ctx || !policy || (uintptr_t)SSL_CTX_get_ex_data(ctx, ctx_index) == policy_turn)
+        return;
+    for (size_t i = 0; i < policy_cas(policy->policy); i++) {
+        const struct policy_ca *ca = policy_ca_at(policy->policy, i);
+        const uint8_t *p = ca->der.p;
+        X509 *x = d2i_X509(NULL, &p, (long)ca->der.n);
+        if (x)
+            X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), x);
+        X509_free(x);
+    }
+    SSL_CTX_set_ex_data(ctx, ctx_index, (void *)policy_turn);
+}
+
+void tlsinfo_policy(struct policyfile *p)
+{
+    pthread_mutex_lock(&lock);
+    policyfile_drop(policy);
+    policy = policyfile_ref(p);
+    policy_turn++;
+    pthread_mutex_unlock(&lock);
+}
+
 static void on_new(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
 {
     (void)ptr, (void)argl, (void)argp;
@@ -40,6 +70,7 @@ static void on_new(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long ar
         return;
     }
     pthread_mutex_lock(&lock);
+    ctx_feed(SSL_get_SSL_CTX(parent));
     p->older = newest;
     *(newest ? &newest->newer : &oldest) = p;
     newest = p;
@@ -71,7 +102,9 @@ enum err tlsinfo_open(struct fault *f)
 {
     if (ex_index < 0)
         ex_index = CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, NULL, on_new, on_dup, on_free);
-    return ex_index < 0 ? fault_set(f, CE_UNSUPPORTED, "OpenSSL gives the plugin no place in its connections") : CE_OK;
+    if (ctx_index < 0)
+        ctx_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    return ex_index < 0 || ctx_index < 0 ? fault_set(f, CE_UNSUPPORTED, "OpenSSL gives the plugin no place in its connections") : CE_OK;
 }
 
 void tlsinfo_close(void)
@@ -86,6 +119,8 @@ void tlsinfo_close(void)
         unlist(p);
         free(p);
     }
+    policyfile_drop(policy);
+    policy = NULL;
     pthread_mutex_unlock(&lock);
 }
 

@@ -8,6 +8,7 @@
 #include <openssl/types.h>
 
 #include "base/err.h"
+#include "snap/policyfile.h"
 
 #define TLSINFO_TEXT_MAX 64
 #define TLSINFO_SCAN 4096 /* connections looked at for one login: so many that have not logged in yet can hide one, and hold nobody up */
@@ -19,6 +20,9 @@ struct tlsinfo {
 
 /* Once in a process, before connections are accepted; those made before are not known. CE_UNSUPPORTED: OpenSSL gives no index. */
 MUST_USE enum err tlsinfo_open(struct fault *f);
+/* The document whose CAs lead from a client's certificate to a root of the broker's cafile, from the next connection on. Takes a reference of its
+ * own; NULL: none. Any thread. */
+void tlsinfo_policy(struct policyfile *p);
 void tlsinfo_close(void); /* forgets everything; connections that go on are not looked at again */
 /* The connection of the calling thread whose peer showed cert (compared by pointer; NULL: none). A connection is found once. */
 struct tlsinfo tlsinfo_take(const X509 *cert);

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "plugin/tlsinfo.h"
 
 #define PULSE_MS 10
 #define IDLE_MS 500
@@ -130,6 +131,8 @@ static void tell_age(struct watch *w)
 static void tell_policy(struct watch *w)
 {
     struct policyfile *p = snap_policy_take(w->cfg.snap, NULL);
+    if (p)
+        tlsinfo_policy(p);
     if (p)
         note(w, WATCH_INFO, "another policy is in force: %zu lines, %zu backends", policy_lines(p->policy), policy_backends(p->policy));
     policyfile_drop(p);

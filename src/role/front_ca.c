@@ -8,7 +8,7 @@
 const struct front_ca *front_ca_by_kid(const struct front *fr, struct span kid)
 {
     for (size_t i = 0; kid.n && i < fr->n_cas; i++)
-        if (span_eq(kid, fr->cas[i].ca.cert.ski))
+        if (fr->cas[i].ca.use != CA_USE_LINK && span_eq(kid, fr->cas[i].ca.cert.ski))
             return &fr->cas[i];
     return NULL;
 }
@@ -23,15 +23,15 @@ enum err front_ca_judge(const struct front_ca *ca)
     return ca->state == CA_RETIRED ? CE_CA_RETIRED : ca->state == CA_COMPROMISED ? CE_CA_COMPROMISED : CE_OK;
 }
 
-/* RFC 7030 4.1.3: what a device verifies with: the issuing CAs whose certificates count, then the roots. */
+/* RFC 7030 4.1.3: what a device verifies with: the issuing CAs whose certificates count, links, then the roots. */
 static void cacerts_make(struct front *fr)
 {
     CLEANUP(buf_free) struct buf der = BUF_INIT(0);
     struct span certs[CA_SET_MAX];
     size_t n = 0;
-    for (int roots = 0; roots < 2; roots++)
+    for (int use = CA_USES - 1; use > 0; use--)
         for (size_t i = 0; i < fr->n_cas; i++)
-            if ((fr->cas[i].ca.use == CA_USE_ROOT) == roots && front_ca_judge(&fr->cas[i]) == CE_OK)
+            if (fr->cas[i].ca.use == (enum ca_use)use && front_ca_judge(&fr->cas[i]) == CE_OK)
                 certs[n++] = buf_span(&fr->cas[i].ca.der);
     buf_reset(&fr->cacerts);
     cms_certs_only(certs, n, &der);
@@ -70,4 +70,18 @@ void front_cas_close(struct front *fr)
     for (size_t i = 0; i < fr->n_cas; i++)
         ca_close(&fr->cas[i].ca);
     fr->n_cas = 0;
+}
+
+enum err front_ca_list(struct front_req *r, struct fault *f)
+{
+    struct msg_ca_list *m = arena_alloc(&r->arena, sizeof *m);
+    r->msg = m;
+    r->desc = &msg_desc_ca_list;
+    return r->handler->param ? front_param(r, &m->name, f) : CE_OK;
+}
+
+/* Renewal alone, and only while it is open: core looks at the device. */
+bool front_ca_reenrolls(const struct front_ca *ca, const struct front_req *r)
+{
+    return ca && ca->state == CA_COMPROMISED && ca->reenroll && r->handler && r->handler->decode == front_reenroll;
 }

@@ -199,12 +199,15 @@ static enum err ident_judge(const struct front *fr, struct front_who *w)
     return CE_OK;
 }
 
-static enum err standing(const struct front *fr, struct front_who *w)
+static enum err standing(const struct front_req *r, struct front_who *w)
 {
+    const struct front *fr = r->fr;
     if (w->kind == CALLER_NONE || w->kind == CALLER_FOREIGN)
         return CE_CERT_FOREIGN;
     const struct front_ca *ca = w->id.foreign ? NULL : front_ca_by_kid(fr, span_of(w->kid, w->nkid));
     enum err e = w->id.foreign ? CE_OK : ca ? front_ca_judge(ca) : CE_CERT_FOREIGN;
+    if (w->kind == CALLER_DEVICE && front_ca_reenrolls(ca, r))
+        e = CE_OK;
     if (!e && w->kind != CALLER_EXPIRED && !w->id.foreign) /* of these two, front has judged the dates */
         e = dates_judge(w);
     if (!e)
@@ -230,7 +233,7 @@ static bool who_read(struct front_req *r, struct span verify, struct front_who *
     if (!e && word && !(e = vouch(r->fr, header, w, entry, &f)))
         word = CE_OK;
     if (!word && !e) {
-        w->err = standing(r->fr, w);
+        w->err = standing(r, w);
         return false;
     }
     bool named = e && e != CE_CERT_FOREIGN; /* a rule that was broken, or bytes that are none, say more than nginx */

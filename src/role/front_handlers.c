@@ -60,6 +60,10 @@ HANDLER(metadata_get, QUERY(front_metadata, "metadata", ""))
 /* changes: a JSON body becomes the message of the same name */
 #define CHANGE(proto_, decode_, ...) FRONT_CORE, .proto = proto_, .media = "application/json", .decode = decode_, __VA_ARGS__
 #define JSON(message, ...) CHANGE("rest", front_json, .desc = &msg_desc_##message, __VA_ARGS__)
+HANDLER(ca_list, FRONT_CORE, .proto = "rest", .decode = front_ca_list, .desc = &msg_desc_ca_list)
+HANDLER(ca_get, FRONT_CORE, .proto = "rest", .decode = front_ca_list, .desc = &msg_desc_ca_list, .param = "name")
+HANDLER(ca_add, JSON(ca_add, .reply = front_reply_created))
+HANDLER(ca_set, JSON(ca_set, .param = "name"))
 HANDLER(line_add, JSON(line_add, .reply = front_reply_created))
 HANDLER(line_set, JSON(line_set, .param = "name"))
 HANDLER(anchor_add, CHANGE("rest", front_anchor_add, .desc = &msg_desc_anchor_add, .param = "line", .reply = front_reply_created))

@@ -99,7 +99,7 @@ static const struct ca *ca_of(const struct front *fr, const struct ocsp_request 
 {
     for (size_t i = 0; i < fr->n_cas; i++) {
         size_t n = 0;
-        if (fr->cas[i].ca.use == CA_USE_ROOT)
+        if (!ca_use_issues(fr->cas[i].ca.use))
             continue; /* its key is offline: its CRL tells of the CAs */
         while (n < q->n && ocsp_certid_match(&q->ids[n], &fr->cas[i].ca))
             n++;

@@ -182,6 +182,8 @@ void front_requests_sweep(struct front *fr, int64_t now_ms);
 /* front_ca.c */
 void front_push_ca(struct front *fr, const struct msg_push_ca *m);
 void front_cas_close(struct front *fr);
+front_decode_fn front_ca_list;
+bool front_ca_reenrolls(const struct front_ca *ca, const struct front_req *r); /* r renews with a certificate of a compromised CA, and that is open */
 const struct front_ca *front_ca_by_kid(const struct front *fr, struct span kid); /* NULL: none of ours */
 enum caller_kind front_ca_kind(const struct front_ca *ca);                       /* NULL: CALLER_FOREIGN */
 enum err front_ca_judge(const struct front_ca *ca);                              /* do its certificates count? CE_CA_RETIRED, CE_CA_COMPROMISED */

@@ -43,6 +43,7 @@ void admit_line(struct span uri, const char *uid, char line[LABEL_MAX + 1])
 static void keys_make(struct admit_peer *p, struct span issuer_kid)
 {
     snapshot_key_cert(issuer_kid, span_of(p->serial, p->serial_n), p->cert_key);
+    snapshot_key_cert(issuer_kid, span_of(NULL, 0), p->ca_key);
     snapshot_key_ident(span_str(p->uid), p->ident_key);
     snapshot_key_line(span_str(p->line), p->line_key);
 }
@@ -56,8 +57,24 @@ static enum err serial_take(struct span serial, struct admit_peer *p, enum err c
     return CE_OK;
 }
 
-static enum err issuer_check(const struct cert *c, const struct admit_trust *t, const char *uid, struct fault *f)
+/* A CA of the policy document that is for the same use as one of the files: they name one, the document names them all. */
+static const struct policy_ca *policy_issuer(const struct cert *c, const struct admit_trust *t, const struct policy *policy)
 {
+    const struct policy_ca *ca = policy ? policy_ca(policy, c->aki) : NULL;
+    for (int i = 0; ca && i < t->n; i++) {
+        const struct policy_ca *own = policy_ca(policy, t->ca[i].cert.ski);
+        if (own && own->kind == ca->kind)
+            return ca;
+    }
+    return NULL;
+}
+
+static enum err issuer_check(const struct cert *c, const struct admit_trust *t, const struct policy *policy, const char *uid, struct fault *f)
+{
+    const struct policy_ca *more = policy_issuer(c, t, policy);
+    struct cert ca;
+    if (more && cert_parse(more->der, &ca, NULL) == CE_OK && cert_check_issued(c, &ca) == CE_OK)
+        return CE_OK;
     for (int i = 0; i < t->n; i++) {
         if (!span_eq(c->aki, t->ca[i].cert.ski))
             continue;
@@ -71,6 +88,11 @@ static enum err issuer_check(const struct cert *c, const struct admit_trust *t, 
 }
 
 enum err admit_read(struct span der, const struct admit_trust *t, struct admit_peer *out, struct fault *f)
+{
+    return admit_read_policy(der, t, NULL, out, f);
+}
+
+enum err admit_read_policy(struct span der, const struct admit_trust *t, const struct policy *policy, struct admit_peer *out, struct fault *f)
 {
     struct cert c;
     *out = (struct admit_peer){ 0 };
@@ -87,7 +109,7 @@ enum err admit_read(struct span der, const struct admit_trust *t, struct admit_p
     out->not_after = c.not_after;
     admit_line(c.san_uri, out->uid, out->line);
     keys_make(out, c.aki);
-    if ((e = issuer_check(&c, t, out->uid, f)))
+    if ((e = issuer_check(&c, t, policy, out->uid, f)))
         return e;
     if (cert_is_idevid(&c))
         return fault_set(f, CE_IDEVID_ONLY, "the certificate of %s is its initial identity (IDevID, RFC 4108 hardwareModuleName): it enrolls and does nothing else", out->uid);
@@ -140,6 +162,8 @@ enum err admit_judge(const struct admit_peer *p, struct snap *snap, int64_t now_
         return fault_set(f, CE_STALE, "there is no revocation snapshot yet: nobody is let in (cradle-edge -s)");
     if (snap_has(snap, SNAPSHOT_SET_IDENT, p->ident_key))
         return fault_set(f, CE_DEVICE_REVOKED, "%s is blocked (revoked, suspended or decommissioned): cradle device show %s", p->uid, p->uid);
+    if (snap_has(snap, SNAPSHOT_SET_CERT, p->ca_key))
+        return fault_set(f, CE_CA_RETIRED, "the CA that issued the certificate of %s is retired or compromised", p->uid);
     if (snap_has(snap, SNAPSHOT_SET_CERT, p->cert_key))
         return fault_set(f, CE_CERT_REVOKED, "the certificate of %s is revoked", p->uid);
     if (p->line[0] && snap_has(snap, SNAPSHOT_SET_LINE, p->line_key))

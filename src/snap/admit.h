@@ -25,7 +25,7 @@ struct admit_peer { /* what a certificate says, copied */
     char line[LABEL_MAX + 1];           /* from the SAN URI urn:cradle:LINE:UID; "" when there is none */
     uint8_t serial[ADMIT_SERIAL], serial_n;
     int64_t not_before, not_after;      /* s since 1970 */
-    uint8_t cert_key[SNAPSHOT_KEY], ident_key[SNAPSHOT_KEY], line_key[SNAPSHOT_KEY];
+    uint8_t cert_key[SNAPSHOT_KEY], ident_key[SNAPSHOT_KEY], line_key[SNAPSHOT_KEY], ca_key[SNAPSHOT_KEY];
 };
 
 /* The LINE of a SAN URI "urn:cradle:LINE:UID" whose UID is uid; "" for every other. */
@@ -34,6 +34,9 @@ void admit_line(struct span uri, const char *uid, char line[LABEL_MAX + 1]);
 /* Reads a certificate and makes sure that one of the CAs signed it and that it is for clients. On an error *out holds what could be read
  * until then (for reports). CE_BAD_CERT, CE_TRAILING, CE_TOO_LARGE, CE_BAD_UID, CE_CERT_FOREIGN, CE_BAD_SIGNATURE. */
 MUST_USE enum err admit_read(struct span der, const struct admit_trust *t, struct admit_peer *out, struct fault *f);
+/* The same with the policy document in force (NULL: none): also a CA that it names for the same use as one of t is one of the CAs. */
+MUST_USE enum err admit_read_policy(struct span der, const struct admit_trust *t, const struct policy *policy, struct admit_peer *out,
+                                    struct fault *f);
 /* Fills *out for somebody whom another program has judged already: names only, no dates. CE_BAD_UID, CE_BAD_NAME, CE_BAD_FIELD. */
 MUST_USE enum err admit_name(struct span issuer_kid, struct span serial, struct span uid, struct span line, struct admit_peer *out,
                              struct fault *f);

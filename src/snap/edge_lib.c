@@ -95,10 +95,14 @@ static void peer_learn(struct cradle_edge *e, struct span der, struct admit_know
     if (admit_cache_get(e->cache, key, k))
         return;
     k->fault = (struct fault){ 0 };
-    enum err err = admit_read(der, &e->trust, &k->peer, &k->fault);
+    struct snap *snap = atomic_load(&e->snap);
+    struct policyfile *policy = snap ? snap_policy_take(snap, &(struct fault){ 0 }) : NULL;
+    enum err err = admit_read_policy(der, &e->trust, policy ? policy->policy : NULL, &k->peer, &k->fault);
+    policyfile_drop(policy);
     if (err && !k->fault.code)
         fault_set(&k->fault, err, "%s", err_text(err));
-    admit_cache_put(e->cache, key, k);
+    if (err != CE_CERT_FOREIGN) /* tomorrow its CA may be one of ours */
+        admit_cache_put(e->cache, key, k);
 }
 
 /* "There is no snapshot" helps nobody; why there is none does. */

@@ -6,8 +6,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/name.h"
+#include "crypt/cert.h"
 
 #define HEAD "cradle-policy 1"
+#define POLICY_CAS 32
 
 struct policy {
     uint8_t *doc;             /* what all spans point into */
@@ -15,6 +17,9 @@ struct policy {
     struct policy_line *lines;
     struct policy_backend *backends;
     size_t n_templates, n_lines, n_backends;
+    struct policy_ca cas[POLICY_CAS];
+    struct buf ders[POLICY_CAS];
+    size_t n_cas;
 };
 
 struct reader {
@@ -135,6 +140,33 @@ static bool word_strip(struct span *text, const char *word)
     return true;
 }
 
+static enum err ca_take(struct reader *r, struct span rest)
+{
+    static const char *const kinds[] = { "device", "infra", "link" };
+    struct policy *p = r->p;
+    struct span word = { 0 };
+    struct cert cert;
+    struct fault why;
+    size_t kind = 0;
+    if (r->line || r->backend || p->n_cas == POLICY_CAS)
+        return bad(r, "CAs come first, 32 at most");
+    span_cut(&rest, ' ', &word);
+    while (kind < ARRAY_LEN(kinds) && !span_eq_str(word, kinds[kind]))
+        kind++;
+    struct buf *der = &p->ders[p->n_cas];
+    *der = BUF_INIT(CERT_MAX);
+    if (kind == ARRAY_LEN(kinds) || base64_decode(rest, der) || buf_err(der) || cert_parse(buf_span(der), &cert, &why) || !cert.is_ca ||
+        cert.ski.n != SNAPSHOT_KEY) {
+        buf_free(der);
+        return bad(r, "a CA is `ca device|infra|link BASE64`, a CA certificate with a key identifier of 20 bytes");
+    }
+    struct policy_ca *ca = &p->cas[p->n_cas++];
+    ca->kind = (enum policy_ca_kind)kind;
+    ca->der = buf_span(der);
+    memcpy(ca->kid, cert.ski.p, sizeof ca->kid);
+    return CE_OK;
+}
+
 static enum err text_take(struct reader *r, struct span text)
 {
     r->number++;
@@ -142,6 +174,8 @@ static enum err text_take(struct reader *r, struct span text)
         return span_eq_str(text, HEAD) ? CE_OK : bad(r, "it does not begin with `" HEAD "`");
     if (text.n && text.p[0] == ' ')
         return template_take(r, text);
+    if (word_strip(&text, "ca "))
+        return ca_take(r, text);
     if (word_strip(&text, "line "))
         return line_begin(r, text);
     if (word_strip(&text, "backend "))
@@ -191,6 +225,8 @@ void policy_free(struct policy *p)
 {
     if (!p)
         return;
+    for (size_t i = 0; i < p->n_cas; i++)
+        buf_free(&p->ders[i]);
     free(p->doc);
     free(p->templates);
     free(p->lines);
@@ -233,4 +269,20 @@ const struct topic_rights *policy_backend_rights(const struct policy *p, struct 
 {
     const struct policy_backend *b = policy_backend(p, name);
     return b ? &b->rights : &none;
+}
+
+size_t policy_cas(const struct policy *p) { return p->n_cas; }
+
+const struct policy_ca *policy_ca_at(const struct policy *p, size_t i)
+{
+    INVARIANT(i < p->n_cas);
+    return &p->cas[i];
+}
+
+const struct policy_ca *policy_ca(const struct policy *p, struct span kid)
+{
+    for (size_t i = 0; i < p->n_cas; i++)
+        if (p->cas[i].kind != POLICY_CA_LINK && span_eq(kid, span_of(p->cas[i].kid, SNAPSHOT_KEY)))
+            return &p->cas[i];
+    return NULL;
 }

@@ -3,6 +3,8 @@
  *
  * UTF-8 text, LF lines, no blank lines, no comments, at most POLICY_MAX bytes:
  *   cradle-policy 1
+ *   ca device|infra|link BASE64            0 to 32, first: certificates (DER) of CAs whose holders may come in, and links: other certificates of a CA
+ *                                          (RFC 4210 4.4), for consumers that trust another root
  *   line NAME alarm|quarantine|refuse     lines ascending by name; then, 0 to 8 each and in this order:
  *    w TEMPLATE                            its devices may publish
  *    r TEMPLATE                            they may receive
@@ -35,6 +37,12 @@ struct policy_backend {
     struct span name;
     struct topic_rights rights;
 };
+enum policy_ca_kind { POLICY_CA_DEVICE, POLICY_CA_INFRA, POLICY_CA_LINK };
+struct policy_ca {
+    enum policy_ca_kind kind;
+    struct span der;          /* of its certificate; a CA certificate with a key identifier of 20 bytes */
+    uint8_t kid[SNAPSHOT_KEY];
+};
 struct policy; /* opaque */
 
 /* Reads a document; *out owns a copy of it. CE_BAD_CONFIG, CE_TOO_LARGE: f names the line number and the rule, *out is NULL. */
@@ -50,5 +58,8 @@ const struct topic_rights *policy_device_rights(const struct policy *p, struct s
 const struct topic_rights *policy_backend_rights(const struct policy *p, struct span name);
 size_t policy_lines(const struct policy *p);
 size_t policy_backends(const struct policy *p);
+size_t policy_cas(const struct policy *p);
+const struct policy_ca *policy_ca_at(const struct policy *p, size_t i); /* i < policy_cas */
+const struct policy_ca *policy_ca(const struct policy *p, struct span kid); /* device or infra; NULL: none */
 
 #endif

@@ -148,6 +148,12 @@ static inline void site_birth(struct site *s)
     json_arr_end(&j);
     json_obj_end(&j);
     site_put(s, "birth.json", buf_span(&out));
+    buf_reset(&text);
+    site_must(key_write_pem(root.key, NULL, &text), "root key", NULL);
+    site_put(s, "root.key", buf_span(&text)); /* for tests of CAs */
+    buf_reset(&text);
+    buf_put_span(&text, buf_span(&root_der));
+    site_put(s, "root.der", buf_span(&text));
     ca_close(&ca[0]);
     ca_close(&ca[1]);
     ca_close(&root);
