@@ -146,6 +146,17 @@ enum err ca_bundle_add(struct cli *c, struct span der, struct fault *f)
 }
 
 /* -- the service ------------------------------------------------------------------------------------------------------------------------ */
+/* A service that restarts its roles says "try again": that is what a run after a killed one meets. */
+#define PATIENCE_MS 30000
+static bool again(enum err e, int64_t end_ms)
+{
+    const struct timespec pause = { 0, 200000000 };
+    if (!e || err_class(e) != ERRC_BUSY || clock_mono_ms() > end_ms)
+        return false;
+    nanosleep(&pause, NULL);
+    return true;
+}
+
 enum err ca_register(struct cli *c, const char *name, const char *use, struct span der, const char *key, struct fault *f)
 {
     CLEANUP(buf_free) struct buf text = BUF_INIT(65536);
@@ -159,7 +170,16 @@ enum err ca_register(struct cli *c, const char *name, const char *use, struct sp
     if (e)
         return e;
     CLEANUP(mem_free_p) char *body = json_dumps(o, JSON_COMPACT);
-    return cli_call(c, "POST", "/api/v1/cas", span_str(body), &r, f);
+    int64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+    for (bool repeated = false;; repeated = true) {
+        e = cli_call(c, "POST", "/api/v1/cas", span_str(body), &r, f);
+        if (repeated && e == CE_EXISTS) /* the one before did it, and its answer was lost */
+            return CE_OK;
+        if (!again(e, end_ms))
+            return e;
+        net_reply_free(&r);
+        r = (struct net_reply){ 0 };
+    }
 }
 
 enum err ca_ask(struct cli *c, const char *name, json_t **out, struct fault *f)
@@ -168,7 +188,13 @@ enum err ca_ask(struct cli *c, const char *name, json_t **out, struct fault *f)
     char path[128];
     *out = NULL;
     snprintf(path, sizeof path, "/api/v1/cas/%.64s", name);
-    enum err e = cli_call(c, "GET", path, span_of(NULL, 0), &r, f);
+    enum err e;
+    int64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+    do {
+        net_reply_free(&r);
+        r = (struct net_reply){ 0 };
+        e = cli_call(c, "GET", path, span_of(NULL, 0), &r, f);
+    } while (again(e, end_ms));
     return e ? e : cli_json(&r, out, f);
 }
 

@@ -19,12 +19,12 @@ cradle ca create bundle --use device --passphrase-file "$T/pass" 2>"$T/err"; has
 # killed between any two steps, the next run finishes
 n=0
 for at in keys/dev2.key keys/dev2-ocsp.key ca/dev2.use; do
-    cradle ca create dev2 --use device --passphrase-file "$T/pass" >"$T/out" 2>&1 & P=$!
+    cradle ca create dev2 --use device --passphrase-file "$T/pass" --note yearly >"$T/out" 2>&1 & P=$!
     wait_for 20 test -e "$SITE/$at" && kill -9 $P 2>/dev/null && n=$((n + 1)); wait $P 2>/dev/null
     [ -e "$SITE/ca/dev2.pem" ] && break
 done
 ok $((n == 0)) "the ceremony is killed ($n times)"
-cradle ca create dev2 --use device --passphrase-file "$T/pass" --note "yearly" >"$T/out" 2>"$T/err"; ok $? "and finished by the same command"
+cradle ca create dev2 --use device --passphrase-file "$T/pass" --note yearly >"$T/out" 2>"$T/err"; ok $? "and finished by the same command"
 sed 's/^/# /' "$T/out" "$T/err"
 has "$(cat "$T/out")" "repaired: an earlier run" "which says what it repaired"
 cradle ca create dev2 --use device --passphrase-file "$T/pass" 2>"$T/err"; has "$(cat "$T/err")" "there is a CA dev2 already" "a second time there is nothing to do"

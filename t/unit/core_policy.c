@@ -53,8 +53,8 @@ static bool says(const struct msg_reply *r, enum err code, const char *text)
 static void lines(void)
 {
     static struct subscriber u;
-    ok(doc_has("cradle-policy 1\nline pump alarm\n w d/%u/up/#\n r d/%u/down/#\n q d/%u/repair/#\nline valve alarm\n"),
-       "lines that set nothing have the default topics, in order of name");
+    ok(doc_has("cradle-policy 1\nca device ") && doc_has("\nca infra ") && doc_has("\nline pump alarm\n w d/%u/up/#\n r d/%u/down/#\n q d/%u/repair/#\nline valve alarm\n"),
+       "the CAs, then lines; those that set nothing have the default topics, in order of name");
     (void)sub_open(&u);
     struct msg_line_set m = { .name = SPAN_LIT("pump"), .write = SPAN_LIT("m/%l/%u/#\nalarm/%u\n"), .read = SPAN_LIT("\n"), .clone_policy = SPAN_LIT("refuse"),
                               .note = SPAN_LIT("quiet") };
