@@ -12,17 +12,16 @@ static enum err cert_usable(const struct core *core, const struct holder_row *h,
 {
     if (m->spki.n && !span_eq(m->spki, h->spki))
         return fault_set(f, CE_CERT_UNKNOWN, "the client certificate has the serial but not the key of the one in the register");
-    struct core_ca ca;
-    enum err e = core_ca_by_kid(core, m->kid, &ca) ? ca_judge_holder(&ca) : CE_OK;
-    if (e)
-        return fault_set(f, e, "the client certificate of '" SPAN_FMT "': %s", SPAN_ARG(h->holder), err_text(e));
     if (h->status == CERT_REVOKED)
         return fault_set(f, CE_CERT_REVOKED, "the client certificate of '" SPAN_FMT "' is revoked", SPAN_ARG(h->holder));
     if (h->not_after < now_s && !ended) /* how long ago, cert_authz_grace.c judges */
         return fault_set(f, CE_CERT_EXPIRED, "the client certificate of '" SPAN_FMT "' has expired", SPAN_ARG(h->holder));
     if (h->not_before > now_s + SKEW_S)
         return fault_set(f, CE_CERT_NOT_YET, "the client certificate of '" SPAN_FMT "' is not valid yet", SPAN_ARG(h->holder));
-    return CE_OK;
+    /* last: a compromised CA may be excused (ca_reenroll_judge), nothing else may */
+    struct core_ca ca;
+    enum err e = core_ca_by_kid(core, m->kid, &ca) ? ca_judge_holder(&ca) : CE_OK;
+    return e ? fault_set(f, e, "the client certificate of '" SPAN_FMT "': %s", SPAN_ARG(h->holder), err_text(e)) : CE_OK;
 }
 
 static enum err infra_caller(const struct holder_row *h, struct caller *out, struct fault *f)

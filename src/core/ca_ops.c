@@ -307,7 +307,7 @@ unsigned ca_reenroll_place(struct span uid)
 enum err ca_reenroll_judge(const struct core *core, struct caller *c, struct fault *f)
 {
     struct core_ca ca;
-    if (c->kind != CALLER_DEVICE || !core_ca_by_kid(core, c->m->kid, &ca) || ca.state != CA_COMPROMISED)
+    if (c->kind != CALLER_DEVICE || c->m->spki.n != SHA256_LEN || !core_ca_by_kid(core, c->m->kid, &ca) || ca.state != CA_COMPROMISED)
         return CE_CA_COMPROMISED;
     if (ca_reenroll_place(c->name) >= ca.reenroll)
         return fault_set(f, CE_CA_COMPROMISED, "the CA of this certificate is compromised; " SPAN_FMT " may not renew yet", SPAN_ARG(c->name));

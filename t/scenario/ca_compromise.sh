@@ -8,7 +8,8 @@ cd "$(dirname "$0")/../.." || exit 1
 need curl curl; need jq jq
 ca_site pump || { ok 1 "a site with a broker"; finish; }
 DEVICES="c1 c2 c3 c4 c5 c6"
-for d in $DEVICES victim; do cradle device add $d --model m-pump >/dev/null; is "$(enroll $d)" 200 "$d enrolls"; done
+for d in $DEVICES victim lost; do cradle device add $d --model m-pump >/dev/null; is "$(enroll $d)" 200 "$d enrolls"; done
+cradle cert revoke "$(openssl x509 -in "$PKI/lost.pem" -noout -serial | cut -d= -f2)" >/dev/null; ok $? "one certificate is revoked"
 live c1; ok $? "c1 has a session"
 
 # -- the thief: the CA's key, a certificate for a device that exists, with a serial number of its own and with a true one
@@ -47,6 +48,7 @@ cradle ca reenroll device 1 >/dev/null; some=$(back | wc -l)
 cradle ca reenroll device 50 >/dev/null; half=$(back | wc -l)
 [ "$some" -le "$half" ] && [ "$half" -lt 7 ]; ok $? "waves: $some of 6 at 1 percent, $half at 50"
 cradle ca reenroll device 100 >/dev/null; is "$(back | wc -l)" 6 "at 100 percent everybody renews, with the same key"
+is "$(est "$PKI/lost" simplereenroll lost)" "403 certificate-revoked" "but the one whose certificate was revoked before"
 is "$(est "$PKI/c3" simplereenroll c3)" "200 " "and again: the answer is the same certificate"; unpack c3
 is "$(issuer c3)" "test Device CA dev2" "it is of the new CA"
 wait_for 10 gets_in c3; ok $? "and lets the device in"
