@@ -1,5 +1,5 @@
 #!/bin/sh
-# run.sh: runs tests that print TAP, CRADLE_TEST_JOBS at a time (default: one more than there are processors, for many wait), and counts.
+# run.sh: runs tests that print TAP, CRADLE_TEST_JOBS at a time (default: two for each processor, for most of the time they wait), and counts.
 # usage: t/run.sh [--list | NAME ...]    without names: all, those of t/slow first, so that none of them is left alone at the end
 # A test that ends without a plan, with another count than its plan, with an exit code, or not in time counts as failed.
 cd "$(dirname "$0")/.." || exit 1
@@ -12,7 +12,7 @@ tsan_dir=${CRADLE_TSAN_BUILD:-$PWD/build/tsan}
 # unit tests with threads, run with ThreadSanitizer too
 TSAN_TESTS="evlog evlog_core alarm_queue plugin_watch"
 limit_s=${CRADLE_TEST_LIMIT_S:-420}
-jobs=${CRADLE_TEST_JOBS:-$(($(nproc) + 1))}
+jobs=${CRADLE_TEST_JOBS:-$(($(nproc) * 2))}
 
 all_tests() {
     echo layers

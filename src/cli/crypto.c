@@ -317,6 +317,7 @@ static const struct verb_opt devices_opts[] = {
     { "--after", "CURSOR", "go on after the cursor that the page before ended with", false },
 };
 const struct verb verb_crypto_devices = {
-    .name = "crypto devices", .args = "ALG", .min_args = 1, .max_args = 1, .help = "list the devices whose key is of this kind: ec:P-256, rsa:3072, ml-dsa-65 …",
+    .name = "crypto devices", .args = "ALG", .min_args = 1, .max_args = 1, .help = "list the devices whose key is of one kind",
+    .text = "ALG is one of ec:P-256, ec:P-384, ed25519, rsa:BITS, ml-dsa-44, ml-dsa-65, ml-dsa-87.",
     .example = "cradle crypto devices ec:P-256 --line vib --json", VERB_OPTS(devices_opts), .run = devices_run,
 };

@@ -109,17 +109,15 @@ void front_reply_token(struct front_req *r, const struct msg_reply *rep)
 /* -- deltas: core says whether the device may have the new file, the depot whether there is one ------------------------------------------- */
 enum err front_delta(struct front_req *r, struct fault *f)
 {
-    CLEANUP(buf_free) struct buf to = BUF_INIT(SHA256_LEN);
     struct wanted *w = arena_alloc(&r->arena, sizeof *w);
     struct msg_order_get *m = arena_alloc(&r->arena, sizeof *m);
-    struct span from;
-    enum err e = front_sha256_param(r, &from, f);
-    if (!e && (r->match.params[1].n != 2 * SHA256_LEN || hex_decode(r->match.params[1], &to)))
-        e = fault_set(f, CE_BAD_FIELD, "a file is named by its SHA-256: 64 hexadecimal digits");
-    if (e)
-        return e;
-    memcpy(w->from, from.p, SHA256_LEN);
-    memcpy(w->sha256, to.data, SHA256_LEN);
+    uint8_t *const files[] = { w->from, w->sha256 };
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        CLEANUP(buf_free) struct buf b = BUF_INIT(SHA256_LEN);
+        if (r->match.params[i].n != 2 * SHA256_LEN || hex_decode(r->match.params[i], &b))
+            return fault_set(f, CE_BAD_FIELD, "a file is named by its SHA-256: 64 hexadecimal digits");
+        memcpy(files[i], b.data, SHA256_LEN);
+    }
     m->sha256 = span_of(w->sha256, SHA256_LEN);
     r->note = w;
     r->desc = &msg_desc_order_get;
