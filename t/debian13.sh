@@ -48,6 +48,6 @@ if [ $# = 0 ]; then
 fi
 exec sh t/run.sh "$@"
 END
-# mounted on itself: tests that make mount namespaces of their own need a root that is a mount
+# mounted on itself: tests that make mount namespaces of their own need a root that is a mount, installers loop devices
 # shellcheck disable=SC2016
-exec unshare --mount --pid --fork --kill-child sh -c 'mount --bind "$0" "$0" && exec chroot "$0" /bin/sh /cradle.sh "$@"' "$root" "$@"
+exec unshare --mount --pid --fork --kill-child sh -c 'mount --bind "$0" "$0" && mount --rbind /dev "$0/dev" && exec chroot "$0" /bin/sh /cradle.sh "$@"' "$root" "$@"

@@ -27,10 +27,12 @@ suricatta : { tenant = "DEFAULT"; id = "$1"; url = "$HTTPS"; retry = 1; retrywai
 identify : ( { name = "version"; value = "$(cat "$1.version" 2>/dev/null || echo 1.0.0)"; } );
 END
 }
+module= # newer ones have several, and want to be told which
+if swupdate --help 2>&1 | grep -q -- "-S, --server .*Suricatta"; then module="-S hawkbit"; fi
 swu_start() { # UID [suricatta's options]: SWUpdate runs as the device's daemon
     [ -d "tmp-$1" ] || mkdir -m 700 "tmp-$1"
     : >"swu-$1.log"
-    TMPDIR=$T/tmp-$1 swupdate -v -f "swu-$1.cfg" -H lab:1.0 -k image-ca.pem --cert-purpose codeSigning ${GATE:+-P "$GATE check swupdate" -p "$GATE installed"} -u "$2" >>"swu-$1.log" 2>&1 &
+    TMPDIR=$T/tmp-$1 swupdate -v -f "swu-$1.cfg" -H lab:1.0 -k image-ca.pem --cert-purpose codeSigning ${GATE:+-P "$GATE check swupdate" -p "$GATE installed"} -u "$module $2" >>"swu-$1.log" 2>&1 &
     SWU=$!; own $SWU; LOG=swu-$1.log
 }
 swu_stop() { # as a loss of power does: all of its processes
