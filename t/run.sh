@@ -1,6 +1,6 @@
 #!/bin/sh
-# run.sh: runs tests that print TAP, CRADLE_TEST_JOBS at a time (default: two for each processor, for most of the time they wait), and counts.
-# usage: t/run.sh [--list | NAME ...]    without names: all, those of t/slow first, so that none of them is left alone at the end
+# run.sh: runs tests that print TAP, CRADLE_TEST_JOBS at a time (default: one more than there are processors, for most of the time they wait), and counts.
+# usage: t/run.sh [--list | NAME ...]    without names: all; those of t/slow first, so that none of them is left alone at the end
 # A test that ends without a plan, with another count than its plan, with an exit code, or not in time counts as failed.
 cd "$(dirname "$0")/.." || exit 1
 B=${CRADLE_BUILD:-$PWD/build/asan}
@@ -12,7 +12,7 @@ tsan_dir=${CRADLE_TSAN_BUILD:-$PWD/build/tsan}
 # unit tests with threads, run with ThreadSanitizer too
 TSAN_TESTS="evlog evlog_core alarm_queue plugin_watch"
 limit_s=${CRADLE_TEST_LIMIT_S:-420}
-jobs=${CRADLE_TEST_JOBS:-$(($(nproc) * 2))}
+jobs=${CRADLE_TEST_JOBS:-$(($(nproc) + 1))}
 
 all_tests() {
     echo layers
@@ -67,7 +67,7 @@ if [ "${1:-}" = --one ]; then run_one "$2"; exit 0; fi
 rm -rf "$B/t/out"
 mkdir -p "$B/t/out"
 began=$(date +%s)
-{ if [ $# -gt 0 ]; then printf '%s\n' "$@"; else all_tests | slow_first; fi; } | xargs -P "$jobs" -n 1 sh t/run.sh --one
+{ if [ $# -gt 0 ]; then printf '%s\n' "$@"; else all_tests; fi; } | slow_first | xargs -P "$jobs" -n 1 sh t/run.sh --one
 if [ "$(ls "$B"/t/out/*.count | wc -l)" -gt 20 ]; then # where the time went
     echo "longest: $(sort -k3,3nr "$B"/t/out/*.count | head -n 12 | awk '{ printf "%s%s %d", NR > 1 ? ", " : "", $5, $3 }')"
     echo "$(($(date +%s) - began)) s with $jobs at a time; $(cat "$B"/t/out/*.count | awk '{ w += $3; c += $4 } END { printf "%d s in tests, %d s of processors", w, c }')"
