@@ -34,8 +34,8 @@ static bool ends_with(struct span s, const char *tail)
 enum err ca_name_check(struct span name, struct fault *f)
 {
     enum err e = name_check_label("a CA's name", name, f);
-    if (!e && (span_starts(name, "root") || span_eq_str(name, "bundle") || ends_with(name, "-ocsp") || name.n > 40))
-        e = fault_set(f, CE_BAD_NAME, "a CA's name has 40 characters at most, does not begin with root, does not end with -ocsp, and is not bundle");
+    if (!e && (span_starts(name, "root") || span_eq_str(name, "bundle") || span_eq_str(name, "cmp") || ends_with(name, "-ocsp") || name.n > 40))
+        e = fault_set(f, CE_BAD_NAME, "a CA's name has 40 characters at most, does not begin with root, does not end with -ocsp, and is neither bundle nor cmp");
     return e;
 }
 

@@ -43,6 +43,7 @@ static enum err ext_eku(struct cert *c, struct span v)
         { SPAN_LIT(OID_PKIX "\x03\x03"), EKU_CODE_SIGNING },  { SPAN_LIT(OID_PKIX "\x03\x04"), EKU_EMAIL },
         { SPAN_LIT(OID_PKIX "\x03\x08"), EKU_TIME_STAMPING }, { SPAN_LIT(OID_PKIX "\x03\x09"), EKU_OCSP_SIGNING },
         { SPAN_LIT("\x55\x1d\x25\x00"), EKU_ANY },                 { SPAN_LIT(OID_KP_IDEVID), EKU_IDEVID },
+        { SPAN_LIT("\x55\x1d\x25\x00"), EKU_ANY },            { SPAN_LIT(OID_PKIX "\x03\x1c"), EKU_CMC_RA },
     };
     struct span seq, oid;
     if (der_get(&v, DER_SEQUENCE, &seq) || v.n || seq.n == 0)

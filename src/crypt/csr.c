@@ -52,13 +52,10 @@ static enum err csr_basic_constraints(struct span value, struct fault *f)
 }
 
 /* Extensions asked for: the SAN is compared with the profile's, CA is refused, the rest is the profile's own decision. */
-static enum err csr_extensions(struct csr *r, struct span value, struct fault *f)
+static enum err csr_extension_list(struct csr *r, struct span list, struct fault *f)
 {
-    struct span list;
     struct ext x;
     bool have_san = false;
-    if (der_get(&value, DER_SEQUENCE, &list) || value.n || list.n == 0)
-        return fault_set(f, CE_BAD_CSR, "RFC 2985 5.4.2: malformed extensionRequest");
     while (list.n) {
         if (ext_get(&list, &x) || der_check(x.value))
             return fault_set(f, CE_BAD_CSR, "RFC 5280 4.1: malformed Extension in the request");
@@ -70,6 +67,14 @@ static enum err csr_extensions(struct csr *r, struct span value, struct fault *f
             return e;
     }
     return CE_OK;
+}
+
+static enum err csr_extensions(struct csr *r, struct span value, struct fault *f)
+{
+    struct span list;
+    if (der_get(&value, DER_SEQUENCE, &list) || value.n || list.n == 0)
+        return fault_set(f, CE_BAD_CSR, "RFC 2985 5.4.2: malformed extensionRequest");
+    return csr_extension_list(r, list, f);
 }
 
 static enum err csr_attribute(struct csr *r, struct span attr, bool *have_ext, struct fault *f)
@@ -170,6 +175,17 @@ enum err csr_parse(struct span der, struct csr *out, struct fault *f)
     if (!sig_alg_fits(out->sig_alg, out->key.alg))
         return fault_set(f, CE_BAD_CSR, "RFC 2986 4.2: the signature algorithm does not belong to a key of kind %s", out->key.name);
     return CE_OK;
+}
+
+enum err csr_from_parts(struct span subject, struct span spki, struct span extensions, struct csr *out, struct fault *f)
+{
+    struct span name, rest = subject;
+    *out = (struct csr){ .subject = subject, .spki = spki };
+    if (der_get(&rest, DER_SEQUENCE, &name) || rest.n)
+        return fault_set(f, CE_BAD_NAME, "RFC 5280 4.1.2.4: malformed subject");
+    enum err e = csr_subject(out, name, f);
+    e = e ? e : spki_parse(spki, &out->key, f);
+    return e ? e : csr_extension_list(out, extensions, f);
 }
 
 enum err csr_verify(const struct csr *r, struct fault *f)

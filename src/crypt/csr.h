@@ -27,6 +27,9 @@ struct csr { /* every span points into the DER given */
 MUST_USE enum err csr_parse(struct span der, struct csr *out, struct fault *f);
 /* Proof of possession: is it signed by its own key? CE_CSR_POP. */
 MUST_USE enum err csr_verify(const struct csr *r, struct fault *f);
+/* The same out of a request of another format: subject a whole Name, extensions the contents of a list of Extension (may be empty). Without
+ * signature: how possession is proved is the other format's. Errors as csr_parse. */
+MUST_USE enum err csr_from_parts(struct span subject, struct span spki, struct span extensions, struct csr *out, struct fault *f);
 /* Appends a request signed by k. serial_number and san_uri may be empty. */
 MUST_USE enum err csr_build(struct key *k, struct span cn, struct span serial_number, struct span san_uri, struct buf *out);
 

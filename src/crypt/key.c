@@ -19,7 +19,7 @@ static enum err key_openssl(struct fault *f, const char *what)
     return fault_set(f, CE_CRYPTO, "%s: %s", what, why);
 }
 
-static enum sig_alg sig_alg_of_key(enum key_alg a)
+enum sig_alg sig_alg_of_key(enum key_alg a)
 {
     switch (a) {
     case KEY_EC_P256: return SIG_ECDSA_SHA256;

@@ -32,6 +32,7 @@ MUST_USE enum err key_read_file(const char *path, const char *passphrase, struct
 MUST_USE enum err key_write_pem(const struct key *k, const char *passphrase, struct buf *out);
 struct span key_spki(const struct key *k);              /* SubjectPublicKeyInfo DER; lives as long as k */
 enum key_alg key_alg(const struct key *k);
+enum sig_alg sig_alg_of_key(enum key_alg a);            /* the same for any key of its kind */
 enum sig_alg key_sig_alg(const struct key *k);          /* what key_sign makes: ECDSA with the curve's hash, … */
 /* Appends the signature over message as X.509 wants it (DER for ECDSA, raw else). CE_CRYPTO. */
 MUST_USE enum err key_sign(struct key *k, struct span message, struct buf *sig);
