@@ -232,6 +232,23 @@ static enum err make_update_keys(struct init *in, struct fault *f)
     return e;
 }
 
+/* What signs the answers of CMP. */
+static enum err make_cmp(struct init *in, struct fault *f)
+{
+    char cn[96];
+    snprintf(cn, sizeof cn, "%s CMP", in->name);
+    CLEANUP(key_free_p) struct key *key = NULL;
+    enum err e = make_key(in, "keys/cmp.key", "ec:P-256", &key, f);
+    if (e)
+        return e;
+    struct issue_spec spec = { .cn = cn, .org = in->org, .spki = key_spki(key), .not_before = in->now_s - BACKDATE_S, .not_after = in->now_s + in->server_s };
+    CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
+    if ((e = issue_cmp(&in->infra, &spec, &der, f)) || (e = init_put_pem(in, "ca/cmp.pem", "CERTIFICATE", buf_span(&der), 0644, f)))
+        return e;
+    say_until(in, "signer of CMP answers", "ca/cmp.pem", spec.not_after);
+    return CE_OK;
+}
+
 /* The first operator. It comes from no request, so birth.json carries it into the register. */
 static enum err make_admin(struct init *in, struct fault *f)
 {
@@ -260,7 +277,7 @@ enum err init_pki(struct init *in, struct fault *f)
     enum err e = make_root(in, f);
     if (e || (e = make_issuing(in, &in->device, "device", "Device", false, f)) ||
         (e = make_issuing(in, &in->infra, "infra", "Infra", true, f)) || (e = make_bundle(in, f)) || (e = make_server(in, f)) ||
-        (e = make_trust(in, f)) || (e = make_update_keys(in, f)))
+        (e = make_cmp(in, f)) || (e = make_trust(in, f)) || (e = make_update_keys(in, f)))
         return e;
     return make_admin(in, f);
 }

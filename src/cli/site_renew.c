@@ -1,4 +1,4 @@
-/* site_renew.c: `cradle site renew`: new certificates for the keys of the TLS server and the OCSP responders before they end. Works
+/* site_renew.c: `cradle site renew`: new certificates for the keys of the TLS server, the OCSP responders and the signer of CMP answers before they end. Works
  * on the site's folder, because these certificates come from no request: the issuing CAs' keys sign them here. */
 #include <errno.h>
 #include <string.h>
@@ -68,7 +68,9 @@ static enum err spec_from(struct renewal *r, const char *file, struct buf *der, 
     return CE_OK;
 }
 
-static enum err renew_one(struct renewal *r, const char *file, struct ca *ca, bool tls, struct fault *f)
+enum kind { KIND_TLS, KIND_OCSP, KIND_CMP };
+
+static enum err renew_one(struct renewal *r, const char *file, struct ca *ca, enum kind kind, struct fault *f)
 {
     CLEANUP(buf_free) struct buf was = BUF_INIT(CERT_MAX);
     CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
@@ -78,11 +80,12 @@ static enum err renew_one(struct renewal *r, const char *file, struct ca *ca, bo
     enum err e = spec_from(r, file, &was, &old, cn, org, &spec, f);
     if (!e && spec.not_after > ca->cert.not_after)
         spec.not_after = ca->cert.not_after;
-    if (!e && tls)
+    if (!e && kind == KIND_TLS)
         e = hosts_find(r, old.der, f);
     if (!e)
-        e = tls ? issue_tls(ca, &spec, r->hosts, &der, f) : issue_ocsp(ca, &spec, &der, f);
-    return e ? e : put(r, file, buf_span(&der), tls ? ca : NULL, spec.not_after, f);
+        e = kind == KIND_TLS ? issue_tls(ca, &spec, r->hosts, &der, f) : kind == KIND_CMP ? issue_cmp(ca, &spec, &der, f) : issue_ocsp(ca, &spec, &der, f);
+    return e ? e : put(r, file, buf_span(&der), kind == KIND_TLS ? ca : NULL, spec.not_after, f);
+
 }
 
 /* Does this CA sign the TLS server's certificate: --ca names it, or it signed the old one? */
@@ -98,6 +101,29 @@ static bool signs_server(struct renewal *r, const struct ca *ca)
     return cert_load(path, &der, &old, NULL) == CE_OK && span_eq(old.aki, ca->cert.ski);
 }
 
+/* A site made before CMP came has neither key nor certificate for it: they are made here, named after the server's organisation. */
+static enum err cmp_renew(struct renewal *r, struct ca *ca, struct fault *f)
+{
+    char path[PATH_MAX_LEN], org[UID_MAX + 1];
+    path_join(path, "%s/keys/cmp.key", r->c->site);
+    if (file_exists(path))
+        return renew_one(r, "ca/cmp.pem", ca, KIND_CMP, f);
+    CLEANUP(key_free_p) struct key *key = NULL;
+    CLEANUP(buf_free) struct buf pem = BUF_INIT(16384), der = BUF_INIT(CERT_MAX);
+    enum err e = key_generate("ec:P-256", &key, f);
+    if (!e && ((e = key_write_pem(key, NULL, &pem)) || (e = file_write_atomic(path, buf_span(&pem), 0600))))
+        e = fault_set(f, e, "cannot write %s: %s", path, strerror(errno));
+    if (e)
+        return e;
+    if (span_to_cstr(ca->cert.o, org, sizeof org))
+        org[0] = 0;
+    struct issue_spec spec = { .cn = "CMP", .org = org, .spki = key_spki(key), .not_before = r->now_s - BACKDATE_S, .not_after = r->now_s + r->validity_s };
+    if (spec.not_after > ca->cert.not_after)
+        spec.not_after = ca->cert.not_after;
+    e = issue_cmp(ca, &spec, &der, f);
+    return e ? e : put(r, "ca/cmp.pem", buf_span(&der), NULL, spec.not_after, f);
+}
+
 static enum err renew_ca(struct renewal *r, const char *name, const char *url, unsigned shards, bool *server, struct fault *f)
 {
     struct ca ca;
@@ -107,9 +133,10 @@ static enum err renew_ca(struct renewal *r, const char *name, const char *url, u
     if (e)
         return e;
     if (ca.cert.not_after > r->now_s) {
-        e = renew_one(r, file, &ca, false, f);
+        e = renew_one(r, file, &ca, KIND_OCSP, f);
         if (!e && ca.use == CA_USE_INFRA && signs_server(r, &ca)) {
-            e = renew_one(r, "tls/server.pem", &ca, true, f);
+            e = renew_one(r, "tls/server.pem", &ca, KIND_TLS, f);
+            e = e ? e : cmp_renew(r, &ca, f);
             *server = true;
         }
     }
@@ -155,8 +182,8 @@ static const struct verb_opt opts[] = {
     { "--validity", "TIME", "life of the new certificates (default 5y, never beyond the CA's)", false },
 };
 const struct verb verb_site_renew = {
-    .name = "site renew", .args = "", .help = "renew the certificates of the TLS server and the OCSP responders",
-    .text = "The keys stay, only the certificates are new. It reads the issuing CAs' keys in DIR/keys: run it as root or as their owner. "
+    .name = "site renew", .args = "", .help = "renew the certificates of the TLS server, the OCSP responders and the signer of CMP answers",
+    .text = "The keys stay, only the certificates are new; a site made before CMP came gets its key and certificate here. It reads the issuing CAs' keys in DIR/keys: run it as root or as their owner. "
             "status warns 30 days before one of them ends.",
     .example = "cradle site renew --site /srv/cradle && systemctl restart cradled", VERB_OPTS(opts), .run = renew_run,
 };

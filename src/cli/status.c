@@ -62,6 +62,7 @@ static void check_certificates(struct status *s)
         { "ca/infra.pem", "a new issuing CA is needed" },
         { "ca/device-ocsp.pem", "run cradle site renew" },
         { "ca/infra-ocsp.pem", "run cradle site renew" },
+        { "ca/cmp.pem", "run cradle site renew" },
         { "tls/server.pem", "run cradle site renew" },
     };
     char path[PATH_MAX_LEN];

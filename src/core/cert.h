@@ -14,6 +14,9 @@
 
 /* Operations. Refusals: each code is named at its rule in cert_authz.c. */
 MUST_USE enum err cert_op_enroll(struct batch *b, const struct caller *c, const void *msg_enroll, struct msg_reply *out, struct fault *f);
+/* The same for a CMP transaction that began before: the message that waited, judged again. Answers name the transaction's kind in rev. */
+MUST_USE enum err cert_enroll_again(struct batch *b, const struct caller *c, const struct msg_enroll *m, const struct msg_cmp_turn *cmp, struct msg_reply *out,
+                                    struct fault *f);
 /* Creates the operator row and its certificate, one path with enrollment. The row exists (event operator-added) from the intent on. */
 MUST_USE enum err cert_op_operator_add(struct batch *b, const struct caller *c, const void *msg_operator_add, struct msg_reply *out,
                                        struct fault *f);

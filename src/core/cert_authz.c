@@ -1,7 +1,7 @@
 /* cert_authz.c: may this caller have this certificate? The rules of enrollment and renewal, in the order in which they are judged;
  * reads only. See cert_path.h.
  *
- * First enrollment (simpleenroll): a station, for a registered device of its lines. A device in state registered or provisioned may
+ * First enrollment (simpleenroll): a station, for a registered device of its lines, or the device by its one-time secret (CMP). A device in state registered or provisioned may
  * be enrolled again with another key (it was reset on the line, or the answer was lost; the older certificate is superseded when
  * the newer one is used). An active device that still holds a live certificate is not: it renews, or an operator revokes the lost
  * certificate first.
@@ -185,7 +185,7 @@ static enum err judge_first(struct batch *b, const struct caller *c, const struc
 {
     int64_t validity_s = 0;
     bool others = false;
-    enum err e = c->kind == CALLER_IDEVID ? cert_judge_idevid(b, c, m, plan, f) : judge_station(b, c, m, plan, f);
+    enum err e = c->kind == CALLER_IDEVID ? cert_judge_idevid(b, c, m, plan, f) : c->kind == CALLER_SECRET ? device_get(b, m->uid, &plan->device, f) : judge_station(b, c, m, plan, f);
     e = e ? e : device_judge(b, plan, m->label, &validity_s, f);
     e = e ? e : cert_plan_dates(b, plan, validity_s, f);
     e = e ? e : judge_first_names(m, plan, f);

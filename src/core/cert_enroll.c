@@ -8,6 +8,7 @@
 #include "core/cert_path.h"
 #include "core/token.h"
 #include "core/clone.h"
+#include "core/cmp.h"
 #include "core/enroll.h"
 #include "core/policy.h"
 #include "core/registry.h"
@@ -114,12 +115,18 @@ static void join_end(void *data, bool committed)
     free(w);
 }
 
-enum err enrollment_join(struct batch *b, struct enrollment *e, struct fault *f)
+enum err enrollment_join(struct batch *b, struct enrollment *e, const struct msg_cmp_turn *cmp, struct fault *f)
 {
     if (e->n_waiters >= CERT_WAITERS_MAX)
         return fault_set(f, CE_BUSY_UID, "%d callers wait for this certificate already", CERT_WAITERS_MAX);
     struct cert_waiter *w = mem_calloc(1, sizeof *w);
     w->of = e;
+    if (cmp && cmp->tx.n <= sizeof w->tx) {
+        w->ntx = cmp->tx.n;
+        memcpy(w->tx, cmp->tx.p, w->ntx);
+        w->implicit = cmp->implicit != 0;
+        w->answer = cmp->type;
+    }
     batch_defer(b, &w->to);
     struct cert_waiter **at = &e->waiters;
     while (*at)
@@ -175,7 +182,7 @@ static void intent_event(struct batch *b, const struct cert_plan *plan, const st
 }
 
 /* Writes the intent and its evidence, binds the key to its holder, and asks the signer when all of it is durable. */
-static enum err intent_write(struct batch *b, struct cert_path *p, const struct cert_plan *plan, struct fault *f)
+static enum err intent_write(struct batch *b, struct cert_path *p, const struct cert_plan *plan, const struct msg_cmp_turn *cmp, struct fault *f)
 {
     uint8_t serial[ISSUE_SERIAL];
     enum err e = batch_clock_check(b, f);
@@ -195,22 +202,22 @@ static enum err intent_write(struct batch *b, struct cert_path *p, const struct 
     intent_event(b, plan, &i);
     struct enrollment *en = enrollment_new(p, plan);
     memcpy(en->serial, serial, sizeof serial);
-    e = enrollment_join(b, en, f);
+    e = enrollment_join(b, en, cmp, f);
     enrollment_ask(b, en);
     return e;
 }
 
 /* One enrollment of an identity at a time: the same key joins it, another key is refused. */
-static enum err enroll_run(struct batch *b, struct cert_path *p, const struct cert_plan *plan, struct fault *f)
+static enum err enroll_run(struct batch *b, struct cert_path *p, const struct cert_plan *plan, const struct msg_cmp_turn *cmp, struct fault *f)
 {
     struct enrollment *en = enrollment_find(p, plan->kind, plan->holder);
     if (!en)
-        return intent_write(b, p, plan, f);
+        return intent_write(b, p, plan, cmp, f);
     if (memcmp(en->spki, plan->spki, SHA256_LEN) != 0)
         return fault_set(f, CE_BUSY_UID, "another enrollment of this identity, with another key, waits for the signer");
     if (en->parked)
         return fault_set(f, CE_TOKEN_LOST, "the certificate is made when the token with its CA's key is back; try again later");
-    return enrollment_join(b, en, f);
+    return enrollment_join(b, en, cmp, f);
 }
 
 /* -- operations ------------------------------------------------------------------------------------------------------------------------ */
@@ -251,19 +258,23 @@ static enum err clone_refuse(struct batch *b, struct cert_path *p, const struct 
     return CE_OK;
 }
 
-enum err cert_op_enroll(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
+/* turn: of CMP, NULL without. begun: the transaction was there before. */
+static enum err enroll_decide(struct batch *b, const struct caller *c, const struct msg_enroll *m, const struct cmp_turn *turn, bool begun, struct msg_reply *out,
+                              struct fault *f)
 {
-    const struct msg_enroll *m = msg;
     struct cert_path *p = core_part(b->core, CORE_PART_CERT);
     struct cert_plan plan;
-    enum err e = CE_OK;
-    if (m->renew && c->kind != CALLER_EXPIRED) /* what has ended supersedes nothing */
+    enum err e = turn && !begun ? cmp_begin(b, c, m, turn, f) : CE_OK;
+    if (!e && m->renew && c->kind != CALLER_EXPIRED) /* what has ended supersedes nothing */
         e = cert_seen(b, c->name, c->m->kid, c->m->serial, f);
     e = e ? e : cert_judge_enroll(b, p, c, m, &plan, f);
     if (!e && !m->renew && !plan.has_same)
         e = enroll_approval(b, c, m, &plan, f);
-    if (e == CE_PENDING)
-        return pending_answer(b, &plan, f);
+    if (e == CE_PENDING) {
+        struct fault waits = *f;
+        e = turn && !begun ? cmp_waiting(b, m, turn, f) : CE_OK;
+        return e ? e : pending_answer(b, &plan, &waits);
+    }
     if (e == CE_KEY_OF_OTHER || e == CE_IDEVID_OTHER)
         return clone_refuse(b, p, c, &plan, f);
     if (e == CE_TOO_EARLY || e == CE_RATE)
@@ -278,9 +289,28 @@ enum err cert_op_enroll(struct batch *b, const struct caller *c, const void *msg
     if (plan.has_same) {
         out->body_kind = BODY_CERT;
         out->body = plan.same.der;
-        return CE_OK;
+        return turn ? cmp_issued(b, turn->m.tx, turn->m.implicit != 0, plan.same.kid, plan.same.serial, false, f) : CE_OK;
     }
-    return enroll_run(b, p, &plan, f);
+    return enroll_run(b, p, &plan, turn ? &turn->m : NULL, f);
+}
+
+enum err cert_op_enroll(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
+{
+    const struct msg_enroll *m = msg;
+    struct cmp_turn turn;
+    if (!m->cmp.n)
+        return c->kind == CALLER_SECRET ? fault_set(f, CE_CMP_UNPROTECTED, "a secret enrolls by CMP only") : enroll_decide(b, c, m, NULL, false, out, f);
+    enum err e = cmp_turn_judge(b, c, m->cmp, &turn, f);
+    if (turn.wrong_try)
+        return cmp_wrong_try(b, c, &turn, f, f);
+    return e ? e : enroll_decide(b, c, m, &turn, false, out, f);
+}
+
+enum err cert_enroll_again(struct batch *b, const struct caller *c, const struct msg_enroll *m, const struct msg_cmp_turn *cmp, struct msg_reply *out,
+                           struct fault *f)
+{
+    const struct cmp_turn turn = { .m = *cmp };
+    return enroll_decide(b, c, m, &turn, true, out, f);
 }
 
 /* An operator that is there already may be given a certificate once more when it has none that lives (the first was never made, is
@@ -380,5 +410,5 @@ enum err cert_op_operator_add(struct batch *b, const struct caller *c, const voi
     e = e ? e : cert_plan_dates(b, &plan, 0, f);
     if (!e && !again)
         e = operator_write(b, c, m, f);
-    return e ? e : enroll_run(b, p, &plan, f);
+    return e ? e : enroll_run(b, p, &plan, NULL, f);
 }

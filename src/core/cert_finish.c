@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "core/cert_path.h"
+#include "core/cmp.h"
 #include "core/crl.h"
 #include "core/revoke.h"
 #include "core/stream.h"
@@ -65,8 +66,10 @@ static void finish_decided(struct batch *b, struct enrollment *e)
 static void answer_cert(struct batch *b, const struct enrollment *e)
 {
     struct msg_reply r = { .body_kind = BODY_CERT, .body = span_of(e->der.data, e->der.len) };
-    for (const struct cert_waiter *w = e->waiters; w; w = w->next)
+    for (const struct cert_waiter *w = e->waiters; w; w = w->next) {
+        r.rev = w->answer;
         batch_reply(b, &w->to, &r);
+    }
 }
 
 static void answer_refused(struct batch *b, const struct enrollment *e, const struct fault *f)
@@ -228,6 +231,8 @@ static enum err cert_write(struct batch *b, struct enrollment *e, struct fault *
         err = device_move(b, &d, DEVICE_PROVISIONED, SPAN_LIT("certificate-issued"), span_of(NULL, 0), span_of(NULL, 0), f);
     if (!err && refusal->code)
         err = cert_status_change(b, &c, &change, f);
+    for (const struct cert_waiter *w = e->waiters; w && !err && !refusal->code; w = w->next)
+        err = w->ntx ? cmp_issued(b, span_of(w->tx, w->ntx), w->implicit, c.kid, c.serial, true, f) : CE_OK;
     return err;
 }
 

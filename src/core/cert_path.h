@@ -65,6 +65,10 @@ struct cert_waiter {
     struct cert_waiter *next;
     struct enrollment *of;
     bool fresh;                    /* its request is not committed yet: join_end will come */
+    bool implicit;                 /* of a CMP transaction: confirmed without a certConf */
+    uint8_t tx[64];                /* the CMP transaction that it is for */
+    size_t ntx;                    /* 0: none */
+    int64_t answer;                /* what that one's request is answered with */
     struct reply_to to;
 };
 
@@ -116,8 +120,8 @@ void enrollment_free(struct enrollment *e);          /* takes it out of its path
 void enrollment_later(struct enrollment *e);         /* its batch was undone: try again, each time later */
 /* Asks the signer (again). The intent is, or becomes with this batch, durable. */
 void enrollment_ask(struct batch *b, struct enrollment *e);
-/* Joins the current request to e: it is answered when e is. CE_BUSY when too many wait. */
-MUST_USE enum err enrollment_join(struct batch *b, struct enrollment *e, struct fault *f);
+/* Joins the current request to e: it is answered when e is; cmp: its transaction, NULL without. CE_BUSY when too many wait. */
+MUST_USE enum err enrollment_join(struct batch *b, struct enrollment *e, const struct msg_cmp_turn *cmp, struct fault *f);
 
 /* The signer's answer is here (sign_done.fn, data: the enrollment). */
 MUST_USE enum err cert_signed(struct batch *b, void *enrollment, const struct msg_signed *m);

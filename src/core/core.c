@@ -40,6 +40,8 @@ static void config_copy(struct core *core, const struct core_config *c)
         .approvals_all = or_default(c->approvals_all, 2),
         .enroll_wait_s = or_default(c->enroll_wait_s, 7 * 86400),
         .enroll_waiting = or_default(c->enroll_waiting, 1000),
+        .cmp_confirm_s = or_default(c->cmp_confirm_s, 300),
+        .cmp_keep_unconfirmed = c->cmp_keep_unconfirmed,
         .drill_every_s = c->drill_every_s,
         .log_quiet_ms = or_default(c->log_quiet_ms, 1000),
         .refusal_window_ms = or_default(c->refusal_window_ms, 60000),

@@ -53,6 +53,8 @@ struct core_config {
     int64_t poll_s;            /* devices are told to ask for updates every [300] */
     int64_t approvals;         /* by others that a rollout needs before it starts [1] */
     int64_t approvals_all;     /* of one whose query is a whole product line [2] */
+    int64_t cmp_confirm_s;     /* a certificate given by CMP is confirmed within [300] */
+    bool cmp_keep_unconfirmed; /* and stays valid when it is not; otherwise it is revoked */
     int64_t drill_every_s;     /* the status asks for a drill when none has passed for so long; 0: never */
     int64_t enroll_wait_s;     /* an enrollment waits so long for an approval, and an approval for the enrollment [7 d] */
     int64_t enroll_waiting;    /* of one line, so many may wait at once [1000] */

@@ -20,7 +20,8 @@ struct table {
     int der_column;         /* compared by SHA-256 (the fold knows no more); -1: none */
 };
 
-/* last_seen, presence and what brokers count are observations, idem and report_seen memory of answers, intents and CRL numbers work in progress: no state. */
+/* last_seen, presence and what brokers count are observations, idem and report_seen memory of answers, intents, CMP transactions and CRL numbers work in progress: no state.
+ * Of a secret, the bytes and the wrong tries are in no event. */
 static const struct table tables[] = {
     { "ca", "SELECT name, kid, der, added_at FROM ca ORDER BY name", -1 },
     { "ca_state", "SELECT name, use, state, reenroll, changed_at FROM ca_state ORDER BY name", -1 },
@@ -49,6 +50,8 @@ static const struct table tables[] = {
     { "rollout_pace", "SELECT rollout, scale_s, at_s, n FROM rollout_pace ORDER BY rollout, scale_s, at_s", -1 },
     { "rollout", "SELECT name, line, release, of_rollout, q_model, q_batch, q_country, q_version, q_tag, timeout_s, from_min, to_min, forced, max_active, note, state, "
                  "why, wave, rev, created_at, created_by, started_at, changed_at FROM rollout ORDER BY name", -1 },
+    { "line_secret", "SELECT line, allowed FROM line_secret ORDER BY line", -1 },
+    { "device_secret", "SELECT ref, uid, state, made_at, expires_at FROM device_secret ORDER BY ref", -1 },
     { "line_approvals", "SELECT line, n FROM line_approvals ORDER BY line", -1 },
     { "line_service", "SELECT line, until FROM line_service ORDER BY line", -1 },
     { "line_enroll", "SELECT line, approval FROM line_enroll ORDER BY line", -1 },
@@ -64,7 +67,7 @@ static const struct table tables[] = {
     { "rollout_device", "SELECT rollout, uid, wave, state, sequence, since FROM rollout_device WHERE state NOT IN ('waiting', 'absent', 'current', 'cannot') "
                         "ORDER BY rollout, uid", -1 },
 };
-static const int columns[ARRAY_LEN(tables)] = { 4, 5, 2, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 9, 6, 4, 23, 2, 2, 2, 13, 10, 6, 3, 3, 12, 6 };
+static const int columns[ARRAY_LEN(tables)] = { 4, 5, 2, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 9, 6, 4, 23, 2, 5, 2, 2, 2, 13, 10, 6, 3, 3, 12, 6 };
 
 static enum err event_fold(struct db *to, const struct event_row *ev, struct fault *f)
 {

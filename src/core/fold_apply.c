@@ -296,6 +296,7 @@ static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_LINE_GRACE] = fold_line_grace,
     [EVENT_ANCHOR_ADDED] = fold_anchor_added, [EVENT_ANCHOR_REMOVED] = fold_anchor_removed,
     [EVENT_IDEVID_PINNED] = fold_idevid_pinned, [EVENT_IDEVID_FORGOTTEN] = fold_idevid_forgotten,
+    [EVENT_LINE_SECRETS] = fold_line_secrets, [EVENT_SECRET_MADE] = fold_secret_made, [EVENT_SECRET_USED] = fold_secret_used, [EVENT_SECRET_OVER] = fold_secret_over,
     [EVENT_BACKEND_SCOPES] = fold_backend,
     [EVENT_DEVICE_ADDED] = fold_device,      [EVENT_DEVICE_STATE] = fold_device_state,
     [EVENT_DEVICE_TAGS] = fold_device_tags,

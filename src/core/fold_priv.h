@@ -39,6 +39,11 @@ enum err fold_anchor_removed(struct fold *x);
 enum err fold_idevid_pinned(struct fold *x);
 enum err fold_idevid_forgotten(struct fold *x);
 enum err fold_line_grace(struct fold *x);
+/* fold_cmp.c */
+enum err fold_line_secrets(struct fold *x);
+enum err fold_secret_made(struct fold *x);
+enum err fold_secret_used(struct fold *x);
+enum err fold_secret_over(struct fold *x);
 /* fold_rollout.c */
 enum err fold_rollout(struct fold *x);
 enum err fold_line_approvals(struct fold *x);

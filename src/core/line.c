@@ -8,6 +8,7 @@
 #include "core/registry.h"
 #include "core/stream.h"
 #include "cradle/snapshot.h"
+#include "store/cmp.h"
 #include "store/crypto.h"
 #include "store/enroll.h"
 #include "store/query_rows.h"
@@ -21,7 +22,7 @@
 #define LINE_APPROVALS_MAX 8
 
 /* What stands in tables beside the line's row. */
-struct line_beside { int64_t approvals; bool enroll; struct grace_row grace; struct span service_until, ca; };
+struct line_beside { int64_t approvals; bool enroll, secrets; struct grace_row grace; struct span service_until, ca; };
 
 static enum err beside_get(struct batch *b, struct span line, struct line_beside *out, struct fault *f)
 {
@@ -29,6 +30,7 @@ static enum err beside_get(struct batch *b, struct span line, struct line_beside
     e = e ? e : store_line_enroll_get(b->db, line, &out->enroll, f);
     e = e ? e : store_grace_get(b->db, line, &out->grace, f);
     e = e ? e : store_line_ca_get(b->db, b->arena, line, &out->ca, f);
+    e = e ? e : store_line_secret_get(b->db, line, &out->secrets, f);
     return e ? e : store_line_service_get(b->db, b->arena, line, &out->service_until, f);
 }
 
@@ -49,6 +51,7 @@ static void line_reply(struct batch *b, const struct line_row *l, struct topics_
     json_cstr(&o, "grace_key", more->grace.any_key ? "any" : "same");
     json_str(&o, "ca", more->ca);
     json_str(&o, "service_until", more->service_until);
+    json_bool(&o, "cmp_secret", more->secrets);
     text_list_json(&o, "write", t.write);
     text_list_json(&o, "read", t.read);
     text_list_json(&o, "repair", t.repair);
@@ -223,6 +226,21 @@ static enum err service_write(struct batch *b, const struct caller *c, const str
     return CE_OK;
 }
 
+static enum err secrets_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct fault *f)
+{
+    bool allowed = span_eq_str(m->cmp_secret, "yes");
+    enum err e = store_line_secret_put(b->db, m->name, allowed, f);
+    if (e)
+        return e;
+    struct json_out *j = event_begin(b, EVENT_LINE_SECRETS, (struct span){ 0 }, 0);
+    json_str(j, "name", m->name);
+    json_bool(j, "allowed", allowed);
+    json_str(j, "note", m->note);
+    json_str(j, "by", c->name);
+    event_end(b);
+    return CE_OK;
+}
+
 static bool settings_given(const struct msg_line_set *m)
 {
     return m->title.n || m->validity_s || m->clone_policy.n || m->write.n || m->read.n || m->repair.n || m->defaults;
@@ -243,9 +261,11 @@ static enum err set_check(const struct msg_line_set *m, struct fault *f)
         e = fault_set(f, CE_BAD_FIELD, "enroll_approval is yes or no, not '" SPAN_FMT "'", SPAN_ARG(m->enroll_approval));
     e = e ? e : grace_check(m, f);
     e = e ? e : service_check(m->service_until, f);
-    if (!e && !m->state.n && !m->approvals && !m->enroll_approval.n && !m->service_until.n && !m->ca.n && !grace_given(m) && !settings_given(m))
+    if (!e && m->cmp_secret.n && !span_eq_str(m->cmp_secret, "yes") && !span_eq_str(m->cmp_secret, "no"))
+        e = fault_set(f, CE_BAD_FIELD, "cmp_secret is yes or no, not '" SPAN_FMT "'", SPAN_ARG(m->cmp_secret));
+    if (!e && !m->state.n && !m->approvals && !m->enroll_approval.n && !m->cmp_secret.n && !m->service_until.n && !m->ca.n && !grace_given(m) && !settings_given(m))
         e = fault_set(f, CE_BAD_FIELD,
-                      "nothing to change: give title, validity_s, clone_policy, write, read, repair, defaults, approvals, enroll_approval, grace_s, service_until, ca or state");
+                      "nothing to change: give title, validity_s, clone_policy, write, read, repair, defaults, approvals, enroll_approval, grace_s, service_until, cmp_secret, ca or state");
     return e ? e : policy_check_topics(TOPICS_LINE, &t, f);
 }
 
@@ -278,6 +298,8 @@ enum err registry_op_line_set(struct batch *b, const struct caller *c, const voi
         e = enroll_line_set(b, c, m->name, span_eq_str(m->enroll_approval, "yes"), m->note, f);
     if (!e && m->service_until.n)
         e = service_write(b, c, m, f);
+    if (!e && m->cmp_secret.n)
+        e = secrets_write(b, c, m, f);
     e = e ? e : beside_get(b, m->name, &more, f);
     if (!e)
         line_reply(b, &l, t, &more, out);

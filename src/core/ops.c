@@ -3,6 +3,7 @@
 #include "core/artifact.h"
 #include "core/ca.h"
 #include "core/cert.h"
+#include "core/cmp.h"
 #include "core/drill.h"
 #include "core/enroll.h"
 #include "core/ocsp.h"

@@ -60,6 +60,7 @@ static struct span refused_uid(const struct request *r)
     switch (r->op->type) {
     case MSG_DEVICE_ADD: return ((const struct msg_device_add *)r->message)->uid;
     case MSG_DEVICE_STATE: return ((const struct msg_device_state *)r->message)->uid;
+    case MSG_SECRET_ADD: return ((const struct msg_secret_add *)r->message)->uid;
     case MSG_ENROLL: return ((const struct msg_enroll *)r->message)->uid;
     default: return (struct span){ 0 };
     }

@@ -153,44 +153,36 @@ enum err cert_block_operator(struct batch *b, struct span name, struct span note
 }
 
 /* -- one serial ------------------------------------------------------------------------------------------------------------------ */
-static enum err revoke_allowed(struct batch *b, const struct caller *c, struct span serial, struct cert_row *row, struct device *d, struct fault *f)
+static enum err revoke_allowed(struct batch *b, const struct caller *c, const struct cert_row *row, struct device *d, struct fault *f)
 {
     char text[CLOCK_TEXT_MAX];
-    enum err e = store_cert_find(b->db, b->arena, serial, row, f);
-    if (e == CE_NOT_FOUND)
-        return fault_set(f, e, "no certificate of this site has this serial number");
-    if (e)
-        return e;
-    if (span_eq(row->kid, c->m->kid) && span_eq(row->serial, c->m->serial))
+    if (c->kind != CALLER_DEVICE && span_eq(row->kid, c->m->kid) && span_eq(row->serial, c->m->serial))
         return fault_set(f, CE_SELF_REMOVE, "this is the certificate of this very call: let another operator revoke it");
     clock_text_s(row->state.revoked_at, text);
     if (row->state.status == CERT_REVOKED)
         return fault_set(f, CE_STATE_CHANGE, "the certificate is revoked already, since %s", text);
     if (row->holder_kind == CERT_HOLDER_OPERATOR)
         return authz_roles(c, R_ADMIN, f);
-    e = device_get(b, row->holder, d, f);
+    enum err e = device_get(b, row->holder, d, f);
     return e ? e : authz_line(c, d->line, f);
 }
 
-enum err revoke_op_cert(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
+enum err revoke_cert(struct batch *b, const struct caller *c, struct cert_row *row, int reason, struct span note, struct msg_reply *out, struct fault *f)
 {
-    const struct msg_cert_revoke *m = msg;
-    struct revoke_change change = { .status = CERT_REVOKED, .why = "certificate-revoked", .note = m->note, .by = c->name };
-    struct cert_row row;
+    struct revoke_change change = { .status = CERT_REVOKED, .reason = reason, .why = "certificate-revoked", .note = note, .by = c->name };
     struct device d = { 0 };
-    enum err e = revoke_reason_parse(m->reason, &change.reason, f);
-    e = e ? e : revoke_allowed(b, c, m->serial, &row, &d, f);
-    if (!e && row.holder_kind == CERT_HOLDER_DEVICE)
+    enum err e = revoke_allowed(b, c, row, &d, f);
+    if (!e && row->holder_kind == CERT_HOLDER_DEVICE)
         e = device_touch(b, &d, f);
     change.rev = d.rev;
-    e = e ? e : cert_status_change(b, &row, &change, f);
+    e = e ? e : cert_status_change(b, row, &change, f);
     if (e)
         return e;
     struct buf body = BUF_INIT(4096);
     struct json_out j = JSON_OUT(&body);
     json_obj(&j, NULL);
-    json_hex(&j, "serial", row.serial);
-    json_str(&j, "holder", row.holder);
+    json_hex(&j, "serial", row->serial);
+    json_str(&j, "holder", row->holder);
     json_cstr(&j, "status", "revoked");
     json_time_s(&j, "revoked_at", b->now_ms / 1000);
     json_cstr(&j, "reason", crl_reason_name(change.reason));
@@ -199,4 +191,16 @@ enum err revoke_op_cert(struct batch *b, const struct caller *c, const void *msg
     out->body = arena_copy(b->arena, span_of(body.data, body.len));
     buf_free(&body);
     return CE_OK;
+}
+
+enum err revoke_op_cert(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
+{
+    const struct msg_cert_revoke *m = msg;
+    struct cert_row row;
+    int reason;
+    enum err e = revoke_reason_parse(m->reason, &reason, f);
+    e = e ? e : store_cert_find(b->db, b->arena, m->serial, &row, f);
+    if (e == CE_NOT_FOUND)
+        return fault_set(f, e, "no certificate of this site has this serial number");
+    return e ? e : revoke_cert(b, c, &row, reason, m->note, out, f);
 }

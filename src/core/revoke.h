@@ -38,6 +38,10 @@ struct revoke_change {
 };
 MUST_USE enum err cert_status_change(struct batch *b, const struct cert_row *c, const struct revoke_change *change, struct fault *f);
 
+/* One certificate, asked for by somebody who may ask: CE_STATE_CHANGE when it is revoked already; CE_ROLE_FORBIDDEN, CE_LINE_FORBIDDEN by the
+ * caller's role and lines; CE_SELF_REMOVE for an operator's own. Writes it, and the answer. */
+MUST_USE enum err revoke_cert(struct batch *b, const struct caller *c, struct cert_row *row, int reason, struct span note, struct msg_reply *out,
+                              struct fault *f);
 /* CERT_REVOKE: one serial. CE_NOT_FOUND; CE_STATE_CHANGE when it is revoked already; CE_SELF_REMOVE for the caller's own. */
 MUST_USE enum err revoke_op_cert(struct batch *b, const struct caller *c, const void *msg_cert_revoke, struct msg_reply *out, struct fault *f);
 

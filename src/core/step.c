@@ -7,6 +7,7 @@
 #include "core/answers.h"
 #include "core/cert.h"
 #include "core/clone.h"
+#include "core/cmp.h"
 #include "core/crl.h"
 #include "core/engine.h"
 #include "core/enroll.h"

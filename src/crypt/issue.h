@@ -38,6 +38,8 @@ MUST_USE enum err issue_issuing(struct ca *root, const struct issue_spec *spec, 
 MUST_USE enum err issue_root_link(struct ca *root, const struct issue_spec *spec, struct buf *out, struct fault *f);
 /* Delegated OCSP responder (RFC 6960 4.2.2.2: OCSPSigning, ocsp-nocheck). */
 MUST_USE enum err issue_ocsp(struct ca *ca, const struct issue_spec *spec, struct buf *out, struct fault *f);
+/* Signer of CMP answers: EKU cmcRA (RFC 9810 8.6, RFC 6402 2.10), digitalSignature. */
+MUST_USE enum err issue_cmp(struct ca *ca, const struct issue_spec *spec, struct buf *out, struct fault *f);
 /* TLS server. hosts: DNS names and IP addresses as text, separated by blanks or commas. No CDP: peers that fetch one during
  * the handshake would need it before the server is up. */
 MUST_USE enum err issue_tls(struct ca *ca, const struct issue_spec *spec, const char *hosts, struct buf *out, struct fault *f);

@@ -117,7 +117,7 @@ enum err issue_issuing(struct ca *root, const struct issue_spec *spec, bool serv
     ca_url_cert(root, cert);
     tbs_put_basic(&c.tbs, true, 0);
     tbs_put_key_usage(&c.tbs, KU_CERT_SIGN | KU_CRL_SIGN);
-    tbs_put_eku(&c.tbs, EKU_CLIENT_AUTH | EKU_OCSP_SIGNING | (server_auth ? EKU_SERVER_AUTH : 0));
+    tbs_put_eku(&c.tbs, EKU_CLIENT_AUTH | EKU_OCSP_SIGNING | (server_auth ? EKU_SERVER_AUTH | EKU_CMC_RA : 0));
     if (!server_auth)
         put_name_constraints(&c.tbs);
     tbs_put_cdp(&c.tbs, crl);
@@ -151,6 +151,18 @@ enum err issue_ocsp(struct ca *ca, const struct issue_spec *spec, struct buf *ou
     tbs_put_key_usage(&c.tbs, KU_DIGITAL_SIGNATURE);
     tbs_put_eku(&c.tbs, EKU_OCSP_SIGNING);
     tbs_put_nocheck(&c.tbs);
+    return site_end(&c, ca->key, ca->pub, out, f);
+}
+
+enum err issue_cmp(struct ca *ca, const struct issue_spec *spec, struct buf *out, struct fault *f)
+{
+    CLEANUP(site_cert_free) struct site_cert c;
+    enum err e = site_begin(&c, ca, ca->key ? key_sig_alg(ca->key) : SIG_NONE, spec, f);
+    if (e)
+        return e;
+    tbs_put_basic(&c.tbs, false, -1);
+    tbs_put_key_usage(&c.tbs, KU_DIGITAL_SIGNATURE);
+    tbs_put_eku(&c.tbs, EKU_CMC_RA);
     return site_end(&c, ca->key, ca->pub, out, f);
 }
 

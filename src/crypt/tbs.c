@@ -73,6 +73,7 @@ void tbs_put_eku(struct buf *out, unsigned bits)
         { EKU_EMAIL, SPAN_LIT(OID_PKIX "\x03\x04") },
         { EKU_OCSP_SIGNING, SPAN_LIT(OID_PKIX "\x03\x09") },
         { EKU_IDEVID, SPAN_LIT(OID_KP_IDEVID) },
+        { EKU_CMC_RA, SPAN_LIT(OID_PKIX "\x03\x1c") },
     };
     struct ext_mark x = ext_begin(out, EXT_EKU, false);
     size_t seq = der_begin(out, DER_SEQUENCE);

@@ -258,6 +258,8 @@ static enum err core_role_open(struct core_role *c, const struct role_context *r
                                   .crl_validity_s = s->crl_validity,
                                   .crl_refresh_s = s->crl_refresh,
                                   .ocsp_validity_s = s->ocsp_validity,
+                                  .cmp_confirm_s = s->cmp_confirm_time,
+                                  .cmp_keep_unconfirmed = s->cmp_keep_unconfirmed,
                                   .drill_every_s = s->drill_every,
                                   .poll_s = s->update_poll_interval,
                                   .approvals = s->rollout_approvals,

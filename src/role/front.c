@@ -229,7 +229,8 @@ static enum err files_open(struct front *fr, struct fault *f)
         e = profile_load(site, "operator", &fr->infra, f);
     if (!e && profile_there(site, PROFILE_IDEVID))
         e = profile_load(site, PROFILE_IDEVID, &fr->idevid, f);
-    return e ? e : front_est_open(fr, f);
+    e = e ? e : front_est_open(fr, f);
+    return e ? e : front_cmp_open(fr, f);
 }
 
 static enum err http_open(struct front *fr, struct fault *f)
@@ -306,6 +307,7 @@ void front_free(struct front *fr)
     front_map_free(&fr->blocked);
     front_ocsp_cache_free(fr->ocsp);
     front_polls_free(fr->polls);
+    front_cmp_free(fr->cmp);
     free(fr->certs);
     front_anchors_free(fr->anchors);
     front_meta_free(fr->meta);

@@ -79,7 +79,7 @@ static void refusal_report(struct front_req *r, enum err code, const char *text)
     if (!r->fr->core || channel_full(r->fr->core) || class == ERRC_BUSY || class == ERRC_INTERNAL || class == ERRC_RATE)
         return;
     struct msg_refused m = {.code = code, .text = span_str(text && text[0] ? text : err_text(code)),
-                            .uid = r->who.kind == CALLER_INFRA ? span_none : r->caller.cn};
+                            .uid = r->who.kind == CALLER_INFRA || r->caller.kind == CALLER_SECRET ? span_none : r->caller.cn};
     if (m.text.n > 255)
         m.text.n = 255;
     if (!span_is_utf8(m.text))
@@ -114,11 +114,16 @@ void front_refuse(struct front_req *r, enum err code, const char *text, const st
     refusal_log(r, code, text);
     if (!rep)
         refusal_report(r, code, text);
+    evhttp_remove_header(evhttp_request_get_output_headers(r->http), "X-Cradle-Reason"); /* of what was to be answered first */
     front_header(r, "X-Cradle-Reason", "%s", err_reason(code));
     if (rep && rep->retry_s > 0)
         front_header(r, "Retry-After", "%lld", (long long)rep->retry_s);
     else if (err_class(code) == ERRC_BUSY || err_class(code) == ERRC_RATE)
         front_header(r, "Retry-After", "%d", code == CE_DRAINING ? 5 : 1);
+    if (style == STYLE_CMP && r->note) { /* without it, it is a fault of HTTP, and answered as such */
+        front_cmp_refuse(r, code, text);
+        return;
+    }
     if (style == STYLE_OCSP) {
         front_ocsp_refuse(r, code);
         return;

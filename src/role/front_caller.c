@@ -9,7 +9,7 @@
 
 #include "crypt/cert.h"
 #include "crypt/hash.h"
-#include "role/front_priv.h"
+#include "role/front_cmp.h"
 
 /* -- cache of parsed certificates: 4-way sets, the least recently used goes ------------------------------------- */
 #define CACHE_SETS 256
@@ -68,6 +68,23 @@ static void copy_bytes(uint8_t *to, size_t max, size_t *n, struct span from)
     memcpy(to, from.p, *n);
 }
 
+static void who_of(const struct front *fr, const struct cert *cert, struct front_who *w)
+{
+    copy_bytes(w->kid, sizeof w->kid, &w->nkid, cert->aki);
+    copy_bytes(w->serial, sizeof w->serial, &w->nserial, cert->serial);
+    memcpy(w->spki, cert->spki_sha256, sizeof w->spki);
+    if (!span_is_utf8(cert->cn) || span_to_cstr(cert->cn, w->cn, sizeof w->cn))
+        w->cn[0] = 0;
+    w->not_before = cert->not_before;
+    w->not_after = cert->not_after;
+    w->idevid = cert_is_idevid(cert);
+    w->kind = front_ca_kind(front_ca_by_kid(fr, span_of(w->kid, w->nkid)));
+    if (w->kind == CALLER_DEVICE && w->idevid) {
+        w->kind = CALLER_IDEVID;
+        front_idevid_read(cert, &w->id);
+    }
+}
+
 static enum err cert_read(struct front *fr, struct span header, struct front_who *w, struct fault *f)
 {
     CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
@@ -77,19 +94,7 @@ static enum err cert_read(struct front *fr, struct span header, struct front_who
         e = cert_parse(buf_span(&der), &cert, f);
     if (e)
         return e;
-    copy_bytes(w->kid, sizeof w->kid, &w->nkid, cert.aki);
-    copy_bytes(w->serial, sizeof w->serial, &w->nserial, cert.serial);
-    memcpy(w->spki, cert.spki_sha256, sizeof w->spki);
-    if (!span_is_utf8(cert.cn) || span_to_cstr(cert.cn, w->cn, sizeof w->cn))
-        w->cn[0] = 0;
-    w->not_before = cert.not_before;
-    w->not_after = cert.not_after;
-    w->idevid = cert_is_idevid(&cert);
-    w->kind = front_ca_kind(front_ca_by_kid(fr, span_of(w->kid, w->nkid)));
-    if (w->kind == CALLER_DEVICE && w->idevid) {
-        w->kind = CALLER_IDEVID;
-        front_idevid_read(&cert, &w->id);
-    }
+    who_of(fr, &cert, w);
     return CE_OK;
 }
 
@@ -245,6 +250,33 @@ static bool who_read(struct front_req *r, struct span verify, struct front_who *
     return true;
 }
 
+static void caller_fill(struct front_req *r)
+{
+    const struct front_who *w = &r->who;
+    r->caller.kind = w->kind;
+    r->caller.kid = span_of(w->kid, w->nkid);
+    r->caller.serial = span_of(w->serial, w->nserial);
+    r->caller.spki = span_of(w->spki, w->kind == CALLER_NONE ? 0 : sizeof w->spki);
+    r->caller.cn = span_str(w->cn);
+    r->caller.not_after = w->not_after;
+}
+
+/* nginx has verified nothing here: the signature of the CA is ours to verify. */
+enum err front_caller_signer(struct front_req *r, const struct cert *cert, struct fault *f)
+{
+    struct front_who *w = &r->who;
+    *w = (struct front_who){.kind = CALLER_FOREIGN, .err = CE_CERT_FOREIGN};
+    const struct front_ca *ca = front_ca_by_kid(r->fr, cert->aki);
+    if (!ca || cert_check_issued(cert, &ca->ca.cert))
+        return fault_set(f, w->err, "the signer's certificate was not issued by a CA of this site");
+    who_of(r->fr, cert, w);
+    w->err = w->kind == CALLER_IDEVID ? CE_ROLE_FORBIDDEN : standing(r, w); /* those enroll by EST */
+    if (w->err)
+        w->role = 0;
+    caller_fill(r);
+    return w->err ? fault_set(f, w->err, "%s", err_text(w->err)) : CE_OK;
+}
+
 void front_caller_read(struct front_req *r)
 {
     struct front_who *w = &r->who;
@@ -257,12 +289,7 @@ void front_caller_read(struct front_req *r)
         if (nobody)
             w->kind = CALLER_FOREIGN;
     }
-    r->caller.kind = w->kind;
-    r->caller.kid = span_of(w->kid, w->nkid);
-    r->caller.serial = span_of(w->serial, w->nserial);
-    r->caller.spki = span_of(w->spki, w->kind == CALLER_NONE ? 0 : sizeof w->spki);
-    r->caller.cn = span_str(w->cn);
-    r->caller.not_after = w->not_after;
+    caller_fill(r);
     r->caller.addr = fit(front_in_header(r, "X-Cradle-Addr"), 64);
 }
 

@@ -87,26 +87,30 @@ static enum err names_judge(const struct csr *c, struct fault *f)
 enum err front_csr_judge(struct arena *a, struct span der, const struct profile *p, struct msg_enroll *out, struct fault *f)
 {
     struct csr csr;
-    struct spki_info key;
-    const struct key_policy policy = profile_key_policy(p);
     *out = (struct msg_enroll){0};
     enum err e = csr_parse(der, &csr, f);
     if (span_is_utf8(csr.cn) && csr.cn.n <= UID_MAX)
         out->uid = csr.cn; /* whose request it says it is, also when its key is refused */
+    e = e ? e : front_csr_names(a, &csr, p, out, f);
+    return e ? e : csr_verify(&csr, f);
+}
+
+enum err front_csr_names(struct arena *a, const struct csr *csr, const struct profile *p, struct msg_enroll *out, struct fault *f)
+{
+    struct spki_info key;
+    const struct key_policy policy = profile_key_policy(p);
+    if (span_is_utf8(csr->cn) && csr->cn.n <= UID_MAX)
+        out->uid = csr->cn;
+    enum err e = name_check_uid(csr->cn, f);
+    if (!e)
+        e = names_judge(csr, f);
+    if (!e)
+        e = key_gate(csr->spki, &policy, &key, f);
     if (e)
         return e;
-    e = name_check_uid(csr.cn, f);
-    if (!e)
-        e = names_judge(&csr, f);
-    if (!e)
-        e = key_gate(csr.spki, &policy, &key, f);
-    if (!e)
-        e = csr_verify(&csr, f);
-    if (e)
-        return e;
-    out->san_uri = csr.san_uri;
-    out->subject_serial = csr.serial_number;
-    out->spki = csr.spki;
+    out->san_uri = csr->san_uri;
+    out->subject_serial = csr->serial_number;
+    out->spki = csr->spki;
     out->key_alg = arena_copy(a, span_str(key.name));
     return CE_OK;
 }

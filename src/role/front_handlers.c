@@ -16,6 +16,9 @@ HANDLER(est_simplereenroll, EST(FRONT_CORE, .decode = front_reenroll, CSR))
 HANDLER(est_serverkeygen, EST(FRONT_SELF, .decode = front_serverkeygen))
 HANDLER(est_fullcmc, EST(FRONT_SELF, .decode = front_fullcmc))
 
+HANDLER(cmp_post, FRONT_CORE, STYLE_CMP, "cmp", .media = "application/pkixcmp", .decode = front_cmp, .reply = front_reply_cmp,
+        .pending = front_pending_cmp)
+
 #define OCSP(...) FRONT_CORE, STYLE_OCSP, "ocsp", .reply = front_reply_ocsp, __VA_ARGS__
 HANDLER(ocsp_post, OCSP(.media = "application/ocsp-request", .decode = front_ocsp_post))
 HANDLER(ocsp_get, OCSP(.decode = front_ocsp_get))
@@ -75,6 +78,7 @@ HANDLER(device_add, JSON(device_add, .reply = front_reply_created, .location = "
 HANDLER(device_state, JSON(device_state, .param = "uid"))
 HANDLER(device_states, JSON(device_states))
 HANDLER(device_tags, JSON(device_tags, .param = "uid"))
+HANDLER(secret_add, JSON(secret_add, .param = "uid"))
 HANDLER(drill_add, JSON(drill_add, .reply = front_reply_created))
 HANDLER(cert_revoke, JSON(cert_revoke, .param = "serial"))
 #define DECIDE CHANGE("rest", front_enroll_decide, .desc = &msg_desc_enroll_decide)

@@ -35,7 +35,7 @@
 struct front_req;
 
 enum front_to { FRONT_SELF, FRONT_CORE, FRONT_QUERY, FRONT_DEPOT };
-enum front_style { STYLE_PROBLEM, STYLE_EST, STYLE_OCSP };
+enum front_style { STYLE_PROBLEM, STYLE_EST, STYLE_OCSP, STYLE_CMP };
 
 typedef enum err front_decode_fn(struct front_req *r, struct fault *f);
 typedef void front_reply_fn(struct front_req *r, const struct msg_reply *rep);
@@ -156,6 +156,7 @@ struct front {
     struct front_anchors *anchors; /* makers whose IDevIDs may enroll */
     struct front_meta *meta;      /* root and targets of updates */
     struct front_ocsp_cache *ocsp;
+    struct front_cmp *cmp;        /* owned */
     struct front_polls *polls;    /* what idle devices were told */
     struct front_stream *streams;
     size_t nstreams;
@@ -258,6 +259,15 @@ front_reply_fn front_reply_enrolled, front_reply_pending;
 MUST_USE enum err front_est_open(struct front *fr, struct fault *f);
 /* Proof of possession, key and names. out keeps pointing into der; its uid is set as soon as it is known. */
 MUST_USE enum err front_csr_judge(struct arena *a, struct span der, const struct profile *p, struct msg_enroll *out, struct fault *f);
+/* The same without the proof: of what another format asks for, which the caller verifies. */
+struct csr;
+MUST_USE enum err front_csr_names(struct arena *a, const struct csr *csr, const struct profile *p, struct msg_enroll *out, struct fault *f);
+/* front_cmp.c, front_cmp_answer.c */
+front_decode_fn front_cmp;
+front_reply_fn front_reply_cmp, front_pending_cmp;
+MUST_USE enum err front_cmp_open(struct front *fr, struct fault *f);
+void front_cmp_free(struct front_cmp *c); /* NULL is fine */
+void front_cmp_refuse(struct front_req *r, enum err code, const char *text);
 /* front_ocsp.c */
 front_decode_fn front_ocsp_post, front_ocsp_get;
 front_reply_fn front_reply_ocsp;

@@ -230,6 +230,7 @@ static bool put_line(struct query_job *job, const struct db_rows *r, struct json
     json_int(j, "grace_s", l.grace_s);
     json_cstr(j, "grace_key", l.any_key ? "any" : "same");
     json_str(j, "service_until", l.service_until);
+    json_bool(j, "cmp_secret", l.secrets != 0);
     struct topics_row t = {.write = l.write, .read = l.read, .repair = l.repair};
     policy_defaults(TOPICS_LINE, &t);
     text_list_json(j, "write", t.write);

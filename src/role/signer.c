@@ -153,6 +153,8 @@ enum err signer_open(const struct signer_config *cfg, struct signer **out, struc
         e = rehearse(s, f);
     if (!e)
         e = signer_update_open(s, cfg->dir, f);
+    if (!e)
+        e = signer_cmp_open(s, cfg->dir, f);
     if (e) {
         signer_close(s);
         return e;
@@ -171,6 +173,7 @@ void signer_close(struct signer *s)
     key_free(s->log_key);
     key_free(s->stream_key);
     signer_update_close(s);
+    signer_cmp_close(s);
     arena_free(&s->arena);
     buf_free(&s->body);
     free(s);
@@ -188,7 +191,7 @@ static const struct signer_op {
 } ops[] = {
     OP(sign_cert, SIGN_CERT), OP(sign_crl, SIGN_CRL),     OP(sign_ocsp, SIGN_OCSP),
     OP(sign_head, SIGN_HEAD), OP(sign_frame, SIGN_FRAME), OP(sign_snapshot, SIGN_SNAPSHOT),
-    OP(sign_meta, SIGN_META), OP(sign_directive, SIGN_DIRECTIVE),
+    OP(sign_meta, SIGN_META), OP(sign_directive, SIGN_DIRECTIVE), OP(sign_cmp, SIGN_CMP),
 };
 
 /* Only core speaks to the signer: a frame that is not right is a defect or an attack, and the process ends. */

@@ -42,6 +42,8 @@ struct signer {
     uint8_t run[8];                   /* random: tells this process's counters from the last one's */
     struct signer_meter *by;          /* of the answer being made: the key that signs it; NULL: one that has no account */
     struct signer_update_key update[SIGNER_UPDATE_ROLES];
+    struct key *cmp_key;              /* owned; NULL: this site signs no answers of CMP */
+    struct pubkey *cmp_pub;           /* owned */
     struct arena arena;               /* of what lasts */
     uint64_t head_size;               /* of the last tree head signed since the start */
     struct merkle_hash head_root;
@@ -57,6 +59,7 @@ union signer_request {
     struct msg_sign_snapshot sign_snapshot;
     struct msg_sign_meta sign_meta;
     struct msg_sign_directive sign_directive;
+    struct msg_sign_cmp sign_cmp;
 };
 
 #define SIGNER_ANSWER(name) MUST_USE enum err signer_##name(struct signer *s, const union signer_request *r, struct buf *body, struct fault *f)
@@ -68,11 +71,15 @@ SIGNER_ANSWER(sign_frame);
 SIGNER_ANSWER(sign_snapshot);
 SIGNER_ANSWER(sign_meta);
 SIGNER_ANSWER(sign_directive);
+SIGNER_ANSWER(sign_cmp);
 /* What begins at from_s and ends at to_s may be signed: it begins now, and lasts longest_s at most (0: as long as it likes). */
 MUST_USE enum err signer_judge_dates(const struct signer *s, const char *what, int64_t from_s, int64_t to_s, int64_t longest_s, struct fault *f);
 /* Loads the keys of the online update roles, all or none, and signs once with each. */
 MUST_USE enum err signer_update_open(struct signer *s, const char *dir, struct fault *f);
 void signer_update_close(struct signer *s);
+/* Loads keys/cmp.key when there is one, and signs once with it. */
+MUST_USE enum err signer_cmp_open(struct signer *s, const char *dir, struct fault *f);
+void signer_cmp_close(struct signer *s);
 
 enum err signer_no_key(struct fault *f, const char *name);
 /* Makes a key that the profile allows and issues a certificate for it, which is thrown away. */

@@ -149,6 +149,18 @@ static const char *const since_2[] = {
     "CREATE INDEX device_crypto_key ON device_crypto (key_alg, line, release, uid)",
     "CREATE TABLE crypto_count (line TEXT NOT NULL, release TEXT NOT NULL, key_alg TEXT NOT NULL, sig_alg TEXT NOT NULL, month BIGINT NOT NULL, "
     "n BIGINT NOT NULL, PRIMARY KEY (line, release, key_alg, sig_alg, month))" CLUSTERED,
+    /* store/cmp.h: open CMP transactions; one-time secrets of devices, empty once wiped; lines that allow them */
+    "CREATE TABLE cmp_tx (tx BLOB NOT NULL PRIMARY KEY, kind BIGINT NOT NULL, who TEXT NOT NULL, ref TEXT NOT NULL, uid TEXT NOT NULL, "
+    "answer BIGINT NOT NULL, state TEXT NOT NULL, nonce BLOB NOT NULL, kid BLOB NOT NULL, serial BLOB NOT NULL, fresh BIGINT NOT NULL, enroll BLOB NOT NULL, "
+    "began_at BIGINT NOT NULL, until_at BIGINT NOT NULL)" CLUSTERED,
+    "CREATE INDEX cmp_tx_until ON cmp_tx (until_at)",
+    "CREATE INDEX cmp_tx_who ON cmp_tx (who)",
+    "CREATE INDEX cmp_tx_serial ON cmp_tx (serial)",
+    "CREATE TABLE device_secret (ref TEXT NOT NULL PRIMARY KEY, uid TEXT NOT NULL, secret BLOB NOT NULL, state TEXT NOT NULL, tries BIGINT NOT NULL, "
+    "made_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, wipe_at BIGINT NOT NULL)" CLUSTERED,
+    "CREATE INDEX device_secret_uid ON device_secret (uid, ref) WHERE state = 'open'",
+    "CREATE INDEX device_secret_wipe ON device_secret (wipe_at) WHERE wipe_at > 0",
+    "CREATE TABLE line_secret (line TEXT NOT NULL PRIMARY KEY, allowed BIGINT NOT NULL)" CLUSTERED,
     /* a line whose rollouts need more approvals than the site says */
     "CREATE TABLE line_approvals (line TEXT NOT NULL PRIMARY KEY, n BIGINT NOT NULL)" CLUSTERED,
     /* store/ca.h. Every CA of an older database is named after its use */

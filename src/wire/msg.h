@@ -15,8 +15,9 @@
 #define MSG_SPKI_MAX KEY_SPKI_MAX /* bytes of a SubjectPublicKeyInfo in a message */
 
 /* CALLER_IDEVID: an initial device identity, ours or of a maker whose anchor is pinned: front has verified the path, core judges whose it is.
- * CALLER_EXPIRED: a device by a certificate of ours that has ended; front has verified the signature, core judges whether it may renew. */
-enum caller_kind { CALLER_NONE, CALLER_INFRA, CALLER_DEVICE, CALLER_FOREIGN, CALLER_IDEVID, CALLER_EXPIRED };
+ * CALLER_EXPIRED: a device by a certificate of ours that has ended; front has verified the signature, core judges whether it may renew.
+ * CALLER_SECRET: a device by its one-time secret, whose reference is in cn; core verifies the MAC of each message. */
+enum caller_kind { CALLER_NONE, CALLER_INFRA, CALLER_DEVICE, CALLER_FOREIGN, CALLER_IDEVID, CALLER_EXPIRED, CALLER_SECRET };
 enum body_kind { BODY_NONE, BODY_JSON, BODY_CERT, BODY_OCSP, BODY_TEXT, BODY_BINARY };
 
 #define MSG_T_I64 int64_t

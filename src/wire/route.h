@@ -14,6 +14,7 @@ enum route_role {
     R_ADMIN = 1, R_OPERATOR = 2, R_STATION = 4, R_AUDITOR = 8, R_EDGE = 16, R_DEVICE = 32, R_PUBLIC = 64, R_BACKEND = 128,
     R_IDEVID = 256,  /* an initial device identity: enrolls */
     R_EXPIRED = 512, /* a device whose certificate has ended: renews within its line's grace */
+    R_SECRET = 1024, /* core only: a device known by its one-time secret */
 };
 
 struct route {

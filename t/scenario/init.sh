@@ -19,8 +19,8 @@ out=$(cradle init "$S" --name acme --org "Acme GmbH" --host cradle.example --hos
     --root-validity 15y --ca-validity 8y --device-validity 3y)
 ok $? "init"
 has "$out" "offline" "it says what to do next"
-want="birth.json ca/bundle.pem ca/device-ocsp.pem ca/device.pem ca/infra-ocsp.pem ca/infra.pem ca/root.pem cradled.conf \
-keys/device-ocsp.key keys/device.key keys/directive.key keys/infra-ocsp.key keys/infra.key keys/log.key keys/stream.key keys/tuf-snapshot.key \
+want="birth.json ca/bundle.pem ca/cmp.pem ca/device-ocsp.pem ca/device.pem ca/infra-ocsp.pem ca/infra.pem ca/root.pem cradled.conf \
+keys/cmp.key keys/device-ocsp.key keys/device.key keys/directive.key keys/infra-ocsp.key keys/infra.key keys/log.key keys/stream.key keys/tuf-snapshot.key \
 keys/tuf-timestamp.key offline/root.key \
 operators/admin.key operators/admin.pem profiles/device.conf profiles/idevid.conf profiles/operator.conf pub/ca/device.cer pub/ca/infra.cer \
 pub/ca/root.cer pub/crl/root/0.crl tls/server.key tls/server.pem trust/directive.pub trust/log.pub trust/stream.pub \
@@ -77,7 +77,7 @@ same_key "$S/offline/root.key" "$S/ca/root.pem" "the root key is the root's"
 same_key "$S/tls/server.key" "$S/tls/server.pem" "the server's key is the server's"
 same_key "$S/operators/admin.key" "$S/operators/admin.pem" "admin's key is admin's"
 for n in device infra device-ocsp infra-ocsp; do same_key "$S/keys/$n.key" "$S/ca/$n.pem" "keys/$n.key fits ca/$n.pem"; done
-is "$(for k in "$S"/*/*.key; do openssl pkey -in "$k" -passin file:"$T/pass" -pubout -outform DER | sha256sum; done | sort -u | wc -l)" 12 "twelve keys, all different"
+is "$(for k in "$S"/*/*.key; do openssl pkey -in "$k" -passin file:"$T/pass" -pubout -outform DER | sha256sum; done | sort -u | wc -l)" 13 "thirteen keys, all different"
 is "$(jq -r '.format, .site.name, .site.org, .site.http_url, (.cas | map(.name) | join(",")), .operators[0].role' "$S/birth.json" | tr '\n' '|')" \
     "cradle-birth-1|acme|Acme GmbH|http://cradle.example:23451|root,device,infra|admin|" "birth.json"
 is "$(jq -r '.operators[0].cert' "$S/birth.json" | base64 -d | sha256sum)" "$(openssl x509 -in "$S/operators/admin.pem" -outform DER | sha256sum)" "birth.json holds admin's certificate"
