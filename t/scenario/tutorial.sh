@@ -17,7 +17,7 @@ for f in "$T"/copy/tutorial/site/run/*.pid; do [ -e "$f" ] && own "$(cat "$f")";
 is $rc 0 "every command works"
 [ $rc = 0 ] || { tail -n 30 "$T/out" | sed 's/^/# /'; for f in "$T"/copy/tutorial/*.log; do tail -n 5 "$f" | sed 's/^/# | /'; done; }
 out=$(cat "$T/out")
-has "$out" 'subject=CN = pump-0001, serialNumber = 0001, O = My Company' "the certificate is as described"
+has "$out" 'subject=CN ?= ?pump-0001, serialNumber ?= ?0001, O ?= ?My Company' "the certificate is as described"
 has "$out" 'd/pump-0001/up/status' "telemetry arrives"
 has "$out" 'nothing found that would let a revoked device in' "the broker's configuration is right"
 has "$out" '^1.1.0$' "the update is installed"
