@@ -97,7 +97,7 @@ csr st /CN=P-5; bad 403 key-of-other P-5 st /simpleenroll st.csr "the station's 
 csr n /CN=P-4
 bad 401 no-client-certificate "" - /simpleenroll n.csr "nobody"
 bad 401 certificate-foreign P-1 foreign /simplereenroll n.csr "a certificate of a foreign CA"
-bad 401 certificate-expired B-1 B-1 /simplereenroll n.csr "an expired certificate"
+csr n /CN=B-1; bad 401 certificate-expired B-1 B-1 /simplereenroll n.csr "an expired certificate"
 csr n /CN=P-2; bad 403 certificate-revoked P-2 P-2 /simplereenroll n.csr "a revoked certificate"
 csr n /CN=Q-2; bad 403 device-suspended Q-2 Q-2 /simplereenroll n.csr "a suspended device"
 csr n /CN=Q-3; bad 403 device-revoked Q-3 Q-3 /simplereenroll n.csr "a revoked device"
