@@ -69,7 +69,7 @@ mkdir -p "$B/t/out"
 began=$(date +%s)
 { if [ $# -gt 0 ]; then printf '%s\n' "$@"; else all_tests; fi; } | slow_first | xargs -P "$jobs" -n 1 sh t/run.sh --one
 if [ "$(ls "$B"/t/out/*.count | wc -l)" -gt 20 ]; then # where the time went
-    echo "longest: $(sort -k3,3nr "$B"/t/out/*.count | head -n 12 | awk '{ printf "%s%s %d", NR > 1 ? ", " : "", $5, $3 }')"
+    echo "longest: $(sort -k3,3nr "$B"/t/out/*.count | head -n 12 | awk '{ printf "%s%s %d", (NR > 1 ? ", " : ""), $5, $3 }')"
     echo "$(($(date +%s) - began)) s with $jobs at a time; $(cat "$B"/t/out/*.count | awk '{ w += $3; c += $4 } END { printf "%d s in tests, %d s of processors", w, c }')"
 fi
 cat "$B"/t/out/*.count | awk '{ good += $1; bad += $2 } END { printf "%d passed, %d failed\n", good, bad; exit bad > 0 || good == 0 }'
