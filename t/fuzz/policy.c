@@ -17,13 +17,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct policy *p;
     struct fault f = { 0 };
     struct span doc = span_of(data, size), rest = doc, text;
-    size_t lines = 0, backends = 0;
+    size_t lines = 0, backends = 0, cas = 0;
     if (policy_parse(doc, &p, &f)) {
         INVARIANT(!p && f.text[0]);
         return 0;
     }
     while (span_cut(&rest, '\n', &text)) { /* whatever begins a section is found by its name */
         struct span word = { 0 }, name = { 0 };
+        if (span_starts(text, "ca ")) {
+            cas++;
+            continue;
+        }
         if (span_starts(text, " ") || span_starts(text, "cradle-policy "))
             continue;
         span_cut(&text, ' ', &word);
@@ -40,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         set_check(l ? &l->rights.read : &b->rights.read, doc);
         set_check(l ? &l->rights.write : &b->rights.write, doc);
     }
-    INVARIANT(lines == policy_lines(p) && backends == policy_backends(p));
+    INVARIANT(lines == policy_lines(p) && backends == policy_backends(p) && cas == policy_cas(p));
     INVARIANT(!policy_line(p, SPAN_LIT("")) && !policy_backend(p, SPAN_LIT("~")));
     policy_free(p);
     return 0;
