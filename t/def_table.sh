@@ -1,6 +1,7 @@
 #!/bin/sh
 # def_table.sh: tables of the documents, made from the code's own tables, on standard output.
-# usage: t/def_table.sh reasons | events      (docs/reasons.md from src/base/err.def and err.c, docs/events.md from src/wire/event.def)
+# usage: t/def_table.sh reasons | events | lint   (docs/reasons.md from src/base/err.def and err.c, docs/events.md from src/wire/event.def,
+# docs/lint.md from src/crypt/lint.def)
 cd "$(dirname "$0")/.." || exit 1
 
 # One definition a line, its string literals joined by tabs: NAME(A, B, "c", "d")  ->  A B <tab> c <tab> d
@@ -43,5 +44,10 @@ events)
     echo "|---|---|---|"
     rows EVENT src/wire/event.def | awk -F '\t' '{ gsub(/:[a-zA-Z]/, "", $3); gsub(/ /, "`, `", $3); printf "| `%s` | %s | `%s` |\n", $2, $4, $3 }'
     ;;
-*) echo "usage: t/def_table.sh reasons | events" >&2; exit 2 ;;
+lint)
+    echo "| rule | what must be so | level | of | standard |"
+    echo "|---|---|---|---|---|"
+    rows LINT src/crypt/lint.def | awk -F '\t' '{ split($1, f, " "); printf "| `%s` | %s | %s | %s | %s |\n", $2, $5, f[2] == "ERROR" ? "error" : "warning", $3, $4 }'
+    ;;
+*) echo "usage: t/def_table.sh reasons | events | lint" >&2; exit 2 ;;
 esac

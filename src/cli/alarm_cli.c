@@ -24,6 +24,7 @@ static const char rules_text[] =
     "[rule copies]\nkinds = clone-suspected\nseverity = critical\ngroup = 1m\n\n"
     "[rule foreign]\nkinds = refused\nwhen = reason=certificate-foreign|bad-signature|key-of-other|key-revoked\nseverity = critical\ngroup = 5m\n\n"
     "[rule refusals]\nkinds = refused\nsum = count\ncount = 100\nwindow = 5m\nby = addr\ngroup = 15m\n\n"
+    "[rule lint]\nkinds = refused\nwhen = reason=lint\nseverity = critical\ngroup = 15m\n\n"
     "[rule stale]\nkinds = stale\nseverity = critical\n\n"
     "[rule tokens]\nkinds = token-lost token-back\nseverity = critical\n\n"
     "[rule drills]\nkinds = drill\nwhen = result!=passed\nseverity = critical\n\n"

@@ -125,6 +125,9 @@ static enum err request_run(struct batch *b, const struct item *it, struct fault
 
 static enum err answer_run(struct batch *b, const struct item *it, struct fault *f)
 {
+    const struct span none = { 0 };
+    if (it->answer.code == CE_LINT) /* a defect of ours, or of a profile: evidence, however it goes on */
+        refusal_note(b, CE_LINT, arena_str(b->arena, it->answer.text), none, none, none, "signer");
     enum err e = it->done.fn(b, it->done.data, &it->answer);
     if (!e)
         return CE_OK;

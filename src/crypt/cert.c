@@ -36,7 +36,7 @@ static enum err ext_key_usage(struct cert *c, struct span v)
     return CE_OK;
 }
 
-static enum err ext_eku(struct cert *c, struct span v)
+unsigned cert_eku_bit(struct span oid)
 {
     static const struct { struct span oid; unsigned bit; } known[] = {
         { SPAN_LIT(OID_PKIX "\x03\x01"), EKU_SERVER_AUTH },   { SPAN_LIT(OID_PKIX "\x03\x02"), EKU_CLIENT_AUTH },
@@ -45,17 +45,21 @@ static enum err ext_eku(struct cert *c, struct span v)
         { SPAN_LIT("\x55\x1d\x25\x00"), EKU_ANY },                 { SPAN_LIT(OID_KP_IDEVID), EKU_IDEVID },
         { SPAN_LIT("\x55\x1d\x25\x00"), EKU_ANY },            { SPAN_LIT(OID_PKIX "\x03\x1c"), EKU_CMC_RA },
     };
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (span_eq(oid, known[i].oid))
+            return known[i].bit;
+    return EKU_OTHER;
+}
+
+static enum err ext_eku(struct cert *c, struct span v)
+{
     struct span seq, oid;
     if (der_get(&v, DER_SEQUENCE, &seq) || v.n || seq.n == 0)
         return CE_BAD_DER;
     while (seq.n) {
-        unsigned bit = EKU_OTHER;
         if (der_get_oid(&seq, &oid))
             return CE_BAD_DER;
-        for (size_t i = 0; i < ARRAY_LEN(known); i++)
-            if (span_eq(oid, known[i].oid))
-                bit = known[i].bit;
-        c->eku |= bit;
+        c->eku |= cert_eku_bit(oid);
     }
     return CE_OK;
 }

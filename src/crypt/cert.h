@@ -47,5 +47,6 @@ MUST_USE enum err cert_parse(struct span der, struct cert *out, struct fault *f)
 MUST_USE enum err cert_load(const char *path, struct buf *der, struct cert *out, struct fault *f);
 /* Names and key ids chain, the issuer is a CA, and the signature holds. CE_CERT_FOREIGN, CE_BAD_SIGNATURE, CE_KEY_ALG. */
 MUST_USE enum err cert_check_issued(const struct cert *c, const struct cert *issuer);
+unsigned cert_eku_bit(struct span oid); /* enum cert_eku; EKU_OTHER: none that we know */
 
 #endif

@@ -135,9 +135,12 @@ enum err crl_build(struct ca *ca, const struct crl_request *r, struct buf *out, 
     }
     crl_put_extensions(ca, r, out);
     der_end(out, tbs);
+    struct fault why = { .code = CE_OK };
     e = buf_err(out);
-    if (!e)
-        e = x509_sign(ca->key, ca->pub, span_of(out->data + tbs_at, out->len - tbs_at), out);
+    if (!e && (e = x509_sign(LINT_CRL, ca->key, ca->pub, span_of(out->data + tbs_at, out->len - tbs_at), out, &why)) == CE_LINT) {
+        out->len = before;
+        return fault_set(f, e, "CRL %s/%u cannot be made: %s", ca->name, r->shard, why.text);
+    }
     if (!e) {
         der_end(out, all);
         e = buf_err(out);

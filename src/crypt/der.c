@@ -39,6 +39,13 @@ enum err der_any(struct span *in, struct der_item *out)
     const uint8_t *start = in->p;
     uint8_t tag;
     size_t len;
+    if (in->n >= 2 && start[1] < 0x80 && start[1] <= in->n - 2 && (start[0] & 0x1f) != 0x1f) { /* what nearly every element is */
+        out->tag = start[0];
+        out->body = span_of(start + 2, start[1]);
+        out->all = span_of(start, 2u + start[1]);
+        *in = span_of(start + out->all.n, in->n - out->all.n);
+        return CE_OK;
+    }
     if (!span_get_u8(in, &tag))
         return CE_TRUNCATED;
     if ((tag & 0x1f) == 0x1f)

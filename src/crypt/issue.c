@@ -95,6 +95,7 @@ enum err issue_leaf(struct ca *ca, const struct profile *p, const struct issue_r
                                                              .not_before = r->not_before, .not_after = r->not_after, .spki = r->spki });
     issue_leaf_extensions(ca, p, r, &key, buf_span(&san), buf_span(&hw), &tbs);
     tbs_end(&tbs, m);
-    e = buf_err(&tbs) ? buf_err(&tbs) : x509_wrap(ca->key, ca->pub, buf_span(&tbs), out);
-    return e ? fault_set(f, e, "the certificate for " SPAN_FMT " cannot be signed: %s", SPAN_ARG(r->values.uid), err_text(e)) : CE_OK;
+    struct fault why = { .code = CE_OK };
+    e = buf_err(&tbs) ? fault_set(&why, buf_err(&tbs), "%s", err_text(buf_err(&tbs))) : x509_wrap(LINT_CERT, ca->key, ca->pub, buf_span(&tbs), out, &why);
+    return e ? fault_set(f, e, "the certificate for " SPAN_FMT " is not signed: %s", SPAN_ARG(r->values.uid), why.text) : CE_OK;
 }

@@ -65,8 +65,9 @@ static enum err site_begin(struct site_cert *c, const struct ca *ca, enum sig_al
 static enum err site_end(struct site_cert *c, struct key *key, struct pubkey *pub, struct buf *out, struct fault *f)
 {
     tbs_end(&c->tbs, c->mark);
-    enum err e = buf_err(&c->tbs) ? buf_err(&c->tbs) : x509_wrap(key, pub, buf_span(&c->tbs), out);
-    return e ? fault_set(f, e, "the certificate cannot be signed: %s", err_text(e)) : CE_OK;
+    struct fault why = { .code = CE_OK };
+    enum err e = buf_err(&c->tbs) ? fault_set(&why, buf_err(&c->tbs), "%s", err_text(buf_err(&c->tbs))) : x509_wrap(LINT_CERT, key, pub, buf_span(&c->tbs), out, &why);
+    return e ? fault_set(f, e, "the certificate is not signed: %s", why.text) : CE_OK;
 }
 
 enum err issue_root(struct key *key, const struct issue_spec *spec, struct buf *out, struct fault *f)

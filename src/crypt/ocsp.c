@@ -184,10 +184,10 @@ enum err ocsp_response_build(struct ca *ca, const struct ocsp_single *items, siz
     if (e)
         return e;
     e = put_response_data(&basic, ca, items, n, this_update, next_update, nonce);
-    if (!e)
-        e = x509_sign(ca->ocsp_key, ca->ocsp_pub, buf_span(&basic), &tail);
+    struct fault why = { .code = CE_OK };
+    e = e ? fault_set(&why, e, "%s", err_text(e)) : x509_sign(LINT_OCSP, ca->ocsp_key, ca->ocsp_pub, buf_span(&basic), &tail, &why);
     if (e)
-        return fault_set(f, e, "the OCSP answer cannot be signed: %s", err_text(e));
+        return fault_set(f, e, "the OCSP answer is not signed: %s", why.text);
     size_t certs = der_begin(&tail, DER_CONTEXT_CONS(0));
     der_put(&tail, DER_SEQUENCE, buf_span(&ca->ocsp_der));
     der_end(&tail, certs);

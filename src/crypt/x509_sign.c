@@ -6,28 +6,31 @@
 
 #define SIGNATURE_MAX 8192
 
-enum err x509_sign(struct key *key, struct pubkey *pub, struct span tbs, struct buf *out)
+enum err x509_sign(enum lint_object kind, struct key *key, struct pubkey *pub, struct span tbs, struct buf *out, struct fault *f)
 {
     CLEANUP(buf_free) struct buf sig = BUF_INIT(SIGNATURE_MAX);
     enum sig_alg alg = key_sig_alg(key);
-    enum err e = key_sign(key, tbs, &sig);
+    enum err e = lint_release(kind, tbs, sig_alg_der(alg), f);
     if (e)
         return e;
-    if (pubkey_verify(pub, alg, tbs, buf_span(&sig)))
-        return CE_CRYPTO;
+    e = key_sign(key, tbs, &sig);
+    if (!e && pubkey_verify(pub, alg, tbs, buf_span(&sig)))
+        e = CE_CRYPTO;
+    if (e)
+        return fault_set(f, e, "%s", err_text(e));
     buf_put_span(out, sig_alg_der(alg));
     der_put_bits(out, buf_span(&sig));
-    return buf_err(out);
+    return buf_err(out) ? fault_set(f, buf_err(out), "%s", err_text(buf_err(out))) : CE_OK;
 }
 
-enum err x509_wrap(struct key *key, struct pubkey *pub, struct span tbs, struct buf *out)
+enum err x509_wrap(enum lint_object kind, struct key *key, struct pubkey *pub, struct span tbs, struct buf *out, struct fault *f)
 {
     CLEANUP(buf_free) struct buf tail = BUF_INIT(SIGNATURE_MAX + 64);
-    enum err e = x509_sign(key, pub, tbs, &tail);
+    enum err e = x509_sign(kind, key, pub, tbs, &tail, f);
     if (e)
         return e;
     der_put_header(out, DER_SEQUENCE, tbs.n + tail.len);
     buf_put_span(out, tbs);
     buf_put_span(out, buf_span(&tail));
-    return buf_err(out);
+    return buf_err(out) ? fault_set(f, buf_err(out), "%s", err_text(buf_err(out))) : CE_OK;
 }

@@ -1,12 +1,15 @@
-/* x509_sign.h: the last step of everything that a CA signs: sign, verify in software with the public key, only then release. */
+/* x509_sign.h: the last step of everything that a CA signs: judge it by the rules of its standard, sign, verify in software with the
+ * public key, only then release. */
 #ifndef CRADLE_CRYPT_X509_SIGN_H
 #define CRADLE_CRYPT_X509_SIGN_H
 
 #include "crypt/key.h"
+#include "crypt/lint.h"
 
-/* Signs tbs and appends AlgorithmIdentifier and BIT STRING to out. CE_CRYPTO when the signature does not verify. */
-MUST_USE enum err x509_sign(struct key *key, struct pubkey *pub, struct span tbs, struct buf *out);
+/* Signs tbs and appends AlgorithmIdentifier and BIT STRING to out. CE_LINT: a rule is broken, and nothing was signed. CE_CRYPTO: the
+ * signature does not verify, or there is none. */
+MUST_USE enum err x509_sign(enum lint_object kind, struct key *key, struct pubkey *pub, struct span tbs, struct buf *out, struct fault *f);
 /* Appends SEQUENCE { tbs, algorithm, signature }. */
-MUST_USE enum err x509_wrap(struct key *key, struct pubkey *pub, struct span tbs, struct buf *out);
+MUST_USE enum err x509_wrap(enum lint_object kind, struct key *key, struct pubkey *pub, struct span tbs, struct buf *out, struct fault *f);
 
 #endif

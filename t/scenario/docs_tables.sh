@@ -2,7 +2,7 @@
 # docs_tables.sh: what the documents list is what the code has: reason codes, events, exit codes, packages, and where links lead.
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
-for what in reasons events; do
+for what in reasons events lint; do
     sh t/def_table.sh $what >"$T/table"
     sed -n "/^<!-- made by t\/def_table.sh $what/,/^<!-- end of table/p" docs/$what.md | sed '1d;$d' >"$T/documented"
     [ "$(wc -l <"$T/table")" -gt 20 ]; ok $? "the code makes a table of $what"
