@@ -1,0 +1,72 @@
+#!/bin/sh
+# cmp_refusals.sh: what CMP refuses, each with its failInfo, its reason in the evidence, and nothing issued: names and keys of others, proofs and
+# protection that do not hold, replays, times, algorithms, secrets that are over, and certificates that are not the caller's to revoke.
+cd "$(dirname "$0")/../.." || exit 1
+. t/lib.sh
+need openssl openssl; need curl curl; need jq jq
+site_init || { ok 1 "cradle init"; finish; }
+site_start || { ok 1 "cradled starts"; finish; }
+cradle line add pump --quiet && cradle model add p1 --line pump --quiet && cradle line add other --quiet && cradle model add o1 --line other --quiet
+for d in d1 d2 d3 d4 d5; do cradle device add $d --model p1 --quiet; done; cradle device add x1 --model o1 --quiet; ok $? "devices"
+cradle station add st --lines pump --out "$T/st" --quiet || cradle station add st --out "$T/st" --quiet; ok $? "a station"
+cd "$T" || exit 1
+for d in d1 d2 d3 d4 d5 n; do key $d; done
+P="-path .well-known/cmp -trusted $SITE/ca/root.pem -unprotected_errors"
+cmp() { openssl cmp -config "" -server "localhost:$((BASE + 1))" $P "$@" >c.log 2>&1; }
+STATION="-cert st/st.pem -key st/st.key"
+count() { api "$HTTPS/api/v1/certs?limit=500" | jq '.items|length'; }
+reason() { api "$HTTPS/api/v1/events?kind=refused&limit=500" | jq -e --arg r "$1" '[.items[]|select(.payload.reason==$r or .reason==$r)]|length > 0'; }
+no() { # NAME FAILINFO REASON [options]: refused so, and nothing is issued
+    name=$1 fail=$2 why=$3; shift 3
+    before=$(count)
+    cmp "$@" -certout no.pem; refused=$?
+    has "refused=$refused $(cat c.log)" "refused=[1-9].*" "$name: refused"
+    grep -q "$fail" c.log; ok $? "$name: $fail"
+    grep -q "$fail" c.log || sed 's/^/# /' c.log
+    wait_for 10 reason "$why"; ok $? "$name: $why in the evidence"
+    is "$(count)" "$before" "$name: nothing is issued"
+}
+cmp $STATION -cmd cr -newkey d1.key -subject /CN=d1 -certout d1.pem && cmp $STATION -cmd cr -newkey d2.key -subject /CN=d2 -certout d2.pem; ok $? "two devices have certificates"
+
+no "no proof of possession" badPOP csr-bad-signature $STATION -cmd ir -popo -1 -newkey n.key -subject /CN=d3
+no "raVerified by a device" notAuthorized role-forbidden -cmd cr -popo 0 -cert d1.pem -key d1.key -newkey n.key -subject /CN=d1
+no "device 1 for device 2" badCertTemplate name-mismatch -cmd cr -cert d1.pem -key d1.key -newkey n.key -subject /CN=d2 -san_nodefault
+no "the key of another device" badCertTemplate key-of-other $STATION -cmd cr -newkey d1.key -subject /CN=d3
+no "an unknown device" badCertTemplate uid-unknown $STATION -cmd cr -newkey n.key -subject /CN=nobody
+no "another issuer" wrongAuthority wrong-authority $STATION -cmd cr -issuer /CN=elsewhere -newkey n.key -subject /CN=d3
+no "a key update too early" notAuthorized too-early -cmd kur -cert d1.pem -key d1.key -newkey n.key
+no "no protection" wrongIntegrity cmp-unprotected -cmd ir -unprotected_requests -newkey n.key -subject /CN=d3 -ref x -secret pass:x
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout f.key -out f.pem -subj /CN=st -days 2 2>/dev/null
+no "a foreign signer" signerNotTrusted certificate-foreign -cmd cr -cert f.pem -key f.key -newkey n.key -subject /CN=d3
+no "an unknown secret" badMessageCheck secret-unknown -cmd ir -ref 0000000000000000 -secret pass:x -newkey n.key -subject /CN=d3
+
+# -- secrets
+cradle device secret d3 --json >s.json 2>s.log; ok $((! $?)) "no secret where the line forbids them"
+cradle line set pump --cmp-secret yes --quiet; cradle device secret d3 --json >s.json
+REF=$(jq -r .reference s.json) SECRET=$(jq -r .secret s.json)
+no "the secret of another device" badCertTemplate name-mismatch -cmd ir -ref "$REF" -secret "pass:$SECRET" -newkey n.key -subject /CN=d4
+for i in 1 2 3 4; do cmp -cmd ir -ref "$REF" -secret pass:wrong -newkey d3.key -subject /CN=d3 -certout no.pem; done
+no "a fifth wrong try" badMessageCheck cmp-bad-protection -cmd ir -ref "$REF" -secret pass:wrong -newkey d3.key -subject /CN=d3
+no "the right secret, after five" badMessageCheck secret-locked -cmd ir -ref "$REF" -secret "pass:$SECRET" -newkey d3.key -subject /CN=d3
+
+# -- messages again, changed
+post() { curl -s -o p.der -D p.head -w '%{http_code}' -H "Content-Type: ${2:-application/pkixcmp}" --data-binary "@$1" "$HTTP/.well-known/cmp"; }
+why() { tr -d '\r' <p.head | sed -n 's/^x-cradle-reason: //Ip'; }
+cmp $STATION -cmd cr -newkey d4.key -subject /CN=d4 -certout d4.pem -reqout q.der; ok $? "a request, kept"
+is "$(post q.der) $(why)" "200 transaction-in-use" "the same message again"
+before=$(count)
+{ head -c 60 q.der; printf '\377'; tail -c +62 q.der; } >bad.der
+post bad.der >/dev/null; has "$(why)" "cmp-bad-protection|bad-cmp-message|cmp-time" "a changed byte in the header"
+head -c 200 q.der >cut.der; is "$(post cut.der) $(why)" "200 bad-cmp-message" "half a message"
+is "$(post q.der text/plain)" 415 "another media type is a fault of HTTP"
+is "$(curl -s -o /dev/null -w '%{http_code}' "$HTTP/.well-known/cmp")" 405 "GET, too"
+head -c 40000 /dev/zero >big; is "$(post big)" 413 "and 40000 bytes"
+is "$(count)" "$before" "nothing is issued"
+
+# -- revocation
+cmp -cmd rr -cert d1.pem -key d1.key -oldcert d2.pem; grep -q notAuthorized c.log; ok $? "a device revokes no other"
+cmp -cmd rr -cert "$SITE/operators/admin.pem" -key "$SITE/operators/admin.key" -oldcert f.pem; grep -q badCertId c.log; ok $? "nor is a foreign certificate revoked"
+cmp -cmd rr -cert "$SITE/operators/admin.pem" -key "$SITE/operators/admin.key" -oldcert d2.pem; ok $? "an administrator may"
+cmp -cmd rr -cert "$SITE/operators/admin.pem" -key "$SITE/operators/admin.key" -oldcert d2.pem; grep -q certRevoked c.log; ok $? "but not twice"
+no "by a revoked certificate" certRevoked certificate-revoked -cmd kur -cert d2.pem -key d2.key -newkey n.key
+finish
