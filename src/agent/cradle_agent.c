@@ -9,6 +9,7 @@
 #include "agent/manual.h"
 #include "agent/reset.h"
 #include "agent/run.h"
+#include "agent/tpm_attest.h"
 #include "agent/update_child.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -139,6 +140,22 @@ static int verb_report(char **args)
     return 0;
 }
 
+static int verb_ek(char **args)
+{
+    struct fault f = { 0 };
+    CLEANUP(buf_free) struct buf hex = BUF_INIT(128);
+    uint8_t hash[32];
+    bool has_cert = false;
+    (void)args;
+    enum err e = tpm_ek(&agent.cfg, hash, &has_cert, &f);
+    if (e)
+        return fail(e, &f);
+    buf_put_hex(&hex, span_of(hash, sizeof hash));
+    puts(buf_cstr(&hex));
+    fprintf(stderr, "cradle-agent: the TPM holds %s certificate of this endorsement key\n", has_cert ? "a" : "no");
+    return 0;
+}
+
 static int verb_config(char **args)
 {
     CLEANUP(buf_free) struct buf out = BUF_INIT(0);
@@ -186,6 +203,7 @@ static const struct agent_verb verbs[] = {
     { { "update", "WORD", "updates: status, accept, install-now, postpone SPAN, decline; once: ask, and do what there is to do" }, verb_update },
     { { "reset", "--yes", "factory reset: erase reset_paths and the identity, enroll anew" }, verb_reset },
     { { "report", "", "print what this identity is, as JSON" }, verb_report },
+    { { "ek", "", "print the SHA-256 of the TPM's endorsement key, for cradle tpm bind" }, verb_ek },
     { { "config", "", "print the effective configuration" }, verb_config },
 };
 

@@ -150,9 +150,9 @@ enum err creds_first(struct creds *c, struct fault *f)
     return e ? e : link_set(c, CREDS_CURRENT, c->next_id++, f);
 }
 
-enum err creds_begin(struct creds *c, bool keep_key, struct agent_key *k, struct fault *f)
+enum err creds_begin(struct creds *c, bool keep_key, char *dir, struct agent_key *k, struct fault *f)
 {
-    char dir[PATH_MAX_LEN], old[PATH_MAX_LEN];
+    char old[PATH_MAX_LEN];
     enum err e = generation_make(c, dir, f);
     if (e || !keep_key)
         return e ? e : key_make(c->cfg, dir, k, f);

@@ -29,8 +29,8 @@ void creds_slot_dir(const struct creds *c, enum creds_slot slot, char *out);
 void creds_cert_path(const struct creds *c, enum creds_slot slot, char *out);
 /* First generation: makes its folder and key, then names it current. */
 MUST_USE enum err creds_first(struct creds *c, struct fault *f);
-/* Starts a candidate generation that no link names yet; its key goes to k, a new one or (keep_key) the current one. */
-MUST_USE enum err creds_begin(struct creds *c, bool keep_key, struct agent_key *k, struct fault *f);
+/* Starts a candidate generation that no link names yet; its folder goes to dir (PATH_MAX_LEN), its key to k, a new one or (keep_key) the current one. */
+MUST_USE enum err creds_begin(struct creds *c, bool keep_key, char *dir, struct agent_key *k, struct fault *f);
 /* Stores the certificate (PEM) of the current slot's key, or of the generation begun and names that one `next`. */
 MUST_USE enum err creds_store_current(struct creds *c, struct span pem, struct fault *f);
 MUST_USE enum err creds_store_next(struct creds *c, struct span pem, struct fault *f);

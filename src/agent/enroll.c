@@ -1,6 +1,9 @@
 /* enroll.c: see enroll.h. HTTP is net/, ASN.1 is the device library. */
 #include "agent/enroll.h"
 
+#include <stdio.h>
+
+#include "agent/tpm_attest.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -49,14 +52,25 @@ static enum err cert_accept(const struct agent_config *cfg, const struct agent_k
     return buf_err(pem);
 }
 
+/* A site that demands the proof refuses the enrollment that follows; any other takes it without. */
+static void home_prove(const struct agent_config *cfg, const char *dir, struct net *net)
+{
+    struct fault f = { 0 };
+    if (cfg->attest && strcmp(key_home(dir), "tpm") == 0 && tpm_attest(cfg, dir, net, &f))
+        log_warn(0, "that the key of %s lives in the TPM is not proved: %s", cfg->uid, f.text);
+}
+
 /* Posts the CSR of k and leaves the new certificate as PEM in pem. */
-static enum err est_post(const struct agent_config *cfg, struct net *net, const char *operation, const struct agent_key *k, struct buf *pem,
+static enum err est_post(const struct agent_config *cfg, struct net *net, const char *operation, const char *dir, const struct agent_key *k, struct buf *pem,
                          int64_t *retry_s, struct fault *f)
 {
-    static const char *const headers[] = { "Content-Type: application/pkcs10", "Content-Transfer-Encoding: base64", NULL };
+    char home[64];
+    const char *const headers[] = { "Content-Type: application/pkcs10", "Content-Transfer-Encoding: base64", home, NULL };
     uint8_t csr[CRADLE_CSR_MAX];
     char body[CRADLE_CSR_MAX * 4 / 3 + 8], path[PATH_MAX_LEN];
     size_t csr_len = sizeof csr, body_len = sizeof body;
+    home_prove(cfg, dir, net);
+    snprintf(home, sizeof home, "Cradle-Key-Home: %s", key_home(dir));
     enum err e = enroll_csr(cfg, k, csr, &csr_len, f);
     if (e)
         return e;
@@ -116,7 +130,7 @@ enum err enroll_first(const struct agent_config *cfg, struct creds *c, int64_t *
     struct net_config nc = enroll_net(cfg);
     e = e ? e : net_open(&nc, &net, f);
     if (!e)
-        e = est_post(cfg, net, "simpleenroll", &k, &pem, retry_s, f);
+        e = est_post(cfg, net, "simpleenroll", dir, &k, &pem, retry_s, f);
     return e ? e : creds_store_current(c, buf_span(&pem), f);
 }
 
@@ -130,6 +144,7 @@ static bool has_ended(const struct creds *c)
 
 enum err enroll_renew(const struct agent_config *cfg, struct creds *c, int64_t *retry_s, struct fault *f)
 {
+    char dir[PATH_MAX_LEN];
     CLEANUP(net_close_p) struct net *net = NULL;
     CLEANUP(key_close) struct agent_key k = { 0 };
     CLEANUP(buf_free) struct buf pem = BUF_INIT(CERT_TEXT_MAX);
@@ -137,10 +152,10 @@ enum err enroll_renew(const struct agent_config *cfg, struct creds *c, int64_t *
     if (!*cfg->est_url)
         return fault_set(f, CE_BAD_CONFIG, "est_url is not set, so this certificate cannot be renewed here");
     /* one that has ended is renewed with its own key: what a line's grace takes in each case */
-    enum err e = creds_begin(c, !cfg->renew_key || has_ended(c), &k, f);
+    enum err e = creds_begin(c, !cfg->renew_key || has_ended(c), dir, &k, f);
     e = e ? e : enroll_open(c, CREDS_CURRENT, "", 0, &net, f);
     if (!e)
-        e = est_post(cfg, net, "simplereenroll", &k, &pem, retry_s, f);
+        e = est_post(cfg, net, "simplereenroll", dir, &k, &pem, retry_s, f);
     return e ? e : creds_store_next(c, buf_span(&pem), f);
 }
 

@@ -5,6 +5,7 @@
 
 #include "agent/key.h"
 #include "agent/key_remote.h"
+#include "agent/key_tpm.h"
 #include "agent/tpm.h"
 #include "agent/tpm_file.h"
 #include "base/file.h"
@@ -51,17 +52,17 @@ static enum err file_load(const char *path, struct tpm_file *file, struct fault 
 }
 
 /* -- opening -------------------------------------------------------------------------------------------------------------------------- */
-static enum err wrapped_load(struct tpm_key *k, const struct tpm_file *file, TPM2B_PUBLIC *pub, struct fault *f)
+static enum err wrapped_load(const struct tpm *t, const struct tpm_file *file, TPM2B_PUBLIC *pub, ESYS_TR *object, struct fault *f)
 {
     TPM2B_PRIVATE priv = { 0 };
     size_t at = 0, at_priv = 0;
     ESYS_TR parent;
-    if (k->tpm.tss->Tss2_MU_TPM2B_PUBLIC_Unmarshal(file->pub.data, file->pub.len, &at, pub) || at != file->pub.len ||
-        k->tpm.tss->Tss2_MU_TPM2B_PRIVATE_Unmarshal(file->priv.data, file->priv.len, &at_priv, &priv) || at_priv != file->priv.len)
+    if (t->tss->Tss2_MU_TPM2B_PUBLIC_Unmarshal(file->pub.data, file->pub.len, &at, pub) || at != file->pub.len ||
+        t->tss->Tss2_MU_TPM2B_PRIVATE_Unmarshal(file->priv.data, file->priv.len, &at_priv, &priv) || at_priv != file->priv.len)
         return fault_set(f, CE_KEY_INVALID, "the wrapped key of the TPM is malformed");
-    enum err e = tpm_storage_key(&k->tpm, &parent, f);
-    e = e ? e : tpm_key_load(&k->tpm, parent, pub, &priv, &k->object, f);
-    tpm_flush(&k->tpm, parent);
+    enum err e = tpm_storage_key(t, &parent, f);
+    e = e ? e : tpm_key_load(t, parent, pub, &priv, object, f);
+    tpm_flush(t, parent);
     return e;
 }
 
@@ -75,12 +76,25 @@ static enum err file_bind(const struct agent_config *cfg, const struct tpm_file 
     k->persistent = file->handle != 0;
     enum err e = tpm_open(cfg->tpm_tcti, &k->tpm, f);
     if (!e)
-        e = file->handle ? tpm_persistent_open(&k->tpm, file->handle, &pub, &k->object, f) : wrapped_load(k, file, &pub, f);
+        e = file->handle ? tpm_persistent_open(&k->tpm, file->handle, &pub, &k->object, f) : wrapped_load(&k->tpm, file, &pub, &k->object, f);
     e = e ? e : tpm_point(&pub, point, f);
     e = e ? e : key_remote_bind(&k->remote, point, out, f);
     if (e)
         remote_release(&k->remote);
     return e;
+}
+
+enum err key_tpm_object(const struct tpm *t, const char *dir, ESYS_TR *object, TPM2B_PUBLIC *pub, bool *persistent, struct fault *f)
+{
+    CLEANUP(tpm_file_free) struct tpm_file file = { 0 };
+    char path[PATH_MAX_LEN];
+    *object = TPM_NONE;
+    path_join(path, "%s/%s", dir, key_backend_tpm.file);
+    enum err e = file_load(path, &file, f);
+    *persistent = file.handle != 0;
+    if (e)
+        return e;
+    return file.handle ? tpm_persistent_open(t, file.handle, pub, object, f) : wrapped_load(t, &file, pub, object, f);
 }
 
 static enum err tpm_key_open(const struct agent_config *cfg, const char *path, EVP_PKEY **out, struct fault *f)

@@ -26,7 +26,7 @@ enum err device_post(struct cli *c, const struct device_row *d, struct net_reply
 {
     CLEANUP(json_decref_p) json_t *o = json_object();
     bool utf8 = put_text(o, "uid", d->uid) && put_text(o, "serial", d->serial) && put_text(o, "model", d->model) &&
-                put_text(o, "batch", d->batch) && put_text(o, "country", d->country);
+                put_text(o, "batch", d->batch) && put_text(o, "country", d->country) && put_text(o, "ek", d->ek);
     if (!utf8 || !d->uid.n || !d->model.n)
         return fault_set(f, CE_BAD_FIELD, "uid and model must not be empty, and all fields must be UTF-8");
     CLEANUP(mem_free_p) char *text = json_dumps(o, JSON_COMPACT);
@@ -43,7 +43,7 @@ static enum err add_run(struct cli *c, struct fault *f)
     if (!c->nargs || !cli_opt(c, "--model"))
         return fault_set(f, CE_USAGE, "a device needs a UID and --model (or give --csv FILE)");
     struct device_row d = { span_str(c->args[0]), opt_span(c, "--serial"), opt_span(c, "--model"), opt_span(c, "--batch"),
-                            opt_span(c, "--country") };
+                            opt_span(c, "--country"), opt_span(c, "--ek") };
     enum err e = name_check_uid(d.uid, f);
     CLEANUP(net_reply_free) struct net_reply r = { 0 };
     if (e || (e = device_post(c, &d, &r, f)))
@@ -59,6 +59,7 @@ static const struct verb_opt add_opts[] = {
     { "--serial", "SERIAL", "serial number on the label", false },
     { "--batch", "BATCH", "production batch", false },
     { "--country", "CC", "country of sale, two letters (ISO 3166-1)", false },
+    { "--ek", "SHA256", "of the SubjectPublicKeyInfo of its TPM's endorsement key: only that TPM may prove where its keys live", false },
     { "--csv", "FILE", "many devices: lines of uid,serial,model,batch,country; '-' is standard input", false },
     { "--refused", "FILE", "with --csv: write the refused lines and why to FILE", false },
 };
@@ -77,7 +78,7 @@ static enum err list_run(struct cli *c, struct fault *f)
         { "SERIAL", "serial", 0, NULL }, { "BATCH", "batch", 0, NULL }, { "LAST SEEN", "last_seen", 0, NULL },
     };
     static const struct { const char *opt, *key; } filters[] = {
-        { "--line", "line" }, { "--model", "model" }, { "--batch", "batch" }, { "--country", "country" }, { "--state", "state" }, { "--tag", "tag" }, { "--prefix", "q" },
+        { "--line", "line" }, { "--model", "model" }, { "--batch", "batch" }, { "--country", "country" }, { "--state", "state" }, { "--tag", "tag" }, { "--key-home", "key_home" }, { "--prefix", "q" },
     };
     CLEANUP(buf_free) struct buf q = BUF_INIT(4096);
     for (size_t i = 0; i < ARRAY_LEN(filters); i++)
@@ -91,6 +92,7 @@ static const struct verb_opt list_opts[] = {
     { "--line", "LINE", "of this product line", false },   { "--model", "MODEL", "of this model", false },
     { "--batch", "BATCH", "of this batch", false },        { "--country", "CC", "sold in this country", false },
     { "--state", "STATE", "in this state", false },        { "--tag", "TAG", "with this tag", false },
+    { "--key-home", "HOME", "whose key lives there: file, tpm, pkcs11, psa or unknown, as the device says; proved: as a TPM has proved", false },
     { "--prefix", "TEXT", "UID or serial begins with this", false },
     { "--limit", "ROWS", "stop after so many rows (default 1000)", false },
     { "--after", "CURSOR", "go on after the cursor that the page before ended with", false },
@@ -146,6 +148,20 @@ static void show_presence(const struct cli *c, const json_t *d)
     printf("%s\n", json_is_true(json_object_get(p, "resumed")) ? ", resumed" : "");
 }
 
+static void show_key_home(const struct cli *c, const json_t *d)
+{
+    const json_t *k = json_object_get(d, "key_home");
+    const char *ek = json_path_str(d, "ek", ""), *vendor = json_path_str(k, "vendor", "");
+    bool proved = json_is_true(json_object_get(k, "proved"));
+    printf("%-11s ", "Key");
+    cli_put_safe(json_is_object(k) ? json_path_str(k, "home", "?") : "unknown", 16);
+    printf("%s%s%s%s", cli_tint(c, proved ? TINT_GOOD : TINT_NONE), proved ? ", proved by its TPM" : json_is_object(k) ? ", as the device says" : "", cli_tint(c, TINT_NONE), *vendor ? " of " : "");
+    cli_put_safe(vendor, 24);
+    printf("%s", *ek ? "; TPM " : "");
+    cli_put_safe(ek, 16);
+    puts("");
+}
+
 static enum err show_run(struct cli *c, struct fault *f)
 {
     static const struct { const char *title, *path; } rows[] = {
@@ -172,6 +188,7 @@ static enum err show_run(struct cli *c, struct fault *f)
     }
     if (!c->json) {
         device_tags_say(c, json_object_get(o, "tags"));
+        show_key_home(c, o);
         show_presence(c, o);
         show_certs(c, o);
     }

@@ -5,7 +5,7 @@
 #include "base/name.h"
 #include "cli/cli.h"
 
-struct device_row { struct span uid, serial, model, batch, country; }; /* borrowed */
+struct device_row { struct span uid, serial, model, batch, country, ek; }; /* borrowed */
 
 /* Appends "/api/v1/devices/UID" and tail. CE_BAD_UID. */
 MUST_USE enum err device_path(const char *uid, const char *tail, struct buf *out, struct fault *f);

@@ -68,7 +68,7 @@ static enum err csv_line(struct csv_job *j, char *line, struct fault *f)
     int n = 0;
     j->tried++;
     enum err e = csv_split(line, fields, CSV_FIELDS, &n, &why);
-    struct device_row d = { fields[0], fields[1], fields[2], fields[3], fields[4] };
+    struct device_row d = { fields[0], fields[1], fields[2], fields[3], fields[4], { 0 } };
     if (!e)
         e = name_check_uid(d.uid, &why);
     CLEANUP(net_reply_free) struct net_reply r = { 0 };

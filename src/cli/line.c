@@ -12,7 +12,7 @@
 static enum err line_send(struct cli *c, const char *method, const char *path, json_t *o, struct net_reply *r, struct fault *f)
 {
     static const char *const texts[][2] = { { "title", "--title" }, { "clone_policy", "--clone-policy" }, { "note", "--note" }, { "enroll_approval", "--enroll-approval" },
-                                             { "service_until", "--service-until" }, { "cmp_secret", "--cmp-secret" } };
+                                             { "service_until", "--service-until" }, { "cmp_secret", "--cmp-secret" }, { "key_home", "--key-home" } };
     int64_t validity;
     enum err e = cli_opt_span_s(c, "--validity", 0, &validity, f);
     for (size_t i = 0; !e && i < ARRAY_LEN(texts); i++)
@@ -54,7 +54,7 @@ static enum err line_list_run(struct cli *c, struct fault *f)
     static const struct column cols[] = {
         { "LINE", "name", 12, NULL }, { "TITLE", "title", 0, NULL }, { "VALIDITY S", "validity_s", 0, NULL }, { "CLONES", "clone_policy", 0, NULL },
         { "SUSPENDED", "suspended", 0, NULL }, { "APPROVALS", "approvals", 0, NULL }, { "ENROLL APPROVAL", "enroll_approval", 0, NULL },
-        { "SERVICE UNTIL", "service_until", 0, NULL }, { "SECRETS", "cmp_secret", 0, NULL },
+        { "SERVICE UNTIL", "service_until", 0, NULL }, { "SECRETS", "cmp_secret", 0, NULL }, { "KEY HOME", "key_home", 0, NULL },
     };
     struct list l = { .path = "/api/v1/lines", .cols = cols, .ncols = ARRAY_LEN(cols), .empty = "There is no product line yet: cradle line add NAME" };
     return cli_list(c, &l, f);
@@ -133,6 +133,7 @@ static const struct verb_opt line_set_opts[] = {
     { "--grace-key", "KEY", "with which key: same (that of the certificate; default) or any", false },
     { "--ca", "CA", "its devices get their certificates from this CA; default: from the one that is active for devices", false },
     { "--cmp-secret", "yes|no", "may its devices enroll by a one-time secret (cradle device secret)? no, unless set", false },
+    { "--key-home", "HOME", "tpm: certificates only for keys that are proved to live in a TPM (cradle tpm trust); any (default)", false },
     { "--default-topics", NULL, "first back to d/%u/up/#, d/%u/down/# and d/%u/repair/#", false },
     { "--note", "TEXT", "why, in your words; becomes evidence", false },
 };

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/attest.h"
 #include "core/cert_path.h"
 #include "core/token.h"
 #include "core/clone.h"
@@ -268,6 +269,8 @@ static enum err enroll_decide(struct batch *b, const struct caller *c, const str
     if (!e && m->renew && c->kind != CALLER_EXPIRED) /* what has ended supersedes nothing */
         e = cert_seen(b, c->name, c->m->kid, c->m->serial, f);
     e = e ? e : cert_judge_enroll(b, p, c, m, &plan, f);
+    if (!e && !plan.has_same)
+        e = key_home_judge(b, &plan, f);
     if (!e && !m->renew && !plan.has_same)
         e = enroll_approval(b, c, m, &plan, f);
     if (e == CE_PENDING) {
@@ -291,6 +294,9 @@ static enum err enroll_decide(struct batch *b, const struct caller *c, const str
         out->body = plan.same.der;
         return turn ? cmp_issued(b, turn->m.tx, turn->m.implicit != 0, plan.same.kid, plan.same.serial, false, f) : CE_OK;
     }
+    e = key_home_note(b, &plan, m->key_home, f);
+    if (e)
+        return e;
     return enroll_run(b, p, &plan, turn ? &turn->m : NULL, f);
 }
 

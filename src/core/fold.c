@@ -55,6 +55,10 @@ static const struct table tables[] = {
     { "line_approvals", "SELECT line, n FROM line_approvals ORDER BY line", -1 },
     { "line_service", "SELECT line, until FROM line_service ORDER BY line", -1 },
     { "line_enroll", "SELECT line, approval FROM line_enroll ORDER BY line", -1 },
+    { "device_key_home", "SELECT uid, spki, home, proved, ek, vendor, at FROM device_key_home ORDER BY uid", -1 },
+    { "device_ek", "SELECT uid, ek FROM device_ek ORDER BY uid", -1 },
+    { "line_key_home", "SELECT line, home FROM line_key_home ORDER BY line", -1 },
+    { "line_ek_ca", "SELECT line, sha256, spki, title, at FROM line_ek_ca ORDER BY line, sha256", -1 },
     { "enroll_request", "SELECT spki, uid, line, key_alg, proto, addr, asked_by, state, by_whom, note, asked_at, changed_at, until_at FROM enroll_request "
                         "ORDER BY spki", -1 },
     { "line_anchor", "SELECT line, sha256, root, inters, rule, hw_type, model, title, added_at, added_by FROM line_anchor ORDER BY line, sha256", -1 },
@@ -67,7 +71,7 @@ static const struct table tables[] = {
     { "rollout_device", "SELECT rollout, uid, wave, state, sequence, since FROM rollout_device WHERE state NOT IN ('waiting', 'absent', 'current', 'cannot') "
                         "ORDER BY rollout, uid", -1 },
 };
-static const int columns[ARRAY_LEN(tables)] = { 4, 5, 2, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 9, 6, 4, 23, 2, 5, 2, 2, 2, 13, 10, 6, 3, 3, 12, 6 };
+static const int columns[ARRAY_LEN(tables)] = { 4, 5, 2, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 9, 6, 4, 23, 2, 5, 2, 2, 2, 7, 2, 2, 5, 13, 10, 6, 3, 3, 12, 6 };
 
 static enum err event_fold(struct db *to, const struct event_row *ev, struct fault *f)
 {

@@ -291,6 +291,7 @@ static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_LINE_ADDED] = fold_line,          [EVENT_MODEL_ADDED] = fold_model,
     [EVENT_LINE_CHANGED] = fold_line_changed, [EVENT_LINE_STATE] = fold_line_state,
     [EVENT_LINE_APPROVALS] = fold_line_approvals, [EVENT_LINE_ENROLL] = fold_line_enroll, [EVENT_LINE_SERVICE] = fold_line_service,
+    [EVENT_LINE_KEY_HOME] = fold_line_key_home, [EVENT_LINE_EK_CA] = fold_line_ek_ca, [EVENT_DEVICE_EK] = fold_device_ek, [EVENT_KEY_HOME] = fold_key_home,
     [EVENT_ENROLL_REQUESTED] = fold_enroll_requested, [EVENT_ENROLL_APPROVED] = fold_enroll_decided,
     [EVENT_ENROLL_REFUSED] = fold_enroll_decided, [EVENT_ENROLL_EXPIRED] = fold_enroll_decided,
     [EVENT_LINE_GRACE] = fold_line_grace,

@@ -53,5 +53,10 @@ enum err fold_wave_opened(struct fold *x);
 enum err fold_wave_filled(struct fold *x);
 enum err fold_wave_reached(struct fold *x);
 enum err fold_wave_excused(struct fold *x);
+/* fold_attest.c */
+enum err fold_line_key_home(struct fold *x);
+enum err fold_line_ek_ca(struct fold *x);
+enum err fold_device_ek(struct fold *x);
+enum err fold_key_home(struct fold *x);
 
 #endif

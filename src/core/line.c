@@ -2,12 +2,14 @@
 #include "base/clock.h"
 #include "base/name.h"
 #include "core/anchor.h"
+#include "core/attest.h"
 #include "core/enroll.h"
 #include "core/ca.h"
 #include "core/policy.h"
 #include "core/registry.h"
 #include "core/stream.h"
 #include "cradle/snapshot.h"
+#include "store/attest.h"
 #include "store/cmp.h"
 #include "store/crypto.h"
 #include "store/enroll.h"
@@ -22,7 +24,7 @@
 #define LINE_APPROVALS_MAX 8
 
 /* What stands in tables beside the line's row. */
-struct line_beside { int64_t approvals; bool enroll, secrets; struct grace_row grace; struct span service_until, ca; };
+struct line_beside { int64_t approvals; bool enroll, secrets; struct grace_row grace; struct span service_until, ca, key_home; };
 
 static enum err beside_get(struct batch *b, struct span line, struct line_beside *out, struct fault *f)
 {
@@ -31,6 +33,7 @@ static enum err beside_get(struct batch *b, struct span line, struct line_beside
     e = e ? e : store_grace_get(b->db, line, &out->grace, f);
     e = e ? e : store_line_ca_get(b->db, b->arena, line, &out->ca, f);
     e = e ? e : store_line_secret_get(b->db, line, &out->secrets, f);
+    e = e ? e : store_line_key_home_get(b->db, b->arena, line, &out->key_home, f);
     return e ? e : store_line_service_get(b->db, b->arena, line, &out->service_until, f);
 }
 
@@ -52,6 +55,7 @@ static void line_reply(struct batch *b, const struct line_row *l, struct topics_
     json_str(&o, "ca", more->ca);
     json_str(&o, "service_until", more->service_until);
     json_bool(&o, "cmp_secret", more->secrets);
+    json_str(&o, "key_home", more->key_home.n ? more->key_home : SPAN_LIT("any"));
     text_list_json(&o, "write", t.write);
     text_list_json(&o, "read", t.read);
     text_list_json(&o, "repair", t.repair);
@@ -263,9 +267,9 @@ static enum err set_check(const struct msg_line_set *m, struct fault *f)
     e = e ? e : service_check(m->service_until, f);
     if (!e && m->cmp_secret.n && !span_eq_str(m->cmp_secret, "yes") && !span_eq_str(m->cmp_secret, "no"))
         e = fault_set(f, CE_BAD_FIELD, "cmp_secret is yes or no, not '" SPAN_FMT "'", SPAN_ARG(m->cmp_secret));
-    if (!e && !m->state.n && !m->approvals && !m->enroll_approval.n && !m->cmp_secret.n && !m->service_until.n && !m->ca.n && !grace_given(m) && !settings_given(m))
+    if (!e && !m->state.n && !m->approvals && !m->enroll_approval.n && !m->cmp_secret.n && !m->service_until.n && !m->ca.n && !m->key_home.n && !grace_given(m) && !settings_given(m))
         e = fault_set(f, CE_BAD_FIELD,
-                      "nothing to change: give title, validity_s, clone_policy, write, read, repair, defaults, approvals, enroll_approval, grace_s, service_until, cmp_secret, ca or state");
+                      "nothing to change: give title, validity_s, clone_policy, write, read, repair, defaults, approvals, enroll_approval, grace_s, service_until, cmp_secret, ca, key_home or state");
     return e ? e : policy_check_topics(TOPICS_LINE, &t, f);
 }
 
@@ -296,6 +300,8 @@ enum err registry_op_line_set(struct batch *b, const struct caller *c, const voi
         e = ca_write(b, c, m, f);
     if (!e && m->enroll_approval.n)
         e = enroll_line_set(b, c, m->name, span_eq_str(m->enroll_approval, "yes"), m->note, f);
+    if (!e && m->key_home.n)
+        e = key_home_line_set(b, c, m->name, m->key_home, m->note, f);
     if (!e && m->service_until.n)
         e = service_write(b, c, m, f);
     if (!e && m->cmp_secret.n)

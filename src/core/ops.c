@@ -2,6 +2,7 @@
 #include "core/anchor.h"
 #include "core/artifact.h"
 #include "core/ca.h"
+#include "core/attest.h"
 #include "core/cert.h"
 #include "core/cmp.h"
 #include "core/drill.h"

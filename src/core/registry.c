@@ -1,4 +1,5 @@
 /* registry.c: models and devices: see registry.h. Lines: line.c. Decide first, then write. */
+#include "core/attest.h"
 #include "core/registry.h"
 
 #include "base/log.h"
@@ -143,6 +144,8 @@ enum err registry_op_device_add(struct batch *b, const struct caller *c, const v
     const struct device_row row = { .uid = m->uid, .serial = m->serial, .model = m->model, .line = model.line, .batch = m->batch,
                                     .country = m->country, .created_by = c->name, .created_at = b->now_ms, .state = SPAN_LIT("registered") };
     e = device_register(b, &row, f);
+    if (!e && m->ek.n)
+        e = device_ek_write(b, c, m->uid, m->ek, (struct span){ 0 }, f);
     if (e)
         return e;
     const struct device d = { .uid = m->uid, .serial = m->serial, .model = m->model, .line = model.line, .batch = m->batch, .country = m->country,

@@ -10,6 +10,7 @@
 #include "core/cmp.h"
 #include "core/crl.h"
 #include "core/engine.h"
+#include "core/attest.h"
 #include "core/enroll.h"
 #include "core/evlog.h"
 #include "core/presence.h"

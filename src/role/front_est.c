@@ -139,6 +139,9 @@ static enum err enroll(struct front_req *r, bool renew, struct fault *f)
     m->label = label;
     m->renew = renew;
     m->idevid = idevid;
+    m->key_home = front_in_header(r, "Cradle-Key-Home");
+    if (m->key_home.n > 16 || !span_is_utf8(m->key_home))
+        m->key_home = span_of(NULL, 0);
     front_idevid_fill(&r->who, m);
     r->msg = m;
     return CE_OK;

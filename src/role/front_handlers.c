@@ -20,17 +20,22 @@ HANDLER(cmp_post, FRONT_CORE, STYLE_CMP, "cmp", .media = "application/pkixcmp", 
         .pending = front_pending_cmp)
 
 #define OCSP(...) FRONT_CORE, STYLE_OCSP, "ocsp", .reply = front_reply_ocsp, __VA_ARGS__
+/* where keys live */
+HANDLER(attest_begin, FRONT_CORE, .proto = "attest", .media = "application/json", .decode = front_attest_begin, .desc = &msg_desc_attest_begin, .reply = front_reply_attest)
+HANDLER(attest_end, FRONT_CORE, .proto = "attest", .media = "application/json", .decode = front_json, .desc = &msg_desc_attest_end)
+
 HANDLER(ocsp_post, OCSP(.media = "application/ocsp-request", .decode = front_ocsp_post))
 HANDLER(ocsp_get, OCSP(.decode = front_ocsp_get))
 
 /* lists and objects, from the query role */
 #define QUERY(decode_, what_, filters_, ...) FRONT_QUERY, .proto = "rest", .decode = decode_, .what = what_, .filters = filters_, ##__VA_ARGS__
 HANDLER(line_list, QUERY(front_query, "lines", PAGE))
+HANDLER(ek_ca_list, QUERY(front_query, "ek_cas", PAGE, .param = "name"))
 HANDLER(anchor_list, QUERY(front_query, "anchors", PAGE, .param = "name"))
 HANDLER(policy_get, QUERY(front_query, "policy", ""))
 HANDLER(backend_list, QUERY(front_query, "backends", PAGE))
 HANDLER(model_list, QUERY(front_query, "models", PAGE "line"))
-HANDLER(device_list, QUERY(front_query, "devices", PAGE "line model batch country state tag q"))
+HANDLER(device_list, QUERY(front_query, "devices", PAGE "line model batch country state tag key_home q"))
 HANDLER(device_count, QUERY(front_query, "device_count", "line model batch country state tag version"))
 HANDLER(device_get, QUERY(front_query, "device", "", .param = "uid"))
 HANDLER(device_timeline, QUERY(front_query, "timeline", PAGE, .param = "uid"))
@@ -79,6 +84,9 @@ HANDLER(device_state, JSON(device_state, .param = "uid"))
 HANDLER(device_states, JSON(device_states))
 HANDLER(device_tags, JSON(device_tags, .param = "uid"))
 HANDLER(secret_add, JSON(secret_add, .param = "uid"))
+HANDLER(device_ek, JSON(device_ek, .param = "uid"))
+HANDLER(ek_ca_add, CHANGE("rest", front_ek_ca_add, .desc = &msg_desc_ek_ca, .param = "line"))
+HANDLER(ek_ca_remove, CHANGE("rest", front_ek_ca_remove, .desc = &msg_desc_ek_ca, .param = "line"))
 HANDLER(drill_add, JSON(drill_add, .reply = front_reply_created))
 HANDLER(cert_revoke, JSON(cert_revoke, .param = "serial"))
 #define DECIDE CHANGE("rest", front_enroll_decide, .desc = &msg_desc_enroll_decide)

@@ -253,6 +253,9 @@ front_decode_fn front_ddi_get, front_ddi_feedback, front_ddi_config;
 front_reply_fn front_reply_ddi_base, front_reply_ddi_deployment, front_reply_ddi_cancel, front_reply_ddi_artifact, front_reply_ddi_feedback,
     front_reply_ddi_cancelled, front_reply_ddi_config;
 struct front_map front_ddi_map(void);
+/* front_attest.c */
+front_decode_fn front_attest_begin, front_ek_ca_add, front_ek_ca_remove;
+front_reply_fn front_reply_attest;
 /* front_est.c */
 front_decode_fn front_cacerts, front_csrattrs, front_enroll, front_reenroll, front_serverkeygen, front_fullcmc;
 front_reply_fn front_reply_enrolled, front_reply_pending;

@@ -16,7 +16,7 @@ static const struct filter {
     }
     FILTER("after", after, 1024), FILTER("line", line, 48),   FILTER("model", model, 48),
     FILTER("batch", batch, 48),   FILTER("state", state, 16), FILTER("kind", kind, 48), FILTER("which", kind, 48), FILTER("alg", kind, 24), FILTER("country", country, 2),
-    FILTER("edge", edge, 48), FILTER("tag", tag, 48), FILTER("since", since, 40),
+    FILTER("edge", edge, 48), FILTER("tag", tag, 48), FILTER("key_home", key_home, 16), FILTER("since", since, 40),
     FILTER("q", q, 64),           FILTER("version", q, 64),           FILTER("device", key, 64),  FILTER("index", key, 20),
 #undef FILTER
 };

@@ -140,7 +140,7 @@ static void put_headers(struct buf *b, bool tls)
     static const char *const passed[] = { "Host $host", "Connection \"\"", "Content-Type $content_type", "Accept $http_accept",
                                           "If-Match $http_if_match", "If-None-Match $http_if_none_match",
                                           "Idempotency-Key $http_idempotency_key", "User-Agent $http_user_agent",
-                                          "X-Request-Id $request_id", "X-Cradle-Addr $remote_addr" };
+                                          "Cradle-Key-Home $http_cradle_key_home", "X-Request-Id $request_id", "X-Cradle-Addr $remote_addr" };
     for (size_t i = 0; i < ARRAY_LEN(passed); i++)
         buf_printf(b, "    proxy_set_header %s;\n", passed[i]);
     buf_put_str(b, tls ? "    proxy_set_header X-Cradle-Port tls;\n"
@@ -238,6 +238,7 @@ static void put_tls_server(struct buf *b, const struct settings *s, const char *
                    "    location /api/v1/tuf { client_max_body_size 1m; client_body_buffer_size 64k; proxy_pass http://front; }\n"
                    "    location /tuf/ { client_max_body_size 1k; proxy_pass http://front; }\n"
                    "    location /update/v1/ { client_max_body_size 16k; proxy_pass http://front; }\n"
+                   "    location /attest/v1/ { client_max_body_size 16k; proxy_pass http://front; }\n"
                    "    location = /edge/v1/report { client_max_body_size 1m; client_body_buffer_size 64k; proxy_pass http://front; }\n"
                    "    location = /edge/v1/stream {\n      client_max_body_size 1k; proxy_buffering off; proxy_read_timeout 1h;\n"
                    "      send_timeout 60s; proxy_pass http://front;\n    }\n"

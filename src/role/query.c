@@ -22,7 +22,7 @@ static const struct {
     {"backends", query_do_backends},   {"policy", query_do_policy},
     {"timeline", query_do_timeline},   {"export", query_do_export}, {"proof", query_do_proof},  {"cuts", query_do_cuts},
     {"uncut", query_do_uncut},         {"drills", query_do_drills},
-    {"metadata", query_do_metadata},   {"tuf", query_do_tuf},       {"releases", query_do_releases},
+    {"metadata", query_do_metadata},   {"tuf", query_do_tuf},       {"ek_cas", query_do_ek_cas},       {"releases", query_do_releases},
     {"artifacts", query_do_artifacts}, {"anchors", query_do_anchors}, {"release", query_do_release}, {"release_devices", query_do_release_devices},
     {"rollouts", query_do_rollouts},   {"rollout", query_do_rollout}, {"rollout_devices", query_do_rollout_devices},
     {"firmware", query_do_firmware},

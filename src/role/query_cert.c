@@ -227,6 +227,7 @@ static bool put_line(struct query_job *job, const struct db_rows *r, struct json
     json_bool(j, "suspended", l.suspended != 0);
     json_int(j, "approvals", l.approvals);
     json_bool(j, "enroll_approval", l.enroll_approval != 0);
+    json_str(j, "key_home", l.key_home.n ? l.key_home : SPAN_LIT("any"));
     json_int(j, "grace_s", l.grace_s);
     json_cstr(j, "grace_key", l.any_key ? "any" : "same");
     json_str(j, "service_until", l.service_until);

@@ -1,5 +1,6 @@
 /* query_device.c: devices: the list with its filters and prefix search, and one device. */
 #include "role/query_priv.h"
+#include "store/attest.h"
 #include "store/tag.h"
 #include "wire/text_list.h"
 
@@ -33,6 +34,40 @@ static enum err put_tags(struct query_job *job, struct json_out *j, struct span 
     enum err e = store_tags_get(job->q->db, uid, &tags, f);
     text_list_json(j, "tags", buf_span(&tags));
     return e;
+}
+
+static enum err put_key_home(struct query_job *job, struct json_out *j, struct span uid, struct fault *f)
+{
+    struct key_home_row row = { 0 };
+    struct span ek;
+    query_budget(job->q);
+    enum err e = store_key_home_get(job->q->db, &job->arena, uid, &row, f);
+    if (!e) {
+        json_obj(j, "key_home");
+        json_str(j, "home", row.home.n ? row.home : SPAN_LIT("unknown"));
+        json_bool(j, "proved", row.proved);
+        json_hex(j, "spki", row.spki);
+        json_str(j, "vendor", row.vendor);
+        put_time_ms(j, "at", row.at);
+        json_obj_end(j);
+    } else if (e == CE_NOT_FOUND) {
+        json_none(j, "key_home");
+        e = CE_OK;
+    }
+    e = e ? e : store_device_ek_get(job->q->db, &job->arena, uid, &ek, f);
+    if (!e)
+        json_hex(j, "ek", ek);
+    return e;
+}
+
+/* Does the key of the device live where the filter says? */
+static enum err at_home(struct query_job *job, struct span uid, bool *yes, struct fault *f)
+{
+    struct key_home_row row = { 0 };
+    struct span want = job->m->key_home;
+    enum err e = store_key_home_get(job->q->db, &job->arena, uid, &row, f);
+    *yes = span_eq_str(want, "proved") ? row.proved : span_eq_str(want, "unknown") ? !row.home.n : span_eq(want, row.home);
+    return e == CE_NOT_FOUND ? CE_OK : e;
 }
 
 static void put_presence(struct json_out *j, const struct device_item *d)
@@ -69,6 +104,7 @@ static enum err put_device(struct query_job *job, struct json_out *j, const stru
     put_presence(j, d);
     enum err e = put_tags(job, j, d->uid, f);
     e = e ? e : query_put_idevid(job, j, d->uid, f);
+    e = e ? e : put_key_home(job, j, d->uid, f);
     e = e ? e : put_certs(job, j, d->uid, f);
     json_obj_end(j);
     return e;
@@ -111,6 +147,8 @@ static enum err scan(struct query_job *job, struct query_page *p, struct place *
         bool tagged = !twice && wanted(job, &d);
         if (tagged && job->m->tag.n && at->order != DEVICE_BY_TAG)
             e = store_tag_has(job->q->db, d.uid, job->m->tag, &tagged, f);
+        if (!e && tagged && job->m->key_home.n)
+            e = at_home(job, d.uid, &tagged, f);
         if (!e && tagged) {
             e = put_device(job, &p->j, &d, f);
             p->n++;

@@ -110,9 +110,10 @@ void query_lines(struct db *db, struct span from, int64_t limit, struct db_rows 
     db_rows(db,
             "SELECT l.name, l.title, l.clone_policy, l.validity_s, l.suspended, l.added_at, COALESCE(t.may_write, ''), COALESCE(t.may_read, ''), "
             "COALESCE(t.repair, ''), COALESCE(a.n, 0), COALESCE(e.approval, 0), COALESCE(g.grace_s, 0), COALESCE(g.any_key, 0), COALESCE(s.until, ''), "
-            "COALESCE(c.allowed, 0) FROM line l LEFT JOIN topics t ON t.holder = 1 AND t.name = l.name "
+            "COALESCE(c.allowed, 0), COALESCE(k.home, '') FROM line l LEFT JOIN topics t ON t.holder = 1 AND t.name = l.name "
             "LEFT JOIN line_approvals a ON a.line = l.name LEFT JOIN line_enroll e ON e.line = l.name LEFT JOIN line_grace g ON g.line = l.name "
-            "LEFT JOIN line_service s ON s.line = l.name LEFT JOIN line_secret c ON c.line = l.name WHERE l.name >= $1 ORDER BY l.name LIMIT $2",
+            "LEFT JOIN line_service s ON s.line = l.name LEFT JOIN line_secret c ON c.line = l.name "
+            "LEFT JOIN line_key_home k ON k.line = l.name WHERE l.name >= $1 ORDER BY l.name LIMIT $2",
             DB_ARGS(DB_T(from), DB_I(limit)), out);
 }
 
@@ -120,7 +121,7 @@ void query_line_item(const struct db_rows *r, struct line_item *out)
 {
     *out = (struct line_item){ db_span(r, 0), db_span(r, 1), db_span(r, 2), db_i64(r, 3), db_i64(r, 4),
                                db_i64(r, 5),  db_span(r, 6), db_span(r, 7), db_span(r, 8), db_i64(r, 9), db_i64(r, 10), db_i64(r, 11), db_i64(r, 12), db_span(r, 13),
-                               db_i64(r, 14) };
+                               db_i64(r, 14), db_span(r, 15) };
 }
 
 void query_backends(struct db *db, struct span from, int64_t limit, struct db_rows *out)

@@ -50,6 +50,7 @@ struct line_item {
     int64_t approvals, enroll_approval, grace_s, any_key;
     struct span service_until;       /* YYYY-MM-DD; empty: not said */
     int64_t secrets;
+    struct span key_home;                /* empty: any */
 };
 void query_lines(struct db *db, struct span from, int64_t limit, struct db_rows *out);
 void query_line_item(const struct db_rows *r, struct line_item *out);

@@ -177,6 +177,13 @@ static const char *const since_2[] = {
     "CREATE INDEX enroll_request_waiting ON enroll_request (line) WHERE state = 'waiting'",
     "CREATE INDEX enroll_request_until ON enroll_request (until_at) WHERE until_at > 0",
     "CREATE TABLE line_enroll (line TEXT NOT NULL PRIMARY KEY, approval BIGINT NOT NULL)" CLUSTERED,
+    /* store/attest.h */
+    "CREATE TABLE device_key_home (uid TEXT NOT NULL PRIMARY KEY, spki BLOB NOT NULL, home TEXT NOT NULL, proved BIGINT NOT NULL, ek BLOB NOT NULL, "
+    "vendor TEXT NOT NULL, at BIGINT NOT NULL)" CLUSTERED,
+    "CREATE TABLE device_ek (uid TEXT NOT NULL PRIMARY KEY, ek BLOB NOT NULL)" CLUSTERED,
+    "CREATE UNIQUE INDEX device_ek_ek ON device_ek (ek)",
+    "CREATE TABLE line_key_home (line TEXT NOT NULL PRIMARY KEY, home TEXT NOT NULL)" CLUSTERED,
+    "CREATE TABLE line_ek_ca (line TEXT NOT NULL, sha256 BLOB NOT NULL, spki BLOB NOT NULL, title TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (line, sha256))" CLUSTERED,
     /* store/idevid.h */
     "CREATE TABLE line_anchor (line TEXT NOT NULL, sha256 BLOB NOT NULL, root BLOB NOT NULL, inters BLOB NOT NULL, rule TEXT NOT NULL, hw_type TEXT NOT NULL, "
     "model TEXT NOT NULL, title TEXT NOT NULL, added_at BIGINT NOT NULL, added_by TEXT NOT NULL, PRIMARY KEY (line, sha256))" CLUSTERED,

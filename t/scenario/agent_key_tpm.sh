@@ -23,25 +23,25 @@ is "$(printf '%s' "$attributes" | grep -c decrypt)" 0 "and does not decrypt"
 is "$(find "$T/w-1" -name key.pem | wc -l)" 0 "no key file is anywhere"
 
 # -- persistent, from the next renewal on
-sed -i 's/^key = .*/key = tpm:0x81010001/' "$T/w-1.conf"
+sed -i 's/^key = .*/key = tpm:0x81000100/' "$T/w-1.conf"
 key_broker TLSv1.3; key_spki w-1 >"$T/old.pub"
 wait_for 30 key_renewable w-1; agent w-1 renew >/dev/null; ok $? "a changed setting takes effect with the next key"
 key_other w-1; ok $? "there is another key"
-is "$(cat "$T/w-1/current/key.tpm")" "handle 0x81010001" "which the TPM keeps at its handle"
-is "$(tpm2_getcap handles-persistent)" "- 0x81010001" "and no other"
+is "$(cat "$T/w-1/current/key.tpm")" "handle 0x81000100" "which the TPM keeps at its handle"
+is "$(tpm2_getcap handles-persistent)" "- 0x81000100" "and no other"
 key_spki w-1 >"$T/old.pub"
 wait_for 30 key_renewable w-1; agent w-1 renew >/dev/null; ok $? "renewed again"
-is "$(cat "$T/w-1/current/key.tpm")$(tpm2_getcap handles-persistent)" "handle 0x81010002- 0x81010002" "the new key is at the next handle, the old one is destroyed"
+is "$(cat "$T/w-1/current/key.tpm")$(tpm2_getcap handles-persistent)" "handle 0x81000101- 0x81000101" "the new key is at the next handle, the old one is destroyed"
 is "$(tpm2_getcap handles-transient)" "" "and nothing is left loaded"
-tpm2_createprimary -Q -C o -c "$T/x.ctx" && tpm2_evictcontrol -Q -C o -c "$T/x.ctx" 0x81010001; ok $? "somebody else takes the other handle"
-wait_for 30 key_renewable w-1; agent w-1 renew >"$T/out" 2>&1; [ $? != 0 ] && grep -q "0x81010001 and 0x81010002 are taken" "$T/agent.log"; ok $? "the next renewal says so"
-has "$(tpm2_getcap handles-persistent | tr '\n' ' ')" "0x81010001 - 0x81010002" "and touches neither"
-tpm2_evictcontrol -Q -C o -c 0x81010001
+tpm2_createprimary -Q -C o -c "$T/x.ctx" && tpm2_evictcontrol -Q -C o -c "$T/x.ctx" 0x81000100; ok $? "somebody else takes the other handle"
+wait_for 30 key_renewable w-1; agent w-1 renew >"$T/out" 2>&1; [ $? != 0 ] && grep -q "0x81000100 and 0x81000101 are taken" "$T/agent.log"; ok $? "the next renewal says so"
+has "$(tpm2_getcap handles-persistent | tr '\n' ' ')" "0x81000100 - 0x81000101" "and touches neither"
+tpm2_evictcontrol -Q -C o -c 0x81000100
 
 # -- reset
 for s in $(cradle cert list --device w-1 --json | jq -r ".items[].serial"); do cradle cert revoke "$s" --reason superseded --quiet >>"$T/log" 2>&1; done # nobody else may have the name of an active device
 agent w-1 reset --yes >"$T/out"; ok $? "a factory reset"
-is "$(tpm2_getcap handles-persistent)" "- 0x81010001" "the old key is destroyed in the TPM, the new one is there"
+is "$(tpm2_getcap handles-persistent)" "- 0x81000100" "the old key is destroyed in the TPM, the new one is there"
 has "$(cradle device show w-1 --json | jq -r '.state')" "active|provisioned|registered" "the device has enrolled anew"
 broker_stop
 
