@@ -171,18 +171,30 @@ static enum err state_write(struct batch *b, const struct caller *c, const struc
     return CE_OK;
 }
 
+/* The event of one setting: begun, then what it is now, then ended. */
+static struct json_out *setting_begin(struct batch *b, enum event_kind kind, const struct msg_line_set *m)
+{
+    struct json_out *j = event_begin(b, kind, (struct span){ 0 }, 0);
+    json_str(j, "name", m->name);
+    return j;
+}
+
+static enum err setting_end(struct batch *b, struct json_out *j, const struct caller *c, const struct msg_line_set *m)
+{
+    json_str(j, "note", m->note);
+    json_str(j, "by", c->name);
+    event_end(b);
+    return CE_OK;
+}
+
 static enum err approvals_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct fault *f)
 {
     enum err e = store_line_approvals_put(b->db, m->name, m->approvals, f);
     if (e)
         return e;
-    struct json_out *j = event_begin(b, EVENT_LINE_APPROVALS, (struct span){ 0 }, 0);
-    json_str(j, "name", m->name);
+    struct json_out *j = setting_begin(b, EVENT_LINE_APPROVALS, m);
     json_int(j, "approvals", m->approvals);
-    json_str(j, "note", m->note);
-    json_str(j, "by", c->name);
-    event_end(b);
-    return CE_OK;
+    return setting_end(b, j, c, m);
 }
 
 static enum err ca_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct fault *f)
@@ -196,13 +208,9 @@ static enum err ca_write(struct batch *b, const struct caller *c, const struct m
     enum err e = store_line_ca_put(b->db, m->name, ca, f);
     if (e)
         return e;
-    struct json_out *j = event_begin(b, EVENT_LINE_CA, (struct span){ 0 }, 0);
-    json_str(j, "name", m->name);
+    struct json_out *j = setting_begin(b, EVENT_LINE_CA, m);
     json_str(j, "ca", ca);
-    json_str(j, "note", m->note);
-    json_str(j, "by", c->name);
-    event_end(b);
-    return CE_OK;
+    return setting_end(b, j, c, m);
 }
 
 static enum err service_check(struct span until, struct fault *f)
@@ -221,13 +229,9 @@ static enum err service_write(struct batch *b, const struct caller *c, const str
     enum err e = store_line_service_put(b->db, m->name, until, f);
     if (e)
         return e;
-    struct json_out *j = event_begin(b, EVENT_LINE_SERVICE, (struct span){ 0 }, 0);
-    json_str(j, "name", m->name);
+    struct json_out *j = setting_begin(b, EVENT_LINE_SERVICE, m);
     json_str(j, "until", until);
-    json_str(j, "note", m->note);
-    json_str(j, "by", c->name);
-    event_end(b);
-    return CE_OK;
+    return setting_end(b, j, c, m);
 }
 
 static enum err secrets_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct fault *f)
@@ -236,13 +240,9 @@ static enum err secrets_write(struct batch *b, const struct caller *c, const str
     enum err e = store_line_secret_put(b->db, m->name, allowed, f);
     if (e)
         return e;
-    struct json_out *j = event_begin(b, EVENT_LINE_SECRETS, (struct span){ 0 }, 0);
-    json_str(j, "name", m->name);
+    struct json_out *j = setting_begin(b, EVENT_LINE_SECRETS, m);
     json_bool(j, "allowed", allowed);
-    json_str(j, "note", m->note);
-    json_str(j, "by", c->name);
-    event_end(b);
-    return CE_OK;
+    return setting_end(b, j, c, m);
 }
 
 static bool settings_given(const struct msg_line_set *m)

@@ -111,7 +111,7 @@ enum err san_parse(struct span value, struct san *out, struct fault *f)
     return CE_OK;
 }
 
-static bool printable_string(struct span v)
+bool dn_printable(struct span v)
 {
     for (size_t i = 0; i < v.n; i++) {
         uint8_t c = v.p[i];
@@ -125,7 +125,7 @@ static bool printable_string(struct span v)
 void dn_put(struct buf *out, enum dn_attr attr, struct span value)
 {
     /* serialNumber and countryName are PrintableString by definition, RFC 5280 A.1 */
-    bool printable = (attr == DN_SERIAL_NUMBER || attr == DN_C) && printable_string(value);
+    bool printable = (attr == DN_SERIAL_NUMBER || attr == DN_C) && dn_printable(value);
     size_t attr_size = 5 + der_header_size(value.n) + value.n;
     der_put_header(out, DER_SET, der_header_size(attr_size) + attr_size);
     der_put_header(out, DER_SEQUENCE, attr_size);

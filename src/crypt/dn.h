@@ -25,6 +25,7 @@ MUST_USE enum err san_parse(struct span value, struct san *out, struct fault *f)
 
 /* Appends one RDN with one attribute. oid_last: 3 CN, 5 serialNumber, 6 C, 10 O, 11 OU. */
 enum dn_attr { DN_CN = 3, DN_SERIAL_NUMBER = 5, DN_C = 6, DN_O = 10, DN_OU = 11 };
+bool dn_printable(struct span v); /* only characters of a PrintableString (X.680 41.4) */
 void dn_put(struct buf *out, enum dn_attr attr, struct span value);
 
 /* OIDs of extensions: id-ce is 2.5.29 = 55 1d, then one byte. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "crypt/dn.h"
 #include "crypt/lint_impl.h"
 #include "crypt/oid.h"
 
@@ -37,17 +38,6 @@ void lint_add(struct lint *l, enum lint_rule rule, const char *fmt, ...)
 }
 
 /* -- DER ---------------------------------------------------------------------------------------------------------------- */
-static bool printable(struct span v)
-{
-    for (size_t i = 0; i < v.n; i++) {
-        uint8_t c = v.p[i];
-        bool alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-        if (!alnum && (c == 0 || !strchr(" '()+,-./:=?", c)))
-            return false;
-    }
-    return true;
-}
-
 static bool ascii(struct span v)
 {
     for (size_t i = 0; i < v.n; i++)
@@ -88,7 +78,7 @@ static void walk_primitive(struct lint *l, const struct der_item *it)
     case DER_NULL: lint_add_if(l, b.n != 0, LINT_DER); break;
     case DER_OID: walk_oid(l, it); break;
     case DER_UTF8: lint_add_if(l, !span_is_utf8(b), LINT_UTF8); break;
-    case DER_PRINTABLE: lint_add_if(l, !printable(b), LINT_PRINTABLE); break;
+    case DER_PRINTABLE: lint_add_if(l, !dn_printable(b), LINT_PRINTABLE); break;
     case DER_IA5: lint_add_if(l, !ascii(b), LINT_IA5); break;
     case DER_UTC_TIME:
     case DER_GENERAL_TIME: walk_time(l, it); break;

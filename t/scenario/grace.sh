@@ -3,19 +3,7 @@
 # devices; certificates live for seconds.
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
-need curl curl; need openssl openssl; need jq jq
-site_init || { ok 1 "cradle init"; finish; }
-site_start || { ok 1 "cradled starts"; finish; }
-CA=$SITE/ca/bundle.pem
-EST=$HTTPS/.well-known/est
-cd "$T" || exit 1
-est() { # WHO PATH UID [KEY]: sets code, reason, out
-    [ -e "${4:-$3}.key" ] || key "${4:-$3}" >/dev/null
-    openssl req -new -key "${4:-$3}.key" -subj "/CN=$3" -outform DER 2>/dev/null | openssl base64 >e.csr
-    code=$(curl -s --cacert "$CA" --cert "$1.pem" --key "$1.key" -H 'Content-Type: application/pkcs10' --data-binary @e.csr -D head -o out -w '%{http_code}' "$EST$2")
-    reason=$(tr -d '\r' <head | sed -n 's/^x-cradle-reason: //Ip')
-}
-unpack() { openssl base64 -d -in out | openssl pkcs7 -inform DER -print_certs 2>/dev/null | openssl x509 >"$1.pem" 2>/dev/null; }
+. t/est.sh
 ended() { [ "$(date +%s)" -gt "$(date -d "$(openssl x509 -in "$1.pem" -noout -enddate | cut -d= -f2)" +%s)" ]; }
 line() { api -X PATCH -d "$1" "$HTTPS/api/v1/lines/brief" | jq -r '.reason // "set"'; }
 

@@ -3,12 +3,7 @@
 # rules, the first IDevID that stays, devices that register themselves, and every other route, which refuses.
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
-need curl curl; need openssl openssl; need jq jq
-site_init || { ok 1 "cradle init"; finish; }
-site_start || { ok 1 "cradled starts"; finish; }
-CA=$SITE/ca/bundle.pem
-EST=$HTTPS/.well-known/est
-cd "$T" || exit 1
+. t/est.sh
 
 # -- the maker: a root, a CA below it, and devices with a hardwareModuleName (RFC 4108)
 maker() { # NAME SUBJECT BY EXTENSIONS: NAME.key NAME.pem
@@ -31,13 +26,6 @@ board twin SN-1
 board stranger SN-3 xroot
 board fake SN-2 b1 # signed by a device
 
-est() { # WHO PATH UID [KEY]: a CSR for UID by KEY (a new one, UID.key); sets code, reason, out
-    [ -e "${4:-$3}.key" ] || key "${4:-$3}" >/dev/null
-    openssl req -new -key "${4:-$3}.key" -subj "/CN=$3" -outform DER 2>/dev/null | openssl base64 >e.csr
-    code=$(curl -s --cacert "$CA" --cert "$1.pem" --key "$1.key" -H 'Content-Type: application/pkcs10' --data-binary @e.csr -D head -o out -w '%{http_code}' "$EST$2")
-    reason=$(tr -d '\r' <head | sed -n 's/^x-cradle-reason: //Ip')
-}
-unpack() { openssl base64 -d -in out | openssl pkcs7 -inform DER -print_certs 2>/dev/null | openssl x509 >"$1.pem" 2>/dev/null; }
 events() { api "$HTTPS/api/v1/events?kind=$1&limit=500" | jq -r "[.items[] | select($2)] | length"; }
 
 cradle line add pump >/dev/null; cradle line add valve >/dev/null; cradle line add free >/dev/null

@@ -3,19 +3,7 @@
 # reads what was made, curl is station and device.
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
-need curl curl; need openssl openssl; need jq jq
-site_init || { ok 1 "cradle init"; finish; }
-site_start || { ok 1 "cradled starts"; finish; }
-CA=$SITE/ca/bundle.pem
-EST=$HTTPS/.well-known/est
-cd "$T" || exit 1
-est() { # WHO PATH UID [KEY]: sets code, reason, out
-    [ -e "${4:-$3}.key" ] || key "${4:-$3}" >/dev/null
-    openssl req -new -key "${4:-$3}.key" -subj "/CN=$3" -outform DER 2>/dev/null | openssl base64 >e.csr
-    code=$(curl -s --cacert "$CA" --cert "$1.pem" --key "$1.key" -H 'Content-Type: application/pkcs10' --data-binary @e.csr -D head -o out -w '%{http_code}' "$EST$2")
-    reason=$(tr -d '\r' <head | sed -n 's/^x-cradle-reason: //Ip')
-}
-unpack() { openssl base64 -d -in out | openssl pkcs7 -inform DER -print_certs 2>/dev/null | openssl x509 >"$1.pem" 2>/dev/null; }
+. t/est.sh
 state() { cradle device show "$1" --json | jq -r .state; }
 
 has "$(cat "$SITE/profiles/idevid.conf")" '^hw_type = 2\.25\.[0-9]+$' "cradle init makes a profile with a hardware type of its own"
