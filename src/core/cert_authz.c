@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "core/ca.h"
 #include "core/cert_path.h"
+#include "core/key_block.h"
 #include "crypt/cert.h"
 #include "store/idevid.h"
 #include "wire/route.h"
@@ -41,7 +42,11 @@ enum err cert_judge_key(struct batch *b, struct cert_plan *plan, struct span key
         return fault_set(f, CE_KEY_ALG, "keys of type " SPAN_FMT " are not allowed by profile %s: use one of %s", SPAN_ARG(key_alg),
                          plan->issuer->profile.name, plan->issuer->profile.key_algs);
     struct idevid_row id;
-    enum err e = store_idevid_by_key(b->db, b->arena, span_of(plan->spki, SHA256_LEN), &id, f);
+    enum err e = key_block_check(b, plan->key_der, f);
+    e = e ? e : key_of_ca_check(b, span_of(plan->spki, SHA256_LEN), f);
+    if (e)
+        return e;
+    e = store_idevid_by_key(b->db, b->arena, span_of(plan->spki, SHA256_LEN), &id, f);
     if (!e)
         return fault_set(f, CE_IDEVID_KEY, "%s", err_text(CE_IDEVID_KEY));
     if (e == CE_NOT_FOUND)

@@ -7,6 +7,7 @@
  */
 #include "base/log.h"
 #include "core/anchor.h"
+#include "core/key_block.h"
 #include "core/cert_path.h"
 #include "core/registry.h"
 #include "crypt/cert.h"
@@ -163,6 +164,9 @@ enum err cert_judge_idevid(struct batch *b, const struct caller *c, const struct
     sha256(m->spki, digest);
     if (span_eq(c->m->spki, span_of(digest, sizeof digest)))
         return fault_set(f, CE_IDEVID_KEY, "%s", err_text(CE_IDEVID_KEY));
+    enum err e = key_block_check_digest(b, c->m->spki, f);
+    if (e)
+        return e == CE_KEY_BLOCKED ? fault_set(f, e, "the key of the IDevID is on this site's list of compromised keys") : e;
     return m->anchor.n ? foreign_judge(b, c, m, plan, f) : own_judge(b, c, m, plan, f);
 }
 

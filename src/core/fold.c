@@ -61,6 +61,7 @@ static const struct table tables[] = {
     { "line_ek_ca", "SELECT line, sha256, spki, title, at FROM line_ek_ca ORDER BY line, sha256", -1 },
     { "enroll_request", "SELECT spki, uid, line, key_alg, proto, addr, asked_by, state, by_whom, note, asked_at, changed_at, until_at FROM enroll_request "
                         "ORDER BY spki", -1 },
+    { "key_block", "SELECT id, file, note, by_whom, at FROM key_block ORDER BY id", -1 },
     { "line_anchor", "SELECT line, sha256, root, inters, rule, hw_type, model, title, added_at, added_by FROM line_anchor ORDER BY line, sha256", -1 },
     { "device_idevid", "SELECT uid, spki, anchor, serial, name, at FROM device_idevid ORDER BY uid", -1 },
     { "line_grace", "SELECT line, grace_s, any_key FROM line_grace ORDER BY line", -1 },

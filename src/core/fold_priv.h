@@ -39,6 +39,9 @@ enum err fold_anchor_removed(struct fold *x);
 enum err fold_idevid_pinned(struct fold *x);
 enum err fold_idevid_forgotten(struct fold *x);
 enum err fold_line_grace(struct fold *x);
+/* fold_key.c */
+enum err fold_keys_blocked(struct fold *x);
+enum err fold_key_unblocked(struct fold *x);
 /* fold_cmp.c */
 enum err fold_line_secrets(struct fold *x);
 enum err fold_secret_made(struct fold *x);

@@ -1,5 +1,6 @@
 /* ops.c: the table of operations, made from ops.def. */
 #include "core/anchor.h"
+#include "core/key_block.h"
 #include "core/artifact.h"
 #include "core/ca.h"
 #include "core/attest.h"

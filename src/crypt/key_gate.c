@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "crypt/hash.h"
 #include "crypt/key_impl.h"
 
 /* -- policy ------------------------------------------------------------------------------------------------------------------------ */
@@ -97,4 +98,25 @@ enum err key_gate(struct span spki, const struct key_policy *policy, struct spki
     if ((out->alg == KEY_EC_P256 || out->alg == KEY_EC_P384) && ec_point_set(ec_point_scratch(out->alg), out->key))
         return fault_set(f, CE_KEY_INVALID, "the public key is not a point on curve %s", out->name + 3);
     return out->alg == KEY_ED25519 ? ed25519_judge(out->key, f) : CE_OK;
+}
+
+bool key_debian_id(struct span spki, uint8_t out[KEY_DEBIAN_LEN])
+{
+    static const char hex[] = "0123456789ABCDEF";
+    CLEANUP(buf_free) struct buf text = BUF_INIT(8192);
+    struct spki_info k;
+    struct span n, e;
+    uint8_t digest[SHA1_LEN];
+    if (spki_parse(spki, &k, NULL) || k.alg != KEY_RSA || spki_rsa_split(k.key, &n, &e))
+        return false;
+    buf_put_str(&text, "Modulus=");
+    for (size_t i = 0; i < 2 * n.n; i++) {
+        unsigned digit = i & 1 ? n.p[i / 2] & 15u : n.p[i / 2] >> 4;
+        if (i || digit)
+            buf_put_u8(&text, (uint8_t)hex[digit]);
+    }
+    buf_put_u8(&text, '\n');
+    sha1(buf_span(&text), digest);
+    memcpy(out, digest + SHA1_LEN - KEY_DEBIAN_LEN, KEY_DEBIAN_LEN);
+    return true;
 }

@@ -21,4 +21,8 @@ struct key_policy {
  * CE_KEY_POWER (a square, a prime or a power of one), CE_KEY_CLOSE (the two primes are so close that Fermat's method finds them). */
 MUST_USE enum err key_gate(struct span spki, const struct key_policy *policy, struct spki_info *out, struct fault *f);
 
+/* How Debian's openssl-blacklist names an RSA key: the last 10 bytes of the SHA-1 of what `openssl rsa -modulus` prints. False: no RSA key. */
+#define KEY_DEBIAN_LEN 10
+bool key_debian_id(struct span spki, uint8_t out[KEY_DEBIAN_LEN]);
+
 #endif

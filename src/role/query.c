@@ -26,6 +26,7 @@ static const struct {
     {"artifacts", query_do_artifacts}, {"anchors", query_do_anchors}, {"release", query_do_release}, {"release_devices", query_do_release_devices},
     {"rollouts", query_do_rollouts},   {"rollout", query_do_rollout}, {"rollout_devices", query_do_rollout_devices},
     {"firmware", query_do_firmware},
+    {"keys", query_do_keys},
     {"enrollments", query_do_enrollments}, {"enrollment", query_do_enrollment},
 };
 

@@ -143,6 +143,8 @@ static const char *const since_2[] = {
     "CREATE TABLE device_tag (uid TEXT NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (uid, tag))" CLUSTERED,
     "CREATE INDEX device_tag_tag ON device_tag (tag, uid)",
     /* store/crypto.h; month: yyyymm of the certificate's end */
+    /* store/key_block.h */
+    "CREATE TABLE key_block (id BLOB NOT NULL PRIMARY KEY, file BLOB NOT NULL, note TEXT NOT NULL, by_whom TEXT NOT NULL, at BIGINT NOT NULL)" CLUSTERED,
     "CREATE TABLE line_service (line TEXT NOT NULL PRIMARY KEY, until TEXT NOT NULL)" CLUSTERED,
     "CREATE TABLE device_crypto (uid TEXT NOT NULL PRIMARY KEY, kid BLOB NOT NULL, serial BLOB NOT NULL, line TEXT NOT NULL, release TEXT NOT NULL, "
     "key_alg TEXT NOT NULL, sig_alg TEXT NOT NULL, not_after BIGINT NOT NULL, month BIGINT NOT NULL)" CLUSTERED,
