@@ -42,6 +42,7 @@ static void config_copy(struct core *core, const struct core_config *c)
         .enroll_waiting = or_default(c->enroll_waiting, 1000),
         .cmp_confirm_s = or_default(c->cmp_confirm_s, 300),
         .cmp_keep_unconfirmed = c->cmp_keep_unconfirmed,
+        .mass_confirm = or_default(c->mass_confirm, 100),
         .drill_every_s = c->drill_every_s,
         .log_quiet_ms = or_default(c->log_quiet_ms, 1000),
         .refusal_window_ms = or_default(c->refusal_window_ms, 60000),

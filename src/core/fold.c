@@ -65,6 +65,11 @@ static const struct table tables[] = {
     { "line_anchor", "SELECT line, sha256, root, inters, rule, hw_type, model, title, added_at, added_by FROM line_anchor ORDER BY line, sha256", -1 },
     { "device_idevid", "SELECT uid, spki, anchor, serial, name, at FROM device_idevid ORDER BY uid", -1 },
     { "line_grace", "SELECT line, grace_s, any_key FROM line_grace ORDER BY line", -1 },
+    /* progress is compared once the job has ended */
+    { "mass_job", "SELECT id, state, to_state, reason, note, q_line, q_model, q_batch, q_country, q_state, q_tag, q_prefix, q_key_alg, enrolled_from, enrolled_to, "
+                  "created_by, confirmed_by, why, created_at, confirmed_at, changed_at, CASE WHEN state = 'counting' THEN 0 ELSE matched END, "
+                  "CASE WHEN state IN ('done', 'cancelled') THEN first_event ELSE '' END, CASE WHEN state IN ('done', 'cancelled') THEN done ELSE 0 END, "
+                  "CASE WHEN state IN ('done', 'cancelled') THEN refused ELSE 0 END FROM mass_job ORDER BY id", -1 },
     { "rollout_approval", "SELECT rollout, by_whom, at FROM rollout_approval ORDER BY rollout, by_whom", -1 },
     { "rollout_wave", "SELECT rollout, tag, wave, percent, devices, success_percent, error_percent, soak_s, opened_at, filled_at, reached_at, excused FROM rollout_wave "
                       "ORDER BY rollout, wave", -1 },
@@ -72,7 +77,7 @@ static const struct table tables[] = {
     { "rollout_device", "SELECT rollout, uid, wave, state, sequence, since FROM rollout_device WHERE state NOT IN ('waiting', 'absent', 'current', 'cannot') "
                         "ORDER BY rollout, uid", -1 },
 };
-static const int columns[ARRAY_LEN(tables)] = { 4, 5, 2, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 9, 6, 4, 23, 2, 5, 2, 2, 2, 7, 2, 2, 5, 13, 10, 6, 3, 3, 12, 6 };
+static const int columns[ARRAY_LEN(tables)] = { 4, 5, 2, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 9, 6, 4, 23, 2, 5, 2, 2, 2, 7, 2, 2, 5, 13, 10, 6, 3, 25, 3, 12, 6 };
 
 static enum err event_fold(struct db *to, const struct event_row *ev, struct fault *f)
 {

@@ -313,6 +313,8 @@ static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_FIRMWARE_POSTPONED] = fold_postponed, [EVENT_FIRMWARE_DECLINED] = fold_moved, [EVENT_FIRMWARE_SILENT] = fold_moved,
     [EVENT_FIRMWARE_CANCELLED] = fold_moved, [EVENT_FIRMWARE_RUNNING] = fold_running, [EVENT_DEVICE_RESET] = fold_moved,
     [EVENT_ARTIFACT_STORED] = fold_artifact, [EVENT_ARTIFACT_REMOVED] = fold_artifact_removed,
+    [EVENT_MASS_CREATED] = fold_mass_created, [EVENT_MASS_COUNTED] = fold_mass_counted, [EVENT_MASS_CONFIRMED] = fold_mass_confirmed,
+    [EVENT_MASS_STATE] = fold_mass_state, [EVENT_MASS_ENDED] = fold_mass_ended,
     [EVENT_ROLLOUT_CREATED] = fold_rollout,  [EVENT_ROLLOUT_APPROVED] = fold_rollout_approved, [EVENT_ROLLOUT_STATE] = fold_rollout_state,
     [EVENT_WAVE_OPENED] = fold_wave_opened,  [EVENT_WAVE_FILLED] = fold_wave_filled, [EVENT_WAVE_REACHED] = fold_wave_reached,
     [EVENT_WAVE_EXCUSED] = fold_wave_excused,

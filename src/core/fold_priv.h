@@ -47,6 +47,12 @@ enum err fold_line_secrets(struct fold *x);
 enum err fold_secret_made(struct fold *x);
 enum err fold_secret_used(struct fold *x);
 enum err fold_secret_over(struct fold *x);
+/* fold_mass.c */
+enum err fold_mass_created(struct fold *x);
+enum err fold_mass_counted(struct fold *x);
+enum err fold_mass_confirmed(struct fold *x);
+enum err fold_mass_state(struct fold *x);
+enum err fold_mass_ended(struct fold *x);
 /* fold_rollout.c */
 enum err fold_rollout(struct fold *x);
 enum err fold_line_approvals(struct fold *x);

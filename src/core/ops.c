@@ -8,6 +8,7 @@
 #include "core/cmp.h"
 #include "core/drill.h"
 #include "core/enroll.h"
+#include "core/mass.h"
 #include "core/ocsp.h"
 #include "core/order.h"
 #include "core/registry.h"

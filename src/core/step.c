@@ -12,6 +12,7 @@
 #include "core/engine.h"
 #include "core/attest.h"
 #include "core/enroll.h"
+#include "core/mass.h"
 #include "core/evlog.h"
 #include "core/presence.h"
 #include "core/rollout.h"

@@ -266,6 +266,7 @@ static enum err core_role_open(struct core_role *c, const struct role_context *r
                                   .approvals_all = s->rollout_approvals_all,
                                   .enroll_wait_s = s->enroll_wait,
                                   .enroll_waiting = s->enroll_waiting,
+                                  .mass_confirm = s->mass_revoke_confirm,
                                   .clone_overlap_ms = s->clone_overlap * 1000,
                                   .log_quiet_ms = s->checkpoint_interval * 1000 };
     struct core_ports ports = { .ctx = c, .reply = port_reply, .sign = port_sign, .sign_in_token = port_sign_in_token, .push = port_push };

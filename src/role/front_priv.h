@@ -248,6 +248,8 @@ void front_poll_keep(struct front_req *r, const struct msg_reply *rep); /* or fo
 size_t front_polls_count(const struct front_polls *p);
 /* front_rollout.c */
 front_decode_fn front_rollout_add, front_rollout_move;
+/* front_mass.c */
+front_decode_fn front_mass_query, front_mass_move;
 /* front_ddi.c */
 front_decode_fn front_ddi_get, front_ddi_feedback, front_ddi_config;
 front_reply_fn front_reply_ddi_base, front_reply_ddi_deployment, front_reply_ddi_cancel, front_reply_ddi_artifact, front_reply_ddi_feedback,

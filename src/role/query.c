@@ -28,6 +28,7 @@ static const struct {
     {"firmware", query_do_firmware},
     {"keys", query_do_keys},
     {"enrollments", query_do_enrollments}, {"enrollment", query_do_enrollment},
+    {"mass_jobs", query_do_mass_jobs}, {"mass_job", query_do_mass_job}, {"mass_refused", query_do_mass_refused},
 };
 
 void query_budget(struct query *q)

@@ -91,6 +91,6 @@ query_fn query_do_devices, query_do_device, query_do_device_count, query_do_cert
     query_do_rollouts, query_do_rollout, query_do_rollout_devices, query_do_release, query_do_release_devices, query_do_firmware,
     query_do_metadata, query_do_tuf, query_do_ek_cas, query_do_releases, query_do_artifacts,
     query_do_backends, query_do_policy, query_do_enrollments, query_do_enrollment, query_do_anchors, query_do_keys,
-    query_do_crypto, query_do_crypto_devices;
+    query_do_crypto, query_do_crypto_devices, query_do_mass_jobs, query_do_mass_job, query_do_mass_refused;
 
 #endif

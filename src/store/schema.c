@@ -193,6 +193,16 @@ static const char *const since_2[] = {
     "at BIGINT NOT NULL)" CLUSTERED,
     "CREATE INDEX device_idevid_spki ON device_idevid (spki)",
     "CREATE TABLE line_grace (line TEXT NOT NULL PRIMARY KEY, grace_s BIGINT NOT NULL, any_key BIGINT NOT NULL)" CLUSTERED,
+    /* store/mass.h: changes of state of all devices that a query matches; is_open: still to be changed, else refused for that reason */
+    "CREATE TABLE mass_job (id BIGINT NOT NULL PRIMARY KEY, state TEXT NOT NULL, to_state TEXT NOT NULL, reason TEXT NOT NULL, note TEXT NOT NULL, "
+    "q_line TEXT NOT NULL, q_model TEXT NOT NULL, q_batch TEXT NOT NULL, q_country TEXT NOT NULL, q_state TEXT NOT NULL, q_tag TEXT NOT NULL, "
+    "q_prefix TEXT NOT NULL, q_key_alg TEXT NOT NULL, enrolled_from BIGINT NOT NULL, enrolled_to BIGINT NOT NULL, created_by TEXT NOT NULL, "
+    "confirmed_by TEXT NOT NULL, why TEXT NOT NULL, created_at BIGINT NOT NULL, confirmed_at BIGINT NOT NULL, changed_at BIGINT NOT NULL, "
+    "matched BIGINT NOT NULL, after_uid TEXT NOT NULL, looked BIGINT NOT NULL, done BIGINT NOT NULL, already BIGINT NOT NULL, refused BIGINT NOT NULL, "
+    "first_event TEXT NOT NULL, last_event TEXT NOT NULL, last_at BIGINT NOT NULL)" CLUSTERED,
+    "CREATE INDEX mass_job_state ON mass_job (state, id)",
+    "CREATE TABLE mass_device (job BIGINT NOT NULL, is_open BIGINT NOT NULL, uid TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL, "
+    "PRIMARY KEY (job, is_open, uid))" CLUSTERED,
 };
 
 /* One row a version: how the database gets there from the version before: first expand, then what is new in it. expand and contract may be

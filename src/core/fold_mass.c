@@ -1,0 +1,76 @@
+/* fold_mass.c: what the events about mass changes do to their table, written a second time on purpose. Progress between two of them is in no
+ * event but those of the devices, and is not compared. See fold.h. */
+#include "core/fold_priv.h"
+#include "store/mass.h"
+
+enum err fold_mass_created(struct fold *x)
+{
+    const struct mass_row r = { .id = fold_number(x, "id"), .state = SPAN_LIT("counting"), .to_state = fold_text(x, "state"), .reason = fold_text(x, "reason"),
+                                .note = fold_text(x, "note"),
+                                .q = { fold_text(x, "line"), fold_text(x, "model"), fold_text(x, "batch"), fold_text(x, "country"), fold_text(x, "in_state"),
+                                       fold_text(x, "tag"), fold_text(x, "prefix"), fold_text(x, "key_alg"), fold_number(x, "enrolled_from"), fold_number(x, "enrolled_to") },
+                                .created_by = fold_text(x, "by"), .created_at = x->ev->at, .changed_at = x->ev->at };
+    return x->err ? x->err : store_mass_put(x->to, &r, x->f);
+}
+
+static enum err row_of(struct fold *x, struct mass_row *r)
+{
+    int64_t id = fold_number(x, "id");
+    return x->err ? x->err : store_mass_get(x->to, &x->arena, id, r, x->f);
+}
+
+static enum err row_put(struct fold *x, struct mass_row *r)
+{
+    r->changed_at = x->ev->at;
+    return x->err ? x->err : store_mass_put(x->to, r, x->f);
+}
+
+enum err fold_mass_counted(struct fold *x)
+{
+    struct mass_row r;
+    enum err e = row_of(x, &r);
+    if (e)
+        return e;
+    r.state = SPAN_LIT("waiting");
+    r.matched = fold_number(x, "matched");
+    return row_put(x, &r);
+}
+
+enum err fold_mass_confirmed(struct fold *x)
+{
+    struct mass_row r;
+    enum err e = row_of(x, &r);
+    if (e)
+        return e;
+    r.state = SPAN_LIT("running");
+    r.confirmed_by = fold_text(x, "by");
+    r.confirmed_at = x->ev->at;
+    return row_put(x, &r);
+}
+
+enum err fold_mass_state(struct fold *x)
+{
+    struct mass_row r;
+    enum err e = row_of(x, &r);
+    if (e)
+        return e;
+    r.state = fold_text(x, "to");
+    r.why = fold_text(x, "why");
+    return row_put(x, &r);
+}
+
+enum err fold_mass_ended(struct fold *x)
+{
+    struct mass_row r;
+    enum err e = row_of(x, &r);
+    if (e)
+        return e;
+    r.state = fold_text(x, "to");
+    r.why = fold_text(x, "why");
+    r.done = fold_number(x, "done");
+    r.already = fold_number(x, "already");
+    r.refused = fold_number(x, "refused");
+    r.first = fold_text(x, "first");
+    r.last = fold_text(x, "last");
+    return row_put(x, &r);
+}
