@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "cli/device.h"
+#include "cli/mass.h"
 #include "cli/wait.h"
 
 static enum err one_wait(struct cli *c, const struct device_change *ch, const json_t *answer, int64_t limit_s, struct wait *w, struct fault *f)
@@ -45,10 +46,14 @@ static enum err one_change(struct cli *c, const struct device_change *ch, struct
 
 static enum err change_run(struct cli *c, const struct device_change *ch, struct fault *f)
 {
+    if (cli_opt(c, "--query") && (c->nargs || device_query_given(c)))
+        return fault_set(f, CE_USAGE, "--query goes without a UID and without --line, --model …: write them into it");
+    if (cli_opt(c, "--query"))
+        return device_mass_change(c, ch, f);
     if (c->nargs && device_query_given(c))
         return fault_set(f, CE_USAGE, "give a UID or a query (--line, --model …), not both");
     if (!c->nargs && !device_query_given(c))
-        return fault_set(f, CE_USAGE, "which device? give a UID, or a query: --line, --model, --batch, --country, --state, --tag, --prefix");
+        return fault_set(f, CE_USAGE, "which device? give a UID, or a query: --query, --line, --model, --batch, --country, --state, --tag, --prefix");
     if (!c->nargs)
         return device_bulk_change(c, ch, f);
     if (cli_flag(c, "--dry-run") || cli_opt(c, "--expect") || cli_opt(c, "--run"))
@@ -73,6 +78,7 @@ CHANGE(decommission, .state = "decommissioned", .done = "decommissioned", .doing
     { "--wait", NULL, "wait until every edge has taken it over; print when each did", false },       \
     { "--wait-time", "TIME", "with --wait: give up after this (default 5)", false },                 \
     { "--if-match", "REV", "only when the device still has this revision", false },                \
+    { "--query", "KEY=VALUE,…", "instead of a UID: all devices that match, as a job of the server: line, model, batch, country, state, tag, prefix, key-alg, enrolled-from, enrolled-to", false }, \
     { "--line", "LINE", "instead of a UID: all devices of this product line", false },              \
     { "--model", "MODEL", "… of this model", false },                                               \
     { "--batch", "BATCH", "… of this batch", false },                                               \
@@ -84,7 +90,9 @@ CHANGE(decommission, .state = "decommissioned", .done = "decommissioned", .doing
     { "--expect", "COUNT", "with a query: go on without asking when exactly so many match", false }, \
     { "--run", "NAME", "with a query: go on with the run of this name that broke off", false }
 #define QUERY_TEXT                                                                                                            \
-    "With a query instead of a UID all devices that match are changed, up to 500 in one transaction. Look first with --dry-run; "    \
+    "With --query the server counts who matches and waits for a confirmation with that number: --expect, typed on the terminal, or cradle revocation confirm; by a "    \
+    "second person when they are more than mass_revoke_confirm. It works by itself then, also after a restart: cradle revocation watch, pause, cancel, show. "    \
+    "With --line, --model … all devices that match are changed by this command, up to 500 in one transaction. Look first with --dry-run; "    \
     "then say with --expect how many there are, or answer the question on the terminal. A run that breaks off says its name: the same " \
     "command with --run NAME goes on. Exit code 6: the change is durable, but an edge did not take it over within --wait-time."
 static const struct verb_opt revoke_opts[] = {
@@ -98,7 +106,8 @@ const struct verb verb_device_revoke = {
     .text = "The answer is durable: the revocation is written, with its evidence, before it is printed. Brokers, servers and OCSP refuse the "
             "device from then on, live sessions are closed. It cannot be undone; suspend can. " QUERY_TEXT,
     .example = "cradle device revoke pump-0001 --reason keyCompromise --note 'stolen' --wait\n"
-               "cradle device revoke --model P100 --batch 7 --dry-run\ncradle device revoke --model P100 --batch 7 --expect 312 --reason keyCompromise --wait",
+               "cradle device revoke --model P100 --batch 7 --dry-run\ncradle device revoke --model P100 --batch 7 --expect 312 --reason keyCompromise --wait\n"
+               "cradle device revoke --query line=pump,key-alg=rsa:2048,enrolled-from=2026-01-01,enrolled-to=2026-02-01 --reason keyCompromise",
     VERB_OPTS(revoke_opts), .run = revoke_run,
 };
 const struct verb verb_device_suspend = {
