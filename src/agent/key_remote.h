@@ -1,4 +1,4 @@
-/* key_remote.h: an EVP_PKEY whose private half is somewhere else (TPM, PKCS#11 token): it signs by a callback. Works as a TLS client key on OpenSSL 3.0 to 3.5,
+/* key_remote.h: an EVP_PKEY whose private half is somewhere else (TPM): it signs by a callback. Works as a TLS client key on OpenSSL 3.0 to 3.5,
  * TLS 1.2 and 1.3. It cannot agree on keys (ECDH). */
 #ifndef CRADLE_AGENT_KEY_REMOTE_H
 #define CRADLE_AGENT_KEY_REMOTE_H
