@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "cli/secret.h"
 #include "crypt/pem.h"
@@ -106,12 +107,40 @@ enum err ca_put_key(struct cli *c, const char *file, struct key *key, const char
     return e;
 }
 
+/* What is made in a token belongs, with some modules (SoftHSM: files), to who made it, and the service's process must see it and may read the PIN: so root
+ * makes it as the one whom the keys belong to. */
+static enum err token_user_enter(struct cli *c, const char *uri, bool *changed, struct fault *f)
+{
+    char keys[PATH_MAX_LEN];
+    struct stat st;
+    path_join(keys, "%s/keys", c->site);
+    *changed = false;
+    if (!uri || geteuid() != 0)
+        return CE_OK;
+    if (stat(keys, &st))
+        return fault_set(f, err_from_errno(errno), "%s: %s", keys, strerror(errno));
+    if (st.st_uid == 0)
+        return CE_OK;
+    if (setegid(st.st_gid) || seteuid(st.st_uid))
+        return fault_set(f, CE_UNSUPPORTED, "cannot become user %u, whose the keys are: %s", (unsigned)st.st_uid, strerror(errno));
+    *changed = true;
+    return CE_OK;
+}
+
 enum err ca_key_make(struct cli *c, const char *name, const char *alg, const char *uri, struct key **out, struct fault *f)
 {
     char path[PATH_MAX_LEN];
-    enum err e = key_make_at(c->site, name, alg, uri, name, out, NULL, f);
+    bool changed;
+    struct fault why = { 0 };
+    enum err e = token_user_enter(c, uri, &changed, f);
+    if (e)
+        return e;
+    e = key_make_at(c->site, name, alg, uri, name, out, NULL, &why);
+    INVARIANT(!changed || (seteuid(0) == 0 && setegid(0) == 0));
+    if (e)
+        return fault_set(f, e, "%s%s", why.text, changed ? " (as the user whom the service's keys belong to, see signer_user)" : "");
     path_join(path, "%s/keys/%s.%s", c->site, name, uri ? "uri" : "key");
-    return e ? e : owner_set(c, path, f);
+    return owner_set(c, path, f);
 }
 
 static enum err put_pem(struct cli *c, const char *file, struct span der, struct fault *f)

@@ -11,6 +11,7 @@
 #include "cli/ca_files.h"
 #include "crypt/issue.h"
 #include "crypt/pem.h"
+#include "token/key_file.h"
 
 #define BACKDATE_S 300
 #define OCSP_S (5LL * 366 * 86400)
@@ -147,7 +148,8 @@ static enum err create_run(struct cli *c, struct fault *f)
     e = e ? e : ca_bundle_add(c, buf_span(&der), f);
     if (e)
         return e;
-    snprintf(at, sizeof at, "%s:keys/%.60s.%s", cli_opt(c, "--pkcs11") ? "token" : "file", m.name, cli_opt(c, "--pkcs11") ? "uri" : "key");
+    bool token = key_is_in_token(c->site, m.name);
+    snprintf(at, sizeof at, "%s:keys/%.60s.%s", token ? "token" : "file", m.name, token ? "uri" : "key");
     if (!known)
         e = ca_register(c, m.name, ca_use_name(m.use), buf_span(&der), at, f);
     e = e ? e : ca_reload(c, m.name, f);

@@ -60,6 +60,13 @@ static void judge_tokens(const json_t *o, int64_t now_ms, status_found *found, v
         char ago[32], text[600], key[48];
         if (!json_is_true(json_object_get(t, "lost")))
             continue;
+        if (json_is_true(json_object_get(t, "one_key"))) {
+            snprintf(text, sizeof text, "the key %.64s in the token %s (HSM) has not been usable for %s: %s", json_path_str(t, "keys", "?"), json_path_str(t, "token", "?"),
+                     cli_ms_text(cli_ago_ms(t, "since", now_ms), ago, sizeof ago), json_path_str(t, "why", ""));
+            snprintf(key, sizeof key, "key-%.40s", json_path_str(t, "keys", "?"));
+            found(arg, true, key, text);
+            continue;
+        }
         snprintf(text, sizeof text, "the token %s (HSM) has not answered for %s: %s; its keys: %.200s", json_path_str(t, "token", "?"),
                  cli_ms_text(cli_ago_ms(t, "since", now_ms), ago, sizeof ago), json_path_str(t, "why", ""), json_path_str(t, "keys", ""));
         snprintf(key, sizeof key, "token-%.32s", json_path_str(t, "token", "?"));

@@ -15,10 +15,11 @@ static const struct core_token *token_with(const struct core *core, struct span 
     if (!name.n || name.n > KEY_NAME_LEN)
         return NULL;
     snprintf(padded, sizeof padded, " %.*s ", (int)name.n, (const char *)name.p);
+    const struct core_token *found = NULL; /* the one that says least good of the key */
     for (size_t i = 0; i < core->ntokens; i++)
-        if (strstr(core->tokens[i].keys, padded))
-            return &core->tokens[i];
-    return NULL;
+        if (strstr(core->tokens[i].keys, padded) && (!found || core->tokens[i].lost))
+            found = &core->tokens[i];
+    return found;
 }
 
 static const struct core_token *token_with_suffix(const struct core *core, struct span name, const char *suffix)
@@ -69,6 +70,8 @@ enum err token_ready(const struct core *core, struct span ca, const char *suffix
     const struct core_token *t = core->ntokens ? token_with_suffix(core, ca, suffix) : NULL;
     if (!t)
         return CE_OK;
+    if (t->lost && t->one)
+        return fault_set(f, CE_TOKEN_LOST, "the key " SPAN_FMT "%s in the token %s cannot be used: %s", SPAN_ARG(ca), suffix, t->label, t->why);
     if (t->lost)
         return fault_set(f, CE_TOKEN_LOST, "the token %s, which holds the key " SPAN_FMT "%s, does not answer; try again later", t->label, SPAN_ARG(ca), suffix);
     if (core->token_asked >= core->cfg.token_queue || oldest_ms(core) > TOKEN_SLOW_MS)
@@ -95,12 +98,12 @@ static struct core_token *token_take(struct core *core, const struct msg_hsm_sta
     char *keys = mem_alloc(n);
     snprintf(keys, n, " %.*s ", (int)m->keys.n, (const char *)m->keys.p);
     for (size_t i = 0; i < core->ntokens; i++)
-        if (strcmp(core->tokens[i].keys, keys) == 0)
+        if (core->tokens[i].one == !!m->one && strcmp(core->tokens[i].keys, keys) == 0)
             t = &core->tokens[i];
     *is_new = !t;
-    if (!t && core->ntokens < CORE_TOKENS) {
+    if (!t && (!m->one || m->lost) && core->ntokens < CORE_TOKENS) {
         t = &core->tokens[core->ntokens++];
-        *t = (struct core_token){ .keys = mem_strdup(keys) };
+        *t = (struct core_token){ .keys = mem_strdup(keys), .one = !!m->one };
     }
     free(keys);
     return t;
@@ -126,6 +129,8 @@ enum err token_op_state(struct batch *b, const struct caller *c, const void *msg
     bool is_new;
     (void)c, (void)out;
     struct core_token *t = token_take(b->core, m, &is_new);
+    if (!t && m->one && !m->lost)
+        return CE_OK; /* of a key that can be used nothing is kept */
     if (!t)
         return fault_set(f, CE_TOO_LARGE, "more than %d tokens", CORE_TOKENS);
     bool was_lost = t->lost && !t->silent;
@@ -145,7 +150,7 @@ enum err token_op_state(struct batch *b, const struct caller *c, const void *msg
         event_write(b, EVENT_TOKEN_LOST, t, 0);
     if (!t->lost && was_lost)
         event_write(b, EVENT_TOKEN_BACK, t, away_ms);
-    if (!t->lost && !t->told) {
+    if (!t->lost && !t->told && !t->one) {
         t->told = true;
         event_write(b, EVENT_TOKEN_KEYS, t, 0);
     }
@@ -178,6 +183,7 @@ void token_status_put(const struct core *core, struct json_out *j)
         json_cstr(j, "serial", t->serial);
         json_cstr(j, "manufacturer", t->manufacturer);
         json_str(j, "keys", span_trim(span_str(t->keys)));
+        json_bool(j, "one_key", t->one);
         json_bool(j, "lost", t->lost);
         json_cstr(j, "why", t->lost ? t->why : "");
         json_time_ms(j, "since", t->since_ms);

@@ -6,13 +6,14 @@
 
 #include "core/batch.h"
 
-#define CORE_TOKENS 8
+#define CORE_TOKENS 40 /* with the keys that cannot be used */
 #define TOKEN_SLOW_MS 5000 /* the oldest request waits longer: nothing new is asked that can wait */
 
 struct core_token {
     char label[33], serial[17], manufacturer[33], why[161];
     char *keys;                /* owned: names between blanks, one at each end too */
     bool lost;
+    bool one;                  /* not a token, but one key in it that was found unusable: its name is in keys */
     bool silent;               /* lost because the role died: no event tells of it */
     bool told;                 /* the evidence of this process says where the keys are */
     int64_t since_ms;          /* wall clock; of lost, or not lost */

@@ -23,25 +23,43 @@ static _Noreturn void bad_framing(const char *what)
 }
 
 /* -- core ------------------------------------------------------------------------------------------------------------------------ */
+static void state_put(struct hsm *h, const struct hsm_token *t, struct span keys, bool one, bool lost, const char *why)
+{
+    static const struct hsm_token none;
+    CLEANUP(buf_free) struct buf packed = BUF_INIT(IPC_MAX);
+    t = t ? t : &none;
+    const struct msg_hsm_state m = { .keys = keys, .lost = lost, .why = span_str(lost ? why : ""),
+                                     .token = span_str(t->info.label[0] ? t->info.label : t->uri.token), .serial = span_str(t->info.serial[0] ? t->info.serial : t->uri.serial),
+                                     .manufacturer = span_str(t->info.manufacturer), .one = one };
+    msg_pack(&msg_desc_hsm_state, &m, &packed);
+    ipc_frame_put(&h->out, MSG_HSM_STATE, 0, buf_span(&packed));
+}
+
 /* States that core does not know yet; under h->lock. */
 static void states_put(struct hsm *h)
 {
     for (size_t i = 0; i < h->n_tokens; i++) {
         struct hsm_token *t = &h->tokens[i];
-        CLEANUP(buf_free) struct buf packed = BUF_INIT(IPC_MAX);
         if (t->told && t->lost == t->down)
             continue;
         t->told = true;
         t->lost = t->down;
-        const struct msg_hsm_state m = { .keys = span_trim(buf_span(&t->keys)), .lost = t->lost, .why = span_str(t->lost ? t->why : ""),
-                                         .token = span_str(t->info.label[0] ? t->info.label : t->uri.token), .serial = span_str(t->info.serial[0] ? t->info.serial : t->uri.serial),
-                                         .manufacturer = span_str(t->info.manufacturer) };
-        msg_pack(&msg_desc_hsm_state, &m, &packed);
-        ipc_frame_put(&h->out, MSG_HSM_STATE, 0, buf_span(&packed));
+        state_put(h, t, span_trim(buf_span(&t->keys)), false, t->lost, t->why);
         if (t->lost)
             log_warn(0, "token %s: %s; requests for its keys wait until it is back", t->info.label[0] ? t->info.label : t->uri.token, t->why);
         else
             log_info(0, "token %s %s: keys %s", t->info.label, t->info.serial, buf_cstr(&t->keys));
+    }
+    for (size_t i = 0; i < h->n_keys; i++) {
+        struct hsm_key *k = &h->keys[i];
+        if (k->told == k->state)
+            continue;
+        state_put(h, k->token, span_str(k->name), true, k->state == HSM_KEY_BAD, k->why);
+        if (k->state == HSM_KEY_BAD)
+            log_error(0, "key %s cannot be used: %s; what needs it waits, the others go on", k->name, k->why);
+        else if (k->told == HSM_KEY_BAD)
+            log_info(0, "key %s is there again", k->name);
+        k->told = k->state;
     }
 }
 
@@ -116,15 +134,15 @@ static void serve(struct hsm *h, int fd)
 }
 
 /* -- start -------------------------------------------------------------------------------------------------------------------------- */
-/* first: the service starts, and somebody looks on: what is wrong with PIN and keys ends it, with the reason. Later it is a token that is gone. */
-static enum err tokens_connect(struct hsm *h, bool first, struct fault *f)
+/* When the service starts, what is wrong with a PIN ends it, with the reason. Later it is a token that is gone. */
+static enum err tokens_connect(struct hsm *h, struct fault *f)
 {
     bool all = true;
     for (size_t i = 0; i < h->n_tokens; i++) {
         struct hsm_token *t = &h->tokens[i];
         struct fault why = { 0 };
         enum err e = token_connect(t->token, &why);
-        if (e && e != CE_NOT_FOUND && e != CE_TOKEN_LOST && first)
+        if (e && e != CE_NOT_FOUND && e != CE_TOKEN_LOST && h->first)
             return fault_set(f, e, "keys %s: %s", buf_cstr(&t->keys), why.text);
         t->down = e != CE_OK;
         all &= !t->down;
@@ -135,10 +153,10 @@ static enum err tokens_connect(struct hsm *h, bool first, struct fault *f)
     if (!all)
         return CE_OK;
     enum err e = hsm_signer_open(&h->workers[0], f);
-    return first && e != CE_TOKEN_LOST ? e : CE_OK;
+    return h->first ? e : CE_OK;
 }
 
-static enum err hsm_open(struct hsm *h, bool first, struct fault *f)
+static enum err hsm_open(struct hsm *h, struct fault *f)
 {
     settings_http_url(h->settings, h->url);
     h->n_workers = (size_t)h->settings->hsm_sessions;
@@ -148,7 +166,7 @@ static enum err hsm_open(struct hsm *h, bool first, struct fault *f)
     if (h->wake_fd < 0)
         return fault_set(f, CE_IO, "no eventfd: %s", strerror(errno));
     enum err e = hsm_keys_open(h, f);
-    return e ? e : tokens_connect(h, first, f);
+    return e ? e : tokens_connect(h, f);
 }
 
 int role_hsm_main(struct role_context *c)
@@ -156,10 +174,10 @@ int role_hsm_main(struct role_context *c)
     static struct hsm h;
     struct fault f = { 0 };
     bool first = strcmp(c->why, "service start") == 0;
-    h = (struct hsm){ .rc = c, .settings = c->settings };
+    h = (struct hsm){ .rc = c, .settings = c->settings, .first = first };
     if (c->npeers != 1 || c->peers[0].role != ROLE_CORE)
         return 0; /* core died meanwhile */
-    if (hsm_open(&h, first, &f)) {
+    if (hsm_open(&h, &f)) {
         log_error(0, "%s", f.text);
         return first ? EXIT_ROLE_FATAL : 1;
     }

@@ -50,6 +50,22 @@ void hsm_token_down(struct hsm *h, struct hsm_token *t, const char *why)
     wake_main(h);
 }
 
+void hsm_key_is(struct hsm *h, struct hsm_key *k, const char *why)
+{
+    enum hsm_key_state now = why ? HSM_KEY_BAD : HSM_KEY_GOOD;
+    pthread_mutex_lock(&h->lock);
+    bool is_new = k->state != now;
+    for (size_t i = 0; is_new && k->state != HSM_KEY_UNTRIED && i < h->n_workers; i++)
+        h->workers[i].again = true;
+    k->state = now;
+    snprintf(k->why, sizeof k->why, "%s", why ? why : "");
+    if (why && is_new)
+        pthread_cond_signal(&h->gone);
+    pthread_mutex_unlock(&h->lock);
+    if (is_new)
+        wake_main(h);
+}
+
 /* One answer says one thing about one state: what a role never signs twice (a version, the size of the log) is one worker's. */
 static bool is_ordered(uint16_t type) { return type == MSG_SIGN_HEAD || type == MSG_SIGN_META || type == MSG_SIGN_FRAME || type == MSG_SIGN_SNAPSHOT; }
 
@@ -74,9 +90,25 @@ static void refuse(const struct hsm_job *j, enum err e, const struct fault *f, s
     ipc_frame_put(out, MSG_SIGNED, j->frame.rid, buf_span(&packed));
 }
 
+/* Keys came or went since its signer was opened. */
+static bool is_stale(struct hsm_worker *w)
+{
+    struct hsm *h = w->h;
+    pthread_mutex_lock(&h->lock);
+    bool away = false, again = w->again;
+    for (size_t i = 0; i < h->n_tokens; i++)
+        away |= h->tokens[i].down;
+    pthread_mutex_unlock(&h->lock);
+    return again || (w->partial && !away);
+}
+
 static void answer(struct hsm_worker *w, const struct hsm_job *j, struct buf *out)
 {
     struct fault f = { 0 };
+    if (w->signer && is_stale(w)) {
+        signer_close(w->signer);
+        w->signer = NULL;
+    }
     enum err e = w->signer ? CE_OK : hsm_signer_open(w, &f);
     if (e) {
         if (e != CE_TOKEN_LOST)
@@ -144,12 +176,27 @@ static bool look_again(struct hsm *h, struct hsm_token *t)
     return e == CE_OK;
 }
 
-/* Until a token is gone. */
+static bool look_at_keys(struct hsm *h)
+{
+    pthread_mutex_lock(&h->lock);
+    h->keeper_since_ms = clock_mono_ms();
+    pthread_mutex_unlock(&h->lock);
+    bool all = hsm_keys_again(h);
+    pthread_mutex_lock(&h->lock);
+    h->keeper_since_ms = 0;
+    pthread_mutex_unlock(&h->lock);
+    return all;
+}
+
+/* Until a token or a key is gone. */
 static void keeper_rest(struct hsm *h)
 {
     for (;;) {
         for (size_t i = 0; i < h->n_tokens; i++)
             if (h->tokens[i].down)
+                return;
+        for (size_t i = 0; i < h->n_keys; i++)
+            if (h->keys[i].state == HSM_KEY_BAD && h->keys[i].token)
                 return;
         pthread_cond_wait(&h->gone, &h->lock);
     }
@@ -163,6 +210,7 @@ static void *keeper_run(void *arg)
         bool all = true;
         for (size_t i = 0; i < h->n_tokens; i++)
             all &= look_again(h, &h->tokens[i]);
+        all &= look_at_keys(h);
         wait_ms = all ? RETRY_MS : wait_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : wait_ms * 2;
         const struct timespec pause = { wait_ms / 1000, wait_ms % 1000 * 1000000 };
         if (all) {

@@ -32,6 +32,7 @@ static void add_hsm(struct parent *p)
     if (!parent_wants_hsm(p) || p->nchildren == PARENT_CHILDREN)
         return;
     child_init(p, &p->children[p->nchildren], ROLE_HSM, 0);
+    snprintf(p->children[p->nchildren].why, sizeof p->children[p->nchildren].why, "the first key in a token"); /* what is wrong with it ends no service that runs */
     child_start(&p->children[p->nchildren++]);
 }
 

@@ -26,7 +26,7 @@ static enum err no_ca(struct fault *f, struct span name)
 /* Its private half is with the hsm role: core sends such requests there when it has heard of it. */
 enum err signer_no_key(struct fault *f, const char *name)
 {
-    return fault_set(f, CE_TOKEN_LOST, "the key %s is in a token that is not there yet", name);
+    return fault_set(f, CE_TOKEN_LOST, "the key %s is in a token, and cannot be used now", name);
 }
 
 static const struct profile *profile_find(const struct signer *s, struct span name)

@@ -59,11 +59,11 @@ static enum err key_ready(struct token_key *k, struct fault *f)
         (e = pair_find(k->session, &k->uri, CKO_PUBLIC_KEY_, &pub, &npub, f)))
         return e;
     if (!npriv || !npub)
-        return fault_set(f, CE_TOKEN_LOST, "the key pair '%s' is no longer in the token", k->uri.object);
+        return fault_set(f, CE_NOT_FOUND, "the key pair '%s' is no longer in the token", k->uri.object);
     if ((e = pair_spki(k->session, pub, &spki, f)))
         return e;
     if (!span_eq(buf_span(&spki), buf_span(&k->spki)))
-        return fault_set(f, CE_TOKEN_LOST, "the token has another key '%s' than before", k->uri.object);
+        return fault_set(f, CE_KEY_INVALID, "the token has another key '%s' than before", k->uri.object);
     k->generation = k->session->token->generation;
     return CE_OK;
 }
@@ -100,6 +100,8 @@ static enum err token_sign(void *ctx, struct span message, struct buf *sig)
         bool connected = t->connected;
         e = sign_once(k, message, sig, &f);
         module_unlock(t->module);
+        if (e == CE_NOT_FOUND || e == CE_KEY_INVALID)
+            return CE_CRYPTO; /* the token is there, the key is not: nothing is begun anew for that */
         if (e != CE_TOKEN_LOST || !connected)
             return e;
         if (attempt == 2 || token_again(t, generation, attempt == 1, &f)) {
@@ -128,7 +130,7 @@ static enum err pair_take(struct token_key *k, const char *alg, struct fault *f)
     if (e)
         return e;
     if (npub != npriv)
-        return fault_set(f, CE_CRYPTO, "the token holds only one half of the key pair '%s'", k->uri.object);
+        return fault_set(f, CE_CRYPTO, "the token holds only one half of the key pair '%s', as a ceremony leaves it that was stopped: remove that half, then repeat", k->uri.object);
     if (!npriv && !alg)
         return fault_set(f, CE_NOT_FOUND, "the token %s has no key pair '%s'", k->session->token->info.label, k->uri.object);
     if (!npriv && (e = pair_generate(k->session, &k->uri, alg, &pub, &k->object, f)))

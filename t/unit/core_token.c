@@ -1,6 +1,8 @@
 /* core_token.c: keys in tokens, as core sees them: what needs a lost token is refused with 503 and nothing else is, intents wait for it, the queue
  * has a bound, and all of it is evidence. The signer answers in the place of the hsm role. */
 #include "base/log.h"
+#include "core/engine.h"
+#include "core/token.h"
 #include "t/tap.h"
 #include "t/unit/cert_site.h"
 
@@ -21,6 +23,12 @@ static void tell(bool lost)
     (void)site_do(&s, NULL, &msg_desc_hsm_state, &m);
 }
 
+static void tell_key(bool bad)
+{
+    const struct msg_hsm_state m = { .keys = SPAN_LIT("device"), .lost = bad, .why = bad ? SPAN_LIT("no key pair") : span_of(NULL, 0), .token = SPAN_LIT("one"), .one = true };
+    (void)site_do(&s, NULL, &msg_desc_hsm_state, &m);
+}
+
 static struct key *device(const char *uid)
 {
     site_device(&s, uid, "pump");
@@ -38,6 +46,25 @@ static const struct msg_reply *answer(const char *uid, struct key *k)
     uint64_t rid = ask(uid, k);
     site_run(&s);
     return site_reply_of(&s, rid);
+}
+
+/* After test_lost: the token is there. */
+static void test_one_key(void)
+{
+    struct key *d = device("d");
+    struct fault f = { 0 };
+    int64_t lost = events("token-lost"), back = events("token-back");
+    tell_key(false);
+    ok(events("token-lost") == lost && s.core->ntokens == 1, "of a key that can be used nothing is kept");
+    tell_key(true);
+    ok(events("token-lost") == lost + 1, "a key that cannot be used is evidence");
+    ok(reply_is(answer("d", d), CE_TOKEN_LOST) && strstr(token_ready(s.core, SPAN_LIT("device"), "", &f) ? f.text : "", "no key pair"), "its CA is refused, with the reason");
+    ok(token_ready(s.core, SPAN_LIT("device"), "-ocsp", &f) == CE_OK, "the other key in the token goes on");
+    tell(false);
+    ok(token_ready(s.core, SPAN_LIT("device"), "", &f) == CE_TOKEN_LOST, "the token's state is not the key's");
+    tell_key(false);
+    ok(events("token-back") == back + 1 && reply_is(answer("d", d), CE_OK), "it is back");
+    key_free(d);
 }
 
 static void test_lost(void)
@@ -119,6 +146,7 @@ int main(void)
     site_operator(&s, "line-1", "station", "", &station);
     site_wait(&s, 300); /* CRLs and heads of the start */
     test_lost();
+    test_one_key();
     test_queue();
     ok(core_fold_check(core_db(s.core), &f) == CE_OK, "fold(events) = tables: %s", f.code ? f.text : "equal");
     buf_free(&station.der);
