@@ -25,11 +25,13 @@ enrolls() { # UID CA: a certificate of this CA, and what is published about it
 
 # -- the first key in a token
 front=$(pgrep -P "$CRADLED" -f nginx)
+echo "pkcs11:token=site;colour=red" >"$SITE/keys/bad.uri"; chmod 600 "$SITE/keys/bad.uri"; chown --reference="$SITE/keys/device.key" "$SITE/keys/bad.uri"
 ca_make tok1; ok $? "ca create makes a CA in the token, under the running service"; sed 's/^/# /' tok1.out
 is "$(cd "$SITE/keys" && ls -d tok1* | tr '\n' ' ')" "tok1-ocsp.key tok1.uri " "its key is a URI"
 is "$(stat -c '%a %U' "$SITE/keys/tok1.uri")" "600 $(stat -c %U "$SITE/keys/device.key")" "of the one whose the keys are"
 is "$(cradle event list --kind ca-ceremony --json | jq -r '.items[] | select(.payload.name=="tok1") | .payload.key')" "token:keys/tok1.uri" "so says the evidence"
 is "$(pgrep -P "$CRADLED" -f nginx)" "$front" "the TLS server was not restarted"
+has "$(cat "$T/cradled.log")" "key bad cannot be used: .*bad.uri" "beside a URI that is wrong, which is named"; rm "$SITE/keys/bad.uri"
 cradle ca activate tok1 >/dev/null; ok $? "it is activated"
 enrolls D-1 tok1
 
