@@ -55,7 +55,8 @@ probe & own $!
 kill_loop $pause & killer=$!; own $killer
 wait_for $limit rollout_is up paused; ok $? "the second wave reaches its error threshold: it pauses by itself"
 wait $watcher; is $? 5 "so does who watched it through every kill"
-api "$HTTPS/api/v1/rollouts/up" >"$T/paused.json"
+seen() { api "$HTTPS/api/v1/rollouts/up" >"$T/paused.json" && jq -e .why "$T/paused.json"; } # whom it asks may be killed meanwhile
+wait_for 20 seen; ok $? "its state can be read"
 has "$(jq -r .why "$T/paused.json")" "^error threshold of wave 2: of [0-9]+ members $bad2 failed and 0 are silent" "and says why"
 is "$(jq -c '[.waves[1].counts.failed, .waves[2].counts.total]' "$T/paused.json")" "[$bad2,0]" "exactly the threshold had failed, and the third wave had nobody"
 ordered() { query "SELECT count(*) FROM rollout_device WHERE rollout = 'up' AND sequence > 0"; }
@@ -108,10 +109,12 @@ wait_for $limit settled; ok $? "no order of it stays open"
 sleep 1
 got=$(query "SELECT count(*) FROM device_order WHERE rollout = 'half' AND state = 'confirmed'")
 [ "$got" -ge $((N / 4)) ] && [ "$got" -lt "$good" ]; ok $? "$got devices have it, the others not"
-is "$(running_n 1.2.0)" "$got" "which is what they run"
+known() { [ "$(query "SELECT count(*) FROM device_version WHERE version = '1.2.0'")" = "$(running_n 1.2.0)" ] && [ "$(running_n 1.2.0)" -ge "$got" ]; }
+wait_for 20 known; ok $? "the site knows who runs it: those too that had begun to install when it was cancelled"
 move api half rollback cancelled; move alice half-back approve approved; move api half-back start running; ok $? "taking it back"
 wait_for 30 rollout_is half-back done; ok $? "ends at once"
-is "$(query "SELECT count(*) FROM rollout_device WHERE rollout = 'half-back' AND state = 'cannot'") $(running_n 1.2.0)" "$got $got" "because the security counter allows it to nobody"
+[ "$(query "SELECT count(*) FROM rollout_device WHERE rollout = 'half-back' AND state = 'cannot'")" -ge "$got" ] && [ "$(query "SELECT count(*) FROM rollout_device WHERE rollout = 'half-back' AND state <> 'cannot'")" = 0 ]; ok $? "because the security counter allows it to nobody"
+known; ok $? "everybody still runs it"
 
 kill -TERM $FLEETRUN; wait $FLEETRUN
 echo "# fleet: $(cat "$T/fleet.json"); server: $cpu ticks of CPU in $((ended - started)) ms of the rollout"
