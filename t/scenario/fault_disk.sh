@@ -104,9 +104,9 @@ refuses 'cannot write in .*db|unable to open|read-only' "its folder read-only"
 chmod 0700 "$DB"
 
 # -- damaged
-size=$(stat -c %s "$DB/cradle.db")
-for at in $((size / 4096 / 3)) $((size / 4096 / 2)); do dd if=/dev/urandom of="$DB/cradle.db" bs=1 seek=$((at * 4096 + 8)) count=64 conv=notrunc 2>/dev/null; done
-refuses 'restore the newest backup' "two pages with flipped bytes"
+pages=$(sqlite3 "$DB/cradle.db" "SELECT pageno - 1 FROM dbstat WHERE name = 'event' AND pagetype = 'leaf' AND ncell > 1 ORDER BY pageno LIMIT 2") # of a table that has rows
+for at in $pages; do dd if=/dev/urandom of="$DB/cradle.db" bs=1 seek=$((at * 4096 + 8)) count=64 conv=notrunc 2>/dev/null; done
+refuses 'restore the newest backup' "two pages ($(echo $pages)) with flipped bytes"
 is "$rc" 78 "- with the code of a fault that a restart does not mend"
 ! cradled -f "$SITE" >"$T/out" 2>&1; ok $? "cradled -f does not take it either"
 restore
