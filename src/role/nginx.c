@@ -105,7 +105,6 @@ static void put_http(struct buf *b, const struct settings *s, const char *site)
     for (size_t i = 0; i < ARRAY_LEN(temps); i++)
         buf_printf(b, "  %s_temp_path %s/run/nginx/%s;\n", temps[i], site, temps[i]);
     buf_put_str(b, "  server_tokens off;\n  access_log off;\n  log_not_found off;\n  sendfile on;\n  tcp_nodelay on;\n  merge_slashes off;\n"
-                   "  output_buffers 1 16k; # of each download: more is memory for slow clients, and hardly faster\n"
                    "  default_type application/octet-stream;\n"
                    "  client_header_timeout 10s;\n  client_body_timeout 10s;\n  send_timeout 30s;\n  keepalive_timeout 75s;\n"
                    "  lingering_timeout 1s; # an idle client that does not close its side would hold up the end of the service\n"
