@@ -123,8 +123,7 @@ static void roots_clear(const struct update_store *s)
         char path[PATH_MAX_LEN];
         char *end;
         unsigned long n = strtoul(e->d_name, &end, 10);
-        bool root = end != e->d_name && strcmp(end, ".root.json") == 0 && n != s->state.root_version;
-        if (!root && !strstr(e->d_name, ".tmp-"))
+        if (end == e->d_name || strcmp(end, ".root.json") != 0 || n == s->state.root_version)
             continue;
         path_join(path, "%s/%.200s", s->dir, e->d_name);
         unlink(path);
@@ -165,8 +164,10 @@ static enum err store_load(struct update_store *s, const char *factory_root, str
     if (e == CE_NOT_FOUND)
         return state_new(s, f);
     e = e ? e : state_from(path, &r, &s->state, f);
-    if (!e)
+    if (!e) {
+        file_temps_remove(s->dir, "");
         roots_clear(s);
+    }
     return e;
 }
 

@@ -8,8 +8,6 @@
 #include "crypt/oid_text.h"
 #include "store/registry.h"
 
-#define HTTP_CREATED 201
-
 static void anchor_reply(struct batch *b, const struct anchor_row *r, int64_t http, struct msg_reply *out)
 {
     CLEANUP(buf_free) struct buf body = BUF_INIT(0);
@@ -185,17 +183,15 @@ enum err grace_write(struct batch *b, const struct caller *c, const struct msg_l
 {
     struct grace_row g;
     enum err e = store_grace_get(b->db, m->name, &g, f);
-    g.grace_s = m->no_grace ? 0 : m->grace_s ? m->grace_s : g.grace_s;
-    g.any_key = m->grace_key.n ? span_eq_str(m->grace_key, "any") : g.any_key;
-    e = e ? e : store_grace_put(b->db, m->name, &g, f);
     if (e)
         return e;
-    struct json_out *j = event_begin(b, EVENT_LINE_GRACE, (struct span){ 0 }, 0);
-    json_str(j, "name", m->name);
+    g.grace_s = m->no_grace ? 0 : m->grace_s ? m->grace_s : g.grace_s;
+    g.any_key = m->grace_key.n ? span_eq_str(m->grace_key, "any") : g.any_key;
+    e = store_grace_put(b->db, m->name, &g, f);
+    if (e)
+        return e;
+    struct json_out *j = line_event_begin(b, EVENT_LINE_GRACE, m->name);
     json_int(j, "grace_s", g.grace_s);
     json_cstr(j, "key", g.any_key ? "any" : "same");
-    json_str(j, "note", m->note);
-    json_str(j, "by", c->name);
-    event_end(b);
-    return CE_OK;
+    return line_event_end(b, j, c, m->note);
 }

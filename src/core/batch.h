@@ -13,6 +13,7 @@
 #include "core/core.h"
 #include "core/stats.h"
 #include "crypt/ca_set.h"
+#include "crypt/hash.h"
 #include "store/db.h"
 
 struct batch {
@@ -153,6 +154,7 @@ struct core_ca {
     unsigned reenroll;         /* compromised: so many of a hundred devices may renew */
     int64_t changed_at;        /* ms; of the state */
     int64_t not_after;         /* s */
+    uint8_t spki[SHA256_LEN];  /* SHA-256 of its SubjectPublicKeyInfo */
 };
 bool core_ca(const struct core *core, struct span name, struct core_ca *out);
 bool core_ca_by_kid(const struct core *core, struct span kid, struct core_ca *out);

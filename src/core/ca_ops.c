@@ -12,7 +12,6 @@
 #include "store/ca.h"
 #include "wire/route.h"
 
-#define HTTP_CREATED 201
 #define ISSUES_AT_LEAST_S 86400 /* a CA that ends sooner is not activated */
 
 /* -- answers -------------------------------------------------------------------------------------------------------------------------- */

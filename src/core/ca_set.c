@@ -19,9 +19,12 @@ static enum err ca_fill(struct core *core, const struct ca_row *r, const struct 
     if (!ca->use || !ca->state)
         return fault_set(f, CE_STORE_DAMAGED, "the database has CA '" SPAN_FMT "' without a use or a state that is known here", SPAN_ARG(r->name));
     enum err e = cert_parse(ca->der, &cert, f);
+    if (e)
+        return e;
     ca->not_after = cert.not_after;
-    core->ncas += !e;
-    return e;
+    memcpy(ca->spki, cert.spki_sha256, sizeof ca->spki);
+    core->ncas++;
+    return CE_OK;
 }
 
 enum err ca_set_load(struct core *core, struct fault *f)

@@ -42,15 +42,16 @@ enum err cert_judge_key(struct batch *b, struct cert_plan *plan, struct span key
         return fault_set(f, CE_KEY_ALG, "keys of type " SPAN_FMT " are not allowed by profile %s: use one of %s", SPAN_ARG(key_alg),
                          plan->issuer->profile.name, plan->issuer->profile.key_algs);
     struct idevid_row id;
-    enum err e = key_block_check(b, plan->key_der, f);
-    e = e ? e : key_of_ca_check(b, span_of(plan->spki, SHA256_LEN), f);
+    const struct span sha = span_of(plan->spki, SHA256_LEN);
+    enum err e = key_block_check(b, plan->key_der, sha, f);
+    e = e ? e : key_of_ca_check(b, sha, f);
     if (e)
         return e;
-    e = store_idevid_by_key(b->db, b->arena, span_of(plan->spki, SHA256_LEN), &id, f);
+    e = store_idevid_by_key(b->db, b->arena, sha, &id, f);
     if (!e)
         return fault_set(f, CE_IDEVID_KEY, "%s", err_text(CE_IDEVID_KEY));
     if (e == CE_NOT_FOUND)
-        e = store_key_get(b->db, b->arena, span_of(plan->spki, SHA256_LEN), &key, f);
+        e = store_key_get(b->db, b->arena, sha, &key, f);
     if (e == CE_NOT_FOUND)
         return CE_OK;
     if (e)

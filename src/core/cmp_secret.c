@@ -8,8 +8,6 @@
 #include "core/registry.h"
 #include "base/file.h"
 
-#define HTTP_CREATED 201
-
 static struct json_out *secret_event(struct batch *b, enum event_kind k, const struct secret_row *s)
 {
     struct json_out *j = event_begin(b, k, s->uid, 0);

@@ -162,13 +162,9 @@ enum err enroll_line_set(struct batch *b, const struct caller *c, struct span li
     enum err e = store_line_enroll_put(b->db, line, approval, f);
     if (e)
         return e;
-    struct json_out *j = event_begin(b, EVENT_LINE_ENROLL, (struct span){ 0 }, 0);
-    json_str(j, "name", line);
+    struct json_out *j = line_event_begin(b, EVENT_LINE_ENROLL, line);
     json_bool(j, "approval", approval);
-    json_str(j, "note", note);
-    json_str(j, "by", c->name);
-    event_end(b);
-    return CE_OK;
+    return line_event_end(b, j, c, note);
 }
 
 /* -- the end of what nobody decided on, or came for ------------------------------------------------------------------------------ */

@@ -4,7 +4,6 @@
 #include "base/name.h"
 #include "core/ca.h"
 #include "core/registry.h"
-#include "crypt/cert.h"
 #include "crypt/hash.h"
 #include "crypt/key_gate.h"
 #include "store/cert.h"
@@ -21,11 +20,10 @@ enum err key_block_check_digest(struct batch *b, struct span sha, struct fault *
     return e ? e : fault_set(f, CE_KEY_BLOCKED, "the key is on this site's list of compromised keys; make a new one");
 }
 
-enum err key_block_check(struct batch *b, struct span spki, struct fault *f)
+enum err key_block_check(struct batch *b, struct span spki, struct span sha, struct fault *f)
 {
-    uint8_t digest[SHA256_LEN], debian[KEY_DEBIAN_LEN];
-    sha256(spki, digest);
-    enum err e = key_block_check_digest(b, span_of(digest, sizeof digest), f);
+    uint8_t debian[KEY_DEBIAN_LEN];
+    enum err e = key_block_check_digest(b, sha, f);
     return e || !key_debian_id(spki, debian) ? e : key_block_check_digest(b, span_of(debian, sizeof debian), f);
 }
 
@@ -33,8 +31,7 @@ enum err key_of_ca_check(struct batch *b, struct span sha, struct fault *f)
 {
     for (size_t i = 0; i < core_cas(b->core); i++) {
         const struct core_ca *ca = core_ca_at(b->core, i);
-        struct cert x;
-        if (cert_parse(ca->der, &x, NULL) == CE_OK && span_eq(sha, span_of(x.spki_sha256, SHA256_LEN)))
+        if (span_eq(sha, span_of(ca->spki, SHA256_LEN)))
             return fault_set(f, CE_KEY_OF_OTHER, "the key in the CSR is that of CA " SPAN_FMT, SPAN_ARG(ca->name));
     }
     return CE_OK;

@@ -3,8 +3,6 @@
 #include "core/registry.h"
 #include "store/attest.h"
 
-#define HTTP_CREATED 201
-
 enum err key_home_line_set(struct batch *b, const struct caller *c, struct span line, struct span home, struct span note, struct fault *f)
 {
     if (!span_eq_str(home, "tpm") && !span_eq_str(home, "any"))
@@ -13,13 +11,9 @@ enum err key_home_line_set(struct batch *b, const struct caller *c, struct span 
     enum err e = store_line_key_home_put(b->db, line, kept, f);
     if (e)
         return e;
-    struct json_out *j = event_begin(b, EVENT_LINE_KEY_HOME, (struct span){ 0 }, 0);
-    json_str(j, "name", line);
+    struct json_out *j = line_event_begin(b, EVENT_LINE_KEY_HOME, line);
     json_str(j, "home", kept);
-    json_str(j, "note", note);
-    json_str(j, "by", c->name);
-    event_end(b);
-    return CE_OK;
+    return line_event_end(b, j, c, note);
 }
 
 enum err key_home_judge(struct batch *b, const struct cert_plan *plan, struct fault *f)

@@ -20,7 +20,6 @@
 #include "wire/policy.h"
 #include "wire/text_list.h"
 
-#define HTTP_CREATED 201
 #define LINE_APPROVALS_MAX 8
 
 /* What stands in tables beside the line's row. */
@@ -155,36 +154,31 @@ static enum err settings_write(struct batch *b, const struct caller *c, const st
     return CE_OK;
 }
 
+struct json_out *line_event_begin(struct batch *b, enum event_kind kind, struct span line)
+{
+    struct json_out *j = event_begin(b, kind, (struct span){ 0 }, 0);
+    json_str(j, "name", line);
+    return j;
+}
+
+enum err line_event_end(struct batch *b, struct json_out *j, const struct caller *c, struct span note)
+{
+    json_str(j, "note", note);
+    json_str(j, "by", c->name);
+    event_end(b);
+    return CE_OK;
+}
+
 static enum err state_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct line_row *l, struct fault *f)
 {
     l->suspended = !l->suspended;
     enum err e = store_line_set(b->db, l, f);
     if (e)
         return e;
-    struct json_out *j = event_begin(b, EVENT_LINE_STATE, (struct span){ 0 }, 0);
-    json_str(j, "name", l->name);
+    struct json_out *j = line_event_begin(b, EVENT_LINE_STATE, l->name);
     json_bool(j, "suspended", l->suspended);
-    json_str(j, "note", m->note);
-    json_str(j, "by", c->name);
-    event_end(b);
     stream_change_line(b, l->suspended ? SNAPSHOT_OP_ADD : SNAPSHOT_OP_DEL, l->name);
-    return CE_OK;
-}
-
-/* The event of one setting: begun, then what it is now, then ended. */
-static struct json_out *setting_begin(struct batch *b, enum event_kind kind, const struct msg_line_set *m)
-{
-    struct json_out *j = event_begin(b, kind, (struct span){ 0 }, 0);
-    json_str(j, "name", m->name);
-    return j;
-}
-
-static enum err setting_end(struct batch *b, struct json_out *j, const struct caller *c, const struct msg_line_set *m)
-{
-    json_str(j, "note", m->note);
-    json_str(j, "by", c->name);
-    event_end(b);
-    return CE_OK;
+    return line_event_end(b, j, c, m->note);
 }
 
 static enum err approvals_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct fault *f)
@@ -192,9 +186,9 @@ static enum err approvals_write(struct batch *b, const struct caller *c, const s
     enum err e = store_line_approvals_put(b->db, m->name, m->approvals, f);
     if (e)
         return e;
-    struct json_out *j = setting_begin(b, EVENT_LINE_APPROVALS, m);
+    struct json_out *j = line_event_begin(b, EVENT_LINE_APPROVALS, m->name);
     json_int(j, "approvals", m->approvals);
-    return setting_end(b, j, c, m);
+    return line_event_end(b, j, c, m->note);
 }
 
 static enum err ca_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct fault *f)
@@ -208,9 +202,9 @@ static enum err ca_write(struct batch *b, const struct caller *c, const struct m
     enum err e = store_line_ca_put(b->db, m->name, ca, f);
     if (e)
         return e;
-    struct json_out *j = setting_begin(b, EVENT_LINE_CA, m);
+    struct json_out *j = line_event_begin(b, EVENT_LINE_CA, m->name);
     json_str(j, "ca", ca);
-    return setting_end(b, j, c, m);
+    return line_event_end(b, j, c, m->note);
 }
 
 static enum err service_check(struct span until, struct fault *f)
@@ -229,9 +223,9 @@ static enum err service_write(struct batch *b, const struct caller *c, const str
     enum err e = store_line_service_put(b->db, m->name, until, f);
     if (e)
         return e;
-    struct json_out *j = setting_begin(b, EVENT_LINE_SERVICE, m);
+    struct json_out *j = line_event_begin(b, EVENT_LINE_SERVICE, m->name);
     json_str(j, "until", until);
-    return setting_end(b, j, c, m);
+    return line_event_end(b, j, c, m->note);
 }
 
 static enum err secrets_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct fault *f)
@@ -240,9 +234,9 @@ static enum err secrets_write(struct batch *b, const struct caller *c, const str
     enum err e = store_line_secret_put(b->db, m->name, allowed, f);
     if (e)
         return e;
-    struct json_out *j = setting_begin(b, EVENT_LINE_SECRETS, m);
+    struct json_out *j = line_event_begin(b, EVENT_LINE_SECRETS, m->name);
     json_bool(j, "allowed", allowed);
-    return setting_end(b, j, c, m);
+    return line_event_end(b, j, c, m->note);
 }
 
 static bool settings_given(const struct msg_line_set *m)

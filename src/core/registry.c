@@ -9,8 +9,6 @@
 #include "core/revoke.h"
 #include "store/registry.h"
 
-#define HTTP_CREATED 201
-
 void reply_json(struct batch *b, struct buf *out, struct msg_reply *reply)
 {
     INVARIANT(!buf_err(out));

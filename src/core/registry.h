@@ -8,11 +8,15 @@
 
 /* An answer's body: an object made with json_*, copied into the arena. */
 void reply_json(struct batch *b, struct buf *out, struct msg_reply *reply);
+#define HTTP_CREATED 201 /* reply->http of what did not exist before */
 
 /* CE_EXISTS, CE_BAD_NAME, CE_BAD_FIELD (clone_policy), CE_TOO_LARGE (the brokers' policy). */
 MUST_USE enum err registry_op_line_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 /* Settings and state of a line. CE_LINE_UNKNOWN, CE_BAD_FIELD (topics: the rule of MQTT), CE_STATE_CHANGE, CE_TOO_LARGE. */
 MUST_USE enum err registry_op_line_set(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+/* The event of a setting of a line: begun, then what it is now, then ended. line_event_end returns CE_OK. */
+struct json_out *line_event_begin(struct batch *b, enum event_kind kind, struct span line);
+MUST_USE enum err line_event_end(struct batch *b, struct json_out *j, const struct caller *c, struct span note);
 /* Tells a front (peer) all lines. Errors: of the database. */
 MUST_USE enum err registry_lines_push(struct batch *b, int peer, struct fault *f);
 /* Topics of a backend. CE_NOT_FOUND, CE_STATE_CHANGE (removed), CE_BAD_FIELD, CE_TOO_LARGE. */
