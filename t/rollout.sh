@@ -28,8 +28,10 @@ fleet_device() { # UID [configuration lines]: its folder, with version 1.0.0 in 
     } >"$T/born/$uid/agent.conf"
 }
 fleet_enroll() { # registers those of $T/born, enrolls each with its own agent, and lets them go
-    { echo uid,serial,model,batch,country; for d in "$T"/born/*; do echo "${d##*/},,vib-1,,"; done; } >"$T/fleet.csv"
-    cradle device add --csv "$T/fleet.csv" --quiet || return 1
+    if [ -n "$(ls "$T/born")" ]; then # what a kill left half done is taken up where it was
+        { echo uid,serial,model,batch,country; ls "$T/born" | sed 's/$/,,vib-1,,/'; } >"$T/fleet.csv"
+        cradle device add --csv "$T/fleet.csv" --quiet || return 1
+    fi
     ls "$T/born" | while read -r u; do mkdir "$T/go-$u" 2>/dev/null; mv "$T/born/$u/agent.conf" "$T/go-$u/"; mv "$T/born/$u" "$FLEET/"; done
     ls "$T" | sed -n 's/^go-//p' | xargs -P 4 -I @UID@ sh -c "'$AGENT' -c '$T/go-@UID@/agent.conf' enroll >>'$FLEET/@UID@/log' 2>&1 && mv '$T/go-@UID@/agent.conf' '$FLEET/@UID@/' && rmdir '$T/go-@UID@'"
     [ -z "$(ls "$T" | grep '^go-')" ]

@@ -4,7 +4,8 @@
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
 . t/est.sh
-ended() { [ "$(date +%s)" -gt "$(date -d "$(openssl x509 -in "$1.pem" -noout -enddate | cut -d= -f2)" +%s)" ]; }
+# a certificate has been over for so many seconds
+ended() { [ "$(date +%s)" -gt $(($(date -d "$(openssl x509 -in "$1.pem" -noout -enddate | cut -d= -f2)" +%s) + ${2:-0})) ]; }
 line() { api -X PATCH -d "$1" "$HTTPS/api/v1/lines/brief" | jq -r '.reason // "set"'; }
 
 cradle line add brief --validity 4 >/dev/null; cradle model add m1 --line brief >/dev/null
@@ -24,6 +25,7 @@ has "$(cat out)" 'has no grace' "and the answer says why"
 is "$(line '{"grace_key":"some"}')" bad-field "grace_key is same or any"
 is "$(line '{"grace_s":-1}')" bad-field "grace_s is not below zero"
 cradle line set brief --grace 1 >/dev/null; ok $? "a grace of a second"
+wait_for 20 ended D-1 1; ok $? "and the second is over"
 est D-1 /simplereenroll D-1
 is "$code $reason" "401 certificate-expired" "it is over: $(cat out)"
 cradle line set brief --grace 180d >l.out 2>&1; has "$(cat l.out)" '15552000 s after' "a grace of 180 days: $(cat l.out)"
