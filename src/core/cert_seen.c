@@ -29,14 +29,14 @@ static enum err state_write(struct batch *b, enum event_kind kind, const struct 
     return store_cert_state_put(b->db, c->kid, c->serial, &s, f);
 }
 
-/* Everything good that the holder got before c is superseded. */
+/* Everything good that the holder got before c is superseded, and what it got in the same millisecond: the device uses one of them. */
 static enum err older_supersede(struct batch *b, const struct cert_row *c, struct fault *f)
 {
     struct cert_row *rows;
     size_t n;
     enum err e = store_cert_list(b->db, b->arena, c->holder_kind, c->holder, b->now_ms / 1000, &rows, &n, f);
-    for (size_t i = 0; !e && i < n && !span_eq(rows[i].serial, c->serial); i++)
-        if (rows[i].state.status == CERT_GOOD && !span_eq_str(rows[i].profile, PROFILE_IDEVID))
+    for (size_t i = 0; !e && i < n && rows[i].issued_at <= c->issued_at; i++)
+        if (!span_eq(rows[i].serial, c->serial) && rows[i].state.status == CERT_GOOD && !span_eq_str(rows[i].profile, PROFILE_IDEVID))
             e = state_write(b, EVENT_CERT_SUPERSEDED, &rows[i], f);
     return e;
 }

@@ -90,7 +90,7 @@ offered() { as "$HTTPS/update/v1/poll" | jq -e '.action == "install"'; }
 wait_for 20 offered; ok $? "the next release is ordered"
 c=$(code "$A" "$N"); is "$c $(jq -r .reason "$T/answer")" "503 busy" "the first one who asks has to wait"
 made() { [ "$(code "$A" "$N")" = 200 ]; }
-wait_for 60 made; ok $? "then it is there: $(stat -c %s "$T/answer") bytes for $(stat -c %s "$T/img/2.0.0")"
+wait_for 200 made; ok $? "then it is there: $(stat -c %s "$T/answer") bytes for $(stat -c %s "$T/img/2.0.0")"
 is "$(code "$A" "$M")" 403 "to the file that was ordered, and to no other"
 is "$(code "$M" "$N")" 503 "from any file of the site"
 is "$(code "$(printf 0 | sha256sum | cut -c1-64)" "$N")" 404 "and from no other"
