@@ -11,8 +11,10 @@
 
 #include "core/batch.h"
 
-/* Reads the tables into memory: at start, and after a commit that changed them. */
+/* Reads the tables into memory, at start. */
 MUST_USE enum err ca_set_load(struct core *core, struct fault *f);
+/* The same after an operation changed them. When it or its batch is undone, so is this. */
+MUST_USE enum err ca_set_changed(struct batch *b, struct fault *f);
 size_t core_cas(const struct core *core);
 const struct core_ca *core_ca_at(const struct core *core, size_t i); /* i < core_cas */
 

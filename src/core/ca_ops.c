@@ -1,7 +1,6 @@
 /* ca_ops.c: a CA is added, activated, retired, found compromised; what the CAs are. The keys are made and kept elsewhere (cradle ca, the
  * signer): here is what counts, and the evidence. See core/ca.h.
  */
-#include "base/log.h"
 #include "core/ca.h"
 #include "core/policy.h"
 #include "core/registry.h"
@@ -72,13 +71,6 @@ enum err ca_op_list(struct batch *b, const struct caller *c, const void *msg, st
 }
 
 /* -- writing -------------------------------------------------------------------------------------------------------------------------- */
-static void set_end(void *data, bool committed)
-{
-    struct fault f;
-    if (!committed && ca_set_load(data, &f))
-        log_error(0, "the CAs cannot be read: %s", f.text);
-}
-
 /* State, evidence, and everybody who has to know. */
 static enum err state_write(struct batch *b, const struct core_ca *ca, enum ca_state state, unsigned reenroll, struct span note, struct span by,
                             struct fault *f)
@@ -96,7 +88,6 @@ static enum err state_write(struct batch *b, const struct core_ca *ca, enum ca_s
     json_str(j, "note", note);
     json_str(j, "by", by);
     event_end(b);
-    batch_then(b, set_end, b->core);
     struct core_ca now = *ca;
     now.state = state;
     now.reenroll = reenroll;
@@ -109,7 +100,7 @@ static enum err state_write(struct batch *b, const struct core_ca *ca, enum ca_s
 /* After the last of an operation's state_write. */
 static enum err set_changed(struct batch *b, struct fault *f)
 {
-    enum err e = ca_set_load(b->core, f);
+    enum err e = ca_set_changed(b, f);
     return e ? e : policy_changed(b, f);
 }
 

@@ -42,6 +42,28 @@ enum err ca_set_load(struct core *core, struct fault *f)
     return e;
 }
 
+struct set_before { struct core *core; size_t n; struct core_ca cas[CA_SET_MAX]; };
+
+/* What undoes the tables undoes the memory, and without the database: it may be what failed, and it still has what is undone. */
+static void set_end(void *data, bool committed)
+{
+    const struct set_before *was = data;
+    if (committed)
+        return;
+    was->core->ncas = was->n;
+    memcpy(was->core->cas, was->cas, sizeof was->cas);
+}
+
+enum err ca_set_changed(struct batch *b, struct fault *f)
+{
+    struct set_before *was = arena_alloc(b->arena, sizeof *was);
+    was->core = b->core;
+    was->n = b->core->ncas;
+    memcpy(was->cas, b->core->cas, sizeof was->cas);
+    batch_then(b, set_end, was);
+    return ca_set_load(b->core, f);
+}
+
 size_t core_cas(const struct core *core) { return core->ncas; }
 const struct core_ca *core_ca_at(const struct core *core, size_t i) { return &core->cas[i]; }
 

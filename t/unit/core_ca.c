@@ -44,6 +44,12 @@ static int64_t line_ca(const char *line, const char *ca)
     return site_ask(&s, ADMIN, &msg_desc_line_set, &m)->r.code;
 }
 
+static bool known(const char *name)
+{
+    struct core_ca ca;
+    return core_ca(s.core, span_str(name), &ca);
+}
+
 /* Who issues, in the engine's own words. */
 struct asked { const char *line; struct core_ca ca; enum err e; enum ca_use use; };
 static enum err ask_issuing(struct batch *b, void *ctx, struct fault *f)
@@ -86,6 +92,19 @@ static void adding(void)
     ok(site_count(&s, "SELECT count(*) FROM event WHERE kind = 'ca-ceremony'") == 1 && site_count(&s, "SELECT count(*) FROM event WHERE kind = 'ca-added'") == 4,
        "with the record of its ceremony, and no event of what was refused");
     ok(add(ADMIN, "root2", "root", buf_span(&other))->r.code == CE_OK, "a new root signs itself");
+}
+
+/* The database fails when all is decided: what core has in memory is what the tables have. */
+static void undone(void)
+{
+    CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
+    struct fault f;
+    make("Device undone", false, &der);
+    site_must(db_run(core_db(s.core), "ALTER TABLE crl_shard RENAME TO crl_shard_away", DB_NOARGS, NULL, &f), "away", &f);
+    ok(add(ADMIN, "undone", "device", buf_span(&der))->r.code != CE_OK, "a CA cannot be added without its CRLs' table: %s", site_reply(&s, s.rid)->text);
+    site_must(db_run(core_db(s.core), "ALTER TABLE crl_shard_away RENAME TO crl_shard", DB_NOARGS, NULL, &f), "back", &f);
+    ok(!known("undone") && known("device") && site_count(&s, "SELECT count(*) FROM ca WHERE name = 'undone'") == 0, "it is in the memory no more than in the tables");
+    ok(add(ADMIN, "undone", "device", buf_span(&der))->r.code == CE_OK && known("undone"), "and can be added afterwards");
 }
 
 static void rollover(void)
@@ -172,6 +191,7 @@ int main(void)
     const struct msg_line_add pump = { .name = SPAN_LIT("pump") }, other = { .name = SPAN_LIT("other") };
     site_must(site_ask(&s, ADMIN, &msg_desc_line_add, &pump)->r.code || site_ask(&s, ADMIN, &msg_desc_line_add, &other)->r.code ? CE_INTERNAL : CE_OK, "lines", NULL);
     adding();
+    undone();
     rollover();
     endings();
     waves();
