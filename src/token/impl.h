@@ -62,7 +62,7 @@ enum err ck_fail(struct fault *f, const char *what, ck_rv rv);
 
 /* token.c; the module is locked */
 MUST_USE enum err session_ready(struct token_session *s, struct fault *f);
-/* Connects again unless somebody did since `generation`. hard: the module begins anew too. Locks by itself. */
+/* Connects again unless somebody did since `generation`. hard: the module begins anew too, unless another token of it answers. Locks by itself. */
 MUST_USE enum err token_again(struct token *t, uint64_t generation, bool hard, struct fault *f);
 void token_lost(struct token *t, uint64_t generation);
 

@@ -199,12 +199,29 @@ enum err token_connect(struct token *t, struct fault *f)
     return e;
 }
 
+/* Does another token of the module, which was not lost, still look for its objects? Then the module is sound, and to begin it anew would take that one away. */
+static bool neighbour_answers(const struct token *t)
+{
+    const struct ck_functions *ck = t->module->ck;
+    ck_ulong class = CKO_PRIVATE_KEY_, object, found;
+    struct ck_attribute want = { CKA_CLASS_, &class, sizeof class };
+    for (const struct token *o = t->module->tokens; o; o = o->next) {
+        if (o == t || !o->connected || ck->find_init(o->keeper, &want, 1) != CKR_OK_)
+            continue;
+        ck_rv rv = ck->find(o->keeper, &object, 1, &found);
+        ck->find_final(o->keeper);
+        if (rv == CKR_OK_)
+            return true;
+    }
+    return false;
+}
+
 enum err token_again(struct token *t, uint64_t generation, bool hard, struct fault *f)
 {
     enum err e = CE_OK;
     module_lock(t->module, true);
     if (t->generation == generation || !t->connected) { /* else somebody else did it */
-        if (hard)
+        if (hard && !neighbour_answers(t))
             module_end(t->module);
         e = t->stay ? module_start(t->module, f) : fault_set(f, CE_TOKEN_LOST, "the PKCS#11 token is gone");
         e = e ? e : connect_now(t, f);

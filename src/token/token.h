@@ -35,7 +35,7 @@ MUST_USE enum err token_new(const struct pkcs11_uri *u, const struct token_optio
 void token_free(struct token *t); /* NULL is fine; zeroes the PIN */
 /* Finds the token and logs in. CE_NOT_FOUND: there is none like it. CE_TOKEN_LOST: it does not answer. CE_CRYPTO: PIN. CE_EXISTS: two are like it. */
 MUST_USE enum err token_connect(struct token *t, struct fault *f);
-/* The same for one that was lost: everything about its module is begun anew. */
+/* The same for one that was lost: everything about its module is begun anew, unless another token of it answers. */
 MUST_USE enum err token_retry(struct token *t, struct fault *f);
 bool token_is_lost(struct token *t);
 /* As of the last connect. */

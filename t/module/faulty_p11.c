@@ -1,5 +1,5 @@
 /* faulty_p11.c: a PKCS#11 module for tests that stands before a real one ($FAULTY_P11_MODULE) and does what the file $FAULTY_P11_CONTROL
- * says, read at every call: words "slow_ms=N" (signatures last so long), "lost" (no token is there), "drop=N" (each new N makes all
+ * says, read at every call: words "slow_ms=N" (signatures last so long), "lost" (no token is there), "gone=LABEL" (this token is not), "drop=N" (each new N makes all
  * sessions void), "fail=N" (each new N makes one signature fail), "serial" (it cannot lock). */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@ ck_rv C_GetFunctionList(struct ck_functions **out);
 static const struct ck_functions *real;
 static struct ck_functions mine;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct { ck_ulong handle; long drop; } handles[HANDLES];
+static struct { ck_ulong handle, slot; long drop; } handles[HANDLES];
 static size_t nhandles;
 static long failed, in_call, most_in_call;
 
@@ -47,6 +47,33 @@ static int is_lost(void)
     return strstr(text, "lost") != NULL;
 }
 
+/* "lost", or "gone" and the label of the token in this slot. */
+static int is_away(ck_ulong slot)
+{
+    char text[256];
+    struct ck_token_info info;
+    if (is_lost())
+        return 1;
+    control(text);
+    const char *at = strstr(text, "gone=");
+    size_t n = at ? strcspn(at + 5, " \n") : 0;
+    return n && n < sizeof info.label && real->get_token_info(slot, &info) == CKR_OK_ && memcmp(info.label, at + 5, n) == 0 && info.label[n] == ' ';
+}
+
+static int is_session_away(ck_ulong session)
+{
+    ck_ulong slot = 0;
+    int known = 0;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < nhandles; i++)
+        if (handles[i].handle == session) {
+            slot = handles[i].slot;
+            known = 1;
+        }
+    pthread_mutex_unlock(&lock);
+    return is_lost() || (known && is_away(slot));
+}
+
 static int is_void(ck_ulong session)
 {
     long drop = number("drop=");
@@ -68,15 +95,19 @@ static ck_rv w_initialize(void *args)
 
 static ck_rv w_slots(unsigned char with_token, ck_ulong *slots, ck_ulong *count)
 {
-    if (!is_lost())
-        return real->get_slot_list(with_token, slots, count);
-    *count = 0;
-    return CKR_OK_;
+    ck_rv rv = real->get_slot_list(with_token, slots, count);
+    ck_ulong n = 0;
+    for (ck_ulong i = 0; rv == CKR_OK_ && slots && i < *count; i++)
+        if (!is_away(slots[i]))
+            slots[n++] = slots[i];
+    if (slots || is_lost())
+        *count = n;
+    return rv;
 }
 
 static ck_rv w_open(ck_ulong slot, ck_ulong flags, void *app, void *notify, ck_ulong *session)
 {
-    if (is_lost())
+    if (is_away(slot))
         return CKR_TOKEN_NOT_PRESENT_;
     ck_rv rv = real->open_session(slot, flags, app, notify, session);
     pthread_mutex_lock(&lock);
@@ -85,6 +116,7 @@ static ck_rv w_open(ck_ulong slot, ck_ulong flags, void *app, void *notify, ck_u
         i++;
     if (rv == CKR_OK_ && i < HANDLES) {
         handles[i].handle = *session;
+        handles[i].slot = slot;
         handles[i].drop = number("drop=");
         nhandles += i == nhandles;
     }
@@ -92,9 +124,14 @@ static ck_rv w_open(ck_ulong slot, ck_ulong flags, void *app, void *notify, ck_u
     return rv;
 }
 
+static ck_rv w_find_init(ck_ulong session, struct ck_attribute *t, ck_ulong count)
+{
+    return is_session_away(session) ? (ck_rv)CKR_DEVICE_REMOVED_ : is_void(session) ? (ck_rv)CKR_SESSION_HANDLE_INVALID_ : real->find_init(session, t, count);
+}
+
 static ck_rv w_sign_init(ck_ulong session, struct ck_mechanism *m, ck_ulong key)
 {
-    if (is_lost())
+    if (is_session_away(session))
         return CKR_DEVICE_REMOVED_;
     return is_void(session) ? (ck_rv)CKR_SESSION_HANDLE_INVALID_ : real->sign_init(session, m, key);
 }
@@ -137,6 +174,7 @@ ck_rv C_GetFunctionList(struct ck_functions **out)
     mine.initialize = w_initialize;
     mine.get_slot_list = w_slots;
     mine.open_session = w_open;
+    mine.find_init = w_find_init;
     mine.sign_init = w_sign_init;
     mine.sign = w_sign;
     *out = &mine;

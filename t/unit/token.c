@@ -99,6 +99,7 @@ static void set_up(void)
     path_join(conf, "%s/keys", dir);
     mkdir(conf, 0700);
     ok(system("softhsm2-util --init-token --free --label one --so-pin 12345678 --pin 654321 >/dev/null") == 0, "a SoftHSM token");
+    ok(system("softhsm2-util --init-token --free --label two --so-pin 12345678 --pin 654321 >/dev/null") == 0, "another one");
 }
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
@@ -107,12 +108,13 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
     return remove(path);
 }
 
-static const char *uri_of(const char *pin)
+static const char *uri_in(const char *label, const char *pin)
 {
     static char text[PKCS11_URI_MAX];
-    snprintf(text, sizeof text, "pkcs11:token=one?module-path=%s&pin-source=%s/%s", module, dir, pin);
+    snprintf(text, sizeof text, "pkcs11:token=%s?module-path=%s&pin-source=%s/%s", label, module, dir, pin);
     return text;
 }
+static const char *uri_of(const char *pin) { return uri_in("one", pin); }
 
 static bool signs(struct key *k)
 {
@@ -179,6 +181,44 @@ static void test_loss(void)
     token_free(t);
 }
 
+/* Two tokens of one module: what is done to find one again must not take the other away. */
+static void test_neighbour(void)
+{
+    struct fault f = { 0 };
+    const struct token_options stay = { .stay = true, .need_pin = true };
+    const char *const names[] = { "one", "two" };
+    struct pkcs11_uri u[2];
+    struct token *t[2] = { NULL, NULL };
+    struct token_session *s[2] = { NULL, NULL };
+    struct key *key[2] = { NULL, NULL };
+    CLEANUP(buf_free) struct buf sig = BUF_INIT(4096);
+    enum err e = CE_OK;
+    tell("");
+    for (int i = 0; i < 2 && !e; i++) {
+        e = pkcs11_uri_parse(span_str(uri_in(names[i], "pin")), "neighbour", &u[i], &f);
+        e = e ? e : token_new(&u[i], &stay, &t[i], &f);
+        e = e ? e : token_connect(t[i], &f);
+        s[i] = e ? NULL : token_session_new(t[i]);
+        e = e ? e : token_key_open(s[i], &u[i], "ec:P-256", &key[i], &f);
+    }
+    ok(!e && signs(key[0]) && signs(key[1]), "two tokens of one module sign %s", f.text);
+    tell("gone=one");
+    ok(key_sign(key[0], SPAN_LIT("x"), &sig) == CE_TOKEN_LOST && token_is_lost(t[0]), "one is removed");
+    ok(!token_is_lost(t[1]) && signs(key[1]), "the other one signs on");
+    ok(token_retry(t[0], &f) == CE_NOT_FOUND && !token_is_lost(t[1]) && signs(key[1]), "also while the first is looked for: %s", f.text);
+    tell("");
+    ok(token_retry(t[0], &f) == CE_OK && signs(key[0]) && signs(key[1]), "until it is back %s", f.text);
+    tell("lost");
+    ok(key_sign(key[0], SPAN_LIT("x"), &sig) == CE_TOKEN_LOST && token_retry(t[0], &f) == CE_NOT_FOUND && token_is_lost(t[1]), "when none answers, the module begins anew");
+    tell("");
+    ok(token_retry(t[0], &f) == CE_OK && token_retry(t[1], &f) == CE_OK && signs(key[0]) && signs(key[1]), "and found again, each by itself %s", f.text);
+    for (int i = 0; i < 2; i++) {
+        key_free(key[i]);
+        token_session_free(s[i]);
+        token_free(t[i]);
+    }
+}
+
 /* -- several at once ------------------------------------------------------------------------------------------------------------------ */
 static void *sign_some(void *arg)
 {
@@ -241,6 +281,7 @@ int main(void)
     test_algorithms();
     __lsan_enable();
     test_loss();
+    test_neighbour();
     test_sessions(true);
     test_sessions(false);
     nftw(dir, remove_one, 16, FTW_PHYS | FTW_DEPTH);
