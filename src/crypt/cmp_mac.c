@@ -66,11 +66,12 @@ static size_t pbm_key(const struct cmp_mac *m, struct span secret, struct buf *r
     buf_put_span(room, secret);
     buf_put_span(room, m->salt);
     size_t n = hash_of(m->hash, buf_span(room), key);
+    uint8_t next[SHA512_LEN];
     for (int64_t i = 1; i < m->iterations; i++) {
-        uint8_t next[SHA512_LEN];
         hash_of(m->hash, span_of(key, n), next);
         memcpy(key, next, n);
     }
+    OPENSSL_cleanse(next, sizeof next);
     return n;
 }
 
@@ -89,6 +90,7 @@ static size_t pbkdf2_key(const struct cmp_mac *m, struct span secret, struct buf
             key[k] ^= u[k];
     }
     OPENSSL_cleanse(u, sizeof u);
+    OPENSSL_cleanse(next, sizeof next);
     return n;
 }
 
