@@ -19,6 +19,7 @@
 #define HSM_TOKENS 8
 #define HSM_KEYS 128
 #define HSM_WORKERS 32
+#define HSM_OUT_MAX (8u << 20) /* answers that wait for core to take them, before workers wait too */
 
 struct hsm_token {
     struct token *token;             /* owned */
@@ -66,7 +67,7 @@ struct hsm {
     struct hsm_worker workers[HSM_WORKERS];
     size_t n_workers;
     pthread_mutex_t lock;
-    pthread_cond_t work, gone;       /* a job is there; a token is gone */
+    pthread_cond_t work, gone, room; /* a job is there; a token is gone; answers left */
     int64_t keeper_since_ms;         /* 0: waits */
     struct hsm_queue queue;
     struct buf out;                  /* answers on their way to core */

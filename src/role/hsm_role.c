@@ -70,9 +70,10 @@ static bool core_write(struct hsm *h, int fd)
     states_put(h);
     while (good && h->out.len) {
         ssize_t n = write(fd, h->out.data, h->out.len);
-        if (n > 0)
+        if (n > 0) {
             buf_drop(&h->out, (size_t)n);
-        else if (n < 0 && errno == EAGAIN)
+            pthread_cond_broadcast(&h->room);
+        } else if (n < 0 && errno == EAGAIN)
             break;
         else
             good = n < 0 && errno == EINTR;

@@ -141,6 +141,9 @@ static void *worker_run(void *arg)
         answer(w, j, &out);
         free(j);
         pthread_mutex_lock(&h->lock);
+        w->busy_since_ms = 0; /* in no module any more */
+        while (h->out.len > HSM_OUT_MAX)
+            pthread_cond_wait(&h->room, &h->lock);
         buf_put_span(&h->out, buf_span(&out));
         pthread_mutex_unlock(&h->lock);
         buf_reset(&out);
@@ -243,6 +246,7 @@ void hsm_work_init(struct hsm *h)
     pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
     pthread_mutex_init(&h->lock, NULL);
     pthread_cond_init(&h->work, NULL);
+    pthread_cond_init(&h->room, NULL);
     pthread_cond_init(&h->gone, &a);
     pthread_condattr_destroy(&a);
     queue_init(&h->queue);
