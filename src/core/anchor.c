@@ -2,6 +2,7 @@
 #include "core/anchor.h"
 
 #include "base/name.h"
+#include "core/line.h"
 #include "core/registry.h"
 #include "crypt/cert.h"
 #include "crypt/hash.h"
@@ -67,11 +68,11 @@ static enum err room_check(struct batch *b, struct span line, struct fault *f)
 
 static enum err names_check(struct batch *b, const struct msg_anchor_add *m, struct fault *f)
 {
-    struct line_row line;
+    struct line line;
     struct model_row model;
     struct core_ca ca;
     struct cert x;
-    enum err e = store_line_get(b->db, b->arena, m->line, &line, f);
+    enum err e = line_get(b, m->line, &line, f);
     if (e)
         return e == CE_NOT_FOUND ? fault_set(f, CE_LINE_UNKNOWN, "there is no product line '" SPAN_FMT "'", SPAN_ARG(m->line)) : e;
     e = cert_parse(m->cert, &x, f);
@@ -179,19 +180,15 @@ enum err grace_check(const struct msg_line_set *m, struct fault *f)
     return CE_OK;
 }
 
-enum err grace_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct fault *f)
+enum err grace_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct line_more *more, struct fault *f)
 {
-    struct grace_row g;
-    enum err e = store_grace_get(b->db, m->name, &g, f);
-    if (e)
-        return e;
-    g.grace_s = m->no_grace ? 0 : m->grace_s ? m->grace_s : g.grace_s;
-    g.any_key = m->grace_key.n ? span_eq_str(m->grace_key, "any") : g.any_key;
-    e = store_grace_put(b->db, m->name, &g, f);
+    more->grace_s = m->no_grace ? 0 : m->grace_s ? m->grace_s : more->grace_s;
+    more->grace_any_key = m->grace_key.n ? span_eq_str(m->grace_key, "any") : more->grace_any_key;
+    enum err e = line_more_put(b, m->name, more, f);
     if (e)
         return e;
     struct json_out *j = line_event_begin(b, EVENT_LINE_GRACE, m->name);
-    json_int(j, "grace_s", g.grace_s);
-    json_cstr(j, "key", g.any_key ? "any" : "same");
+    json_int(j, "grace_s", more->grace_s);
+    json_cstr(j, "key", more->grace_any_key ? "any" : "same");
     return line_event_end(b, j, c, m->note);
 }

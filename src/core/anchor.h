@@ -21,6 +21,7 @@ MUST_USE enum err anchors_push(struct batch *b, int peer, struct fault *f);
 /* The settings of grace in a LINE_SET: judged, then written with their event. */
 MUST_USE enum err grace_check(const struct msg_line_set *m, struct fault *f);
 bool grace_given(const struct msg_line_set *m);
-MUST_USE enum err grace_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct fault *f);
+struct line_more;
+MUST_USE enum err grace_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct line_more *more, struct fault *f);
 
 #endif

@@ -25,8 +25,9 @@ MUST_USE enum err attest_op_device_ek(struct batch *b, const struct caller *c, c
 /* MSG_EK_CA: a CA vouches for the TPMs of a line, or not any more. CE_LINE_UNKNOWN, CE_EXISTS, CE_NOT_FOUND. */
 MUST_USE enum err attest_op_ek_ca(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 
-/* The setting of a line ("tpm", "any"), with its event. CE_BAD_FIELD. */
-MUST_USE enum err key_home_line_set(struct batch *b, const struct caller *c, struct span line, struct span home, struct span note, struct fault *f);
+/* The setting of a line ("tpm", "any") into more and its table, with its event. CE_BAD_FIELD. */
+struct line_more;
+MUST_USE enum err key_home_line_set(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct line_more *more, struct fault *f);
 /* Does the line take this key? CE_KEY_HOME. */
 MUST_USE enum err key_home_judge(struct batch *b, const struct cert_plan *plan, struct fault *f);
 /* Writes down what the device says of the key that it gets a certificate for, unless more is known of that key. said may be empty. */

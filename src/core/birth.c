@@ -3,6 +3,7 @@
 
 #include "base/name.h"
 #include "core/batch.h"
+#include "core/line.h"
 #include "crypt/cert.h"
 #include "crypt/hash.h"
 #include "store/ca.h"
@@ -112,7 +113,7 @@ static enum err line_import(struct batch *b, const json_t *line, const char *whe
     if (!policy_clones_from_name(row.clone_policy, &clones)) /* brokers would not take the whole policy */
         return fault_set(f, CE_BAD_CONFIG, "birth.json: %s.clone_policy is alarm, quarantine or refuse", where);
     row.validity_s = json_is_integer(validity) ? (int64_t)json_integer_value(validity) : 0;
-    e = named(store_line_add(b->db, &row, f), where, f);
+    e = named(line_row_add(b, &row, f), where, f);
     if (e)
         return e;
     struct json_out *j = event_begin(b, EVENT_LINE_ADDED, (struct span){ 0 }, 0);

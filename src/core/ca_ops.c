@@ -9,6 +9,7 @@
 #include "crypt/cert.h"
 #include "crypt/hash.h"
 #include "store/ca.h"
+#include "store/line_more.h"
 #include "wire/route.h"
 
 #define ISSUES_AT_LEAST_S 86400 /* a CA that ends sooner is not activated */

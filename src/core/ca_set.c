@@ -94,10 +94,11 @@ enum err ca_judge_holder(const struct core_ca *ca)
 
 enum err ca_issuing(struct batch *b, enum ca_use use, struct span line, struct core_ca *out, struct fault *f)
 {
-    struct span own = { 0 };
-    enum err e = line.n && use == CA_USE_DEVICE ? store_line_ca_get(b->db, b->arena, line, &own, f) : CE_OK;
-    if (e)
+    struct line of = { 0 };
+    enum err e = line.n && use == CA_USE_DEVICE ? line_get(b, line, &of, f) : CE_OK;
+    if (e && e != CE_NOT_FOUND)
         return e;
+    const struct span own = of.more.ca; /* a line that is not there has none */
     if (own.n) {
         if (!core_ca(b->core, own, out) || ca_judge_holder(out))
             return fault_set(f, CE_CA_STATE, "product line " SPAN_FMT " is to have its certificates from CA " SPAN_FMT ", which issues no more: cradle line set",

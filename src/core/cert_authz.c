@@ -14,6 +14,7 @@
 #include "core/ca.h"
 #include "core/cert_path.h"
 #include "core/key_block.h"
+#include "core/line.h"
 #include "crypt/cert.h"
 #include "store/idevid.h"
 #include "wire/route.h"
@@ -146,17 +147,17 @@ static enum err certs_held(struct batch *b, struct cert_plan *plan, bool *others
 /* The device, its line and whether it may have certificates at all. Sets the validity that the line asks for. */
 static enum err device_judge(struct batch *b, struct cert_plan *plan, struct span label, int64_t *validity_s, struct fault *f)
 {
-    struct line_row line;
+    struct line line;
     struct device *d = &plan->device;
     if (label.n && !span_eq(label, d->line))
         return fault_set(f, CE_LINE_FORBIDDEN, "the device belongs to product line " SPAN_FMT ", not to " SPAN_FMT, SPAN_ARG(d->line), SPAN_ARG(label));
     enum err e = device_usable(d, f);
-    e = e ? e : store_line_get(b->db, b->arena, d->line, &line, f);
+    e = e ? e : line_get(b, d->line, &line, f);
     if (e)
         return e;
-    if (line.suspended)
+    if (line.row.suspended)
         return fault_set(f, CE_LINE_SUSPENDED, "product line " SPAN_FMT " is suspended", SPAN_ARG(d->line));
-    *validity_s = line.validity_s;
+    *validity_s = line.row.validity_s;
     plan->line = d->line;
     plan->dev_serial = d->serial;
     return CE_OK;

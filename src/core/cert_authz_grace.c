@@ -4,7 +4,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/cert_path.h"
-#include "store/idevid.h"
+#include "core/line.h"
+
 
 /* Certificates that have ended are superseded by nobody, so their younger ones are asked. */
 static enum err newer_judge(struct batch *b, const struct cert_row *own, struct fault *f)
@@ -24,25 +25,26 @@ static enum err newer_judge(struct batch *b, const struct cert_row *own, struct 
 
 enum err cert_judge_grace(struct batch *b, const struct cert_row *own, struct cert_plan *plan, struct fault *f)
 {
-    struct grace_row g;
+    struct line line;
     char text[CLOCK_TEXT_MAX];
     clock_text_s(own->not_after, text);
-    enum err e = store_grace_get(b->db, plan->device.line, &g, f);
+    enum err e = line_get(b, plan->device.line, &line, f);
     if (e)
         return e;
-    plan->grace_s = g.grace_s;
+    const struct line_more *g = &line.more;
+    plan->grace_s = g->grace_s;
     plan->age_s = b->now_ms / 1000 - own->not_after;
-    if (!g.grace_s)
+    if (!g->grace_s)
         return fault_set(f, CE_CERT_EXPIRED, "the client certificate ended at %s, and product line " SPAN_FMT " has no grace", text, SPAN_ARG(plan->device.line));
-    if (plan->age_s > g.grace_s)
+    if (plan->age_s > g->grace_s)
         return fault_set(f, CE_CERT_EXPIRED, "the client certificate ended at %s, longer ago than the grace of product line " SPAN_FMT " (%lld s)", text,
-                         SPAN_ARG(plan->device.line), (long long)g.grace_s);
+                         SPAN_ARG(plan->device.line), (long long)g->grace_s);
     if (own->state.status != CERT_GOOD)
         return fault_set(f, own->state.status == CERT_SUPERSEDED ? CE_CERT_EXPIRED : CE_CERT_REVOKED, "the client certificate ended at %s and was %s before", text,
                          own->state.status == CERT_SUPERSEDED ? "replaced by a newer one" : "revoked or put on hold");
     uint8_t digest[SHA256_LEN];
     sha256(plan->key_der, digest);
-    if (!g.any_key && !span_eq(own->spki, span_of(digest, sizeof digest)))
+    if (!g->grace_any_key && !span_eq(own->spki, span_of(digest, sizeof digest)))
         return fault_set(f, CE_NAME_MISMATCH, "product line " SPAN_FMT " lets an ended certificate be renewed with its own key only (grace_key)", SPAN_ARG(plan->device.line));
     return newer_judge(b, own, f);
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "core/attest.h"
 #include "core/cert_path.h"
+#include "core/line.h"
 #include "core/token.h"
 #include "core/clone.h"
 #include "core/cmp.h"
@@ -355,7 +356,7 @@ static enum err operator_judge(struct batch *b, const struct msg_operator_add *m
     struct device d;
     struct fault ignored;
     struct span rest = m->lines, line;
-    struct line_row row;
+    struct line known;
     enum err e = name_check_label("name", m->name, f);
     if (!e && !(route_role_bit(m->role) & (R_ADMIN | R_OPERATOR | R_STATION | R_AUDITOR | R_EDGE | R_BACKEND)))
         e = fault_set(f, CE_BAD_FIELD, "role: one of admin, operator, station, auditor, edge, backend");
@@ -365,7 +366,7 @@ static enum err operator_judge(struct batch *b, const struct msg_operator_add *m
     if (!e)
         e = topics_judge(m, f);
     while (!e && span_cut(&rest, ',', &line)) {
-        e = store_line_get(b->db, b->arena, line, &row, f);
+        e = line_get(b, line, &known, f);
         if (e == CE_NOT_FOUND)
             e = fault_set(f, CE_LINE_UNKNOWN, "lines: there is no product line " SPAN_FMT, SPAN_ARG(line));
     }

@@ -8,6 +8,7 @@
 #include "core/cert.h"
 #include "core/clone_hosts.h"
 #include "core/device.h"
+#include "core/line.h"
 #include "core/revoke.h"
 #include "store/beside.h"
 #include "store/cert.h"
@@ -190,13 +191,13 @@ void clone_event_write(struct batch *b, struct span device, const struct clone_e
 /* *due: the device's line puts copies in quarantine, and this device is not in it yet. */
 static enum err quarantine_due(struct batch *b, struct span uid, struct device *d, bool *due, struct fault *f)
 {
-    struct line_row line;
+    struct line line;
     *due = false;
     enum err e = device_get(b, uid, d, f);
-    e = e ? e : store_line_get(b->db, b->arena, d->line, &line, f);
+    e = e ? e : line_get(b, d->line, &line, f);
     if (e)
         return e == CE_UID_UNKNOWN || e == CE_NOT_FOUND ? CE_OK : e; /* a backend has no line */
-    *due = span_eq_str(line.clone_policy, policy_clones_name(POLICY_CLONES_QUARANTINE)) && device_state_allowed(d->state, DEVICE_QUARANTINED) &&
+    *due = span_eq_str(line.row.clone_policy, policy_clones_name(POLICY_CLONES_QUARANTINE)) && device_state_allowed(d->state, DEVICE_QUARANTINED) &&
            d->state != DEVICE_SUSPENDED;
     return CE_OK;
 }

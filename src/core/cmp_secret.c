@@ -5,6 +5,7 @@
 #include "base/name.h"
 #include "core/cmp.h"
 #include "core/device.h"
+#include "core/line.h"
 #include "core/registry.h"
 #include "base/file.h"
 
@@ -30,14 +31,14 @@ enum err secret_end(struct batch *b, struct secret_row *s, const char *state, co
 enum err secret_judge(struct batch *b, const struct secret_row *s, struct fault *f)
 {
     struct device d;
-    bool allowed = false;
+    struct line line;
     if (span_eq_str(s->state, "locked"))
         return fault_set(f, CE_SECRET_LOCKED, "the secret of device '" SPAN_FMT "' is locked after %d wrong tries: make a new one", SPAN_ARG(s->uid), CMP_TRIES_MAX);
     if (!span_eq_str(s->state, "open") || s->expires_at <= b->now_ms)
         return fault_set(f, CE_SECRET_OVER, "the secret of device '" SPAN_FMT "' was used, has expired, or was replaced: make a new one", SPAN_ARG(s->uid));
     enum err e = device_get(b, s->uid, &d, f);
-    e = e ? e : store_line_secret_get(b->db, d.line, &allowed, f);
-    if (!e && !allowed)
+    e = e ? e : line_get(b, d.line, &line, f);
+    if (!e && !line.more.cmp_secret)
         e = fault_set(f, CE_SECRET_FORBIDDEN, "product line " SPAN_FMT " allows no enrollment by a secret (cradle line set --cmp-secret yes)", SPAN_ARG(d.line));
     return e;
 }
@@ -95,7 +96,7 @@ enum err secrets_work(struct batch *b, struct fault *f)
 static enum err add_judge(struct batch *b, const struct caller *c, const struct msg_secret_add *m, struct fault *f)
 {
     struct device d;
-    bool allowed = false;
+    struct line line;
     enum err e = name_check_text("note", m->note, TEXT_MAX, f);
     if (!e && (m->ttl_s < 0 || m->ttl_s > SECRET_TTL_MAX_S))
         e = fault_set(f, CE_BAD_FIELD, "ttl_s is at most %d (90 days)", SECRET_TTL_MAX_S);
@@ -105,8 +106,8 @@ static enum err add_judge(struct batch *b, const struct caller *c, const struct 
     if (!e && d.state != DEVICE_REGISTERED && d.state != DEVICE_PROVISIONED)
         e = fault_set(f, CE_STATE_CHANGE, "device '" SPAN_FMT "' is %s: a secret is for the first enrollment; afterwards it renews by its certificate",
                       SPAN_ARG(m->uid), device_state_name(d.state));
-    e = e ? e : store_line_secret_get(b->db, d.line, &allowed, f);
-    if (!e && !allowed)
+    e = e ? e : line_get(b, d.line, &line, f);
+    if (!e && !line.more.cmp_secret)
         e = fault_set(f, CE_SECRET_FORBIDDEN, "product line " SPAN_FMT " allows no enrollment by a secret: cradle line set " SPAN_FMT " --cmp-secret yes",
                       SPAN_ARG(d.line), SPAN_ARG(d.line));
     return e;

@@ -241,6 +241,7 @@ void core_close(struct core *core)
     for (size_t i = 0; i < core->npeers; i++)
         free(core->peers[i].counts);
     free(core->peers);
+    lines_forget(core);
     arena_free(&core->arena);
     free(core);
 }

@@ -1,4 +1,4 @@
-/* engine.h: the inside of the engine, shared by core.c, batch.c, step.c, refusal.c and metrics.c only.
+/* engine.h: the inside of the engine, shared by core.c, batch.c, step.c, refusal.c, line_held.c and metrics.c only.
  * Everybody else sees core.h and batch.h. */
 #ifndef CRADLE_CORE_ENGINE_H
 #define CRADLE_CORE_ENGINE_H
@@ -6,6 +6,7 @@
 #include "core/batch.h"
 #include "core/device.h"
 #include "core/drill.h"
+#include "core/line.h"
 #include "core/token.h"
 #include "store/node.h"
 
@@ -57,8 +58,11 @@ struct batch_work {
     const struct msg_caller *from;
     bool deferred;
     int64_t states[DEVICE_STATES]; /* changes of the number of devices in each state */
+    bool lines_written;        /* line_held.c: memory of lines is not to be filled in this batch */
     struct fault late;         /* an error of the database in a function that returns none; ends the batch */
 };
+/* line_held.c */
+void lines_forget(struct core *core);
 /* ca_signature.c: the events that are due. */
 void ca_signatures_write(struct batch *b);
 /* Where an operation began, to undo it. */
@@ -72,6 +76,8 @@ struct peer {
     uint64_t *counts;          /* owned; FRONT_COUNTS of core/front_counts.h; NULL: none have come */
 };
 
+#define CORE_LINES 256
+struct held_line { struct line line; struct arena arena; bool known; }; /* spans in its arena */
 #define CORE_BLOCKS 256 /* batches that an edge may be behind and still have each of its acknowledgements recorded */
 struct core {
     struct core_config cfg;    /* strings owned */
@@ -89,6 +95,7 @@ struct core {
     struct core_token tokens[CORE_TOKENS];
     size_t ntokens;
     int64_t token_asked;       /* open slots of requests to tokens */
+    struct held_line lines[CORE_LINES]; /* line_held.c */
     struct item_list reads, writes;
     struct peer *peers;        /* owned array */
     size_t npeers;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "core/line.h"
 #include "core/registry.h"
 #include "core/status.h"
 #include "store/enroll.h"
@@ -61,10 +62,10 @@ static enum err pending(const struct batch *b, struct cert_plan *plan, int64_t u
 enum err enroll_approval(struct batch *b, const struct caller *c, const struct msg_enroll *m, struct cert_plan *plan, struct fault *f)
 {
     struct enroll_row r;
-    bool wanted = false;
+    struct line line;
     char text[CLOCK_TEXT_MAX];
-    enum err e = store_line_enroll_get(b->db, plan->line, &wanted, f);
-    if (e || !wanted)
+    enum err e = line_get(b, plan->line, &line, f);
+    if (e || !line.more.enroll_approval)
         return e;
     e = store_enroll_get(b->db, b->arena, span_of(plan->spki, SHA256_LEN), &r, f);
     if (e && e != CE_NOT_FOUND)
@@ -157,14 +158,15 @@ enum err enroll_op_decide(struct batch *b, const struct caller *c, const void *m
     return CE_OK;
 }
 
-enum err enroll_line_set(struct batch *b, const struct caller *c, struct span line, bool approval, struct span note, struct fault *f)
+enum err enroll_line_set(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct line_more *more, struct fault *f)
 {
-    enum err e = store_line_enroll_put(b->db, line, approval, f);
+    more->enroll_approval = span_eq_str(m->enroll_approval, "yes");
+    enum err e = line_more_put(b, m->name, more, f);
     if (e)
         return e;
-    struct json_out *j = line_event_begin(b, EVENT_LINE_ENROLL, line);
-    json_bool(j, "approval", approval);
-    return line_event_end(b, j, c, note);
+    struct json_out *j = line_event_begin(b, EVENT_LINE_ENROLL, m->name);
+    json_bool(j, "approval", more->enroll_approval);
+    return line_event_end(b, j, c, m->note);
 }
 
 /* -- the end of what nobody decided on, or came for ------------------------------------------------------------------------------ */

@@ -21,8 +21,9 @@ MUST_USE enum err enroll_approval(struct batch *b, const struct caller *c, const
 /* MSG_ENROLL_DECIDE. CE_NOT_FOUND, CE_LINE_FORBIDDEN, CE_SELF_APPROVAL, CE_STATE_CHANGE, CE_BUSY_UID (its certificate is being made),
  * CE_BAD_FIELD (a refusal without a reason). */
 MUST_USE enum err enroll_op_decide(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
-/* The setting of a line, with its event. */
-MUST_USE enum err enroll_line_set(struct batch *b, const struct caller *c, struct span line, bool approval, struct span note, struct fault *f);
+/* The setting of a line into more and its table, with its event. */
+struct line_more;
+MUST_USE enum err enroll_line_set(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct line_more *more, struct fault *f);
 
 extern const struct core_part enroll_part;
 

@@ -25,7 +25,7 @@ struct table {
 static const struct table tables[] = {
     { "ca", "SELECT name, kid, der, added_at FROM ca ORDER BY name", -1 },
     { "ca_state", "SELECT name, use, state, reenroll, changed_at FROM ca_state ORDER BY name", -1 },
-    { "line_ca", "SELECT line, ca FROM line_ca ORDER BY line", -1 },
+    { "line_more", "SELECT line, approvals, enroll_approval, cmp_secret, grace_s, grace_any_key, service_until, ca, key_home FROM line_more ORDER BY line", -1 },
     { "line", "SELECT name, title, validity_s, clone_policy, suspended, added_at FROM line ORDER BY name", -1 },
     { "topics", "SELECT name, holder, may_write, may_read, repair FROM topics ORDER BY holder, name", -1 },
     { "model", "SELECT name, line, title, hw_rev, added_at FROM model ORDER BY name", -1 },
@@ -50,21 +50,15 @@ static const struct table tables[] = {
     { "rollout_pace", "SELECT rollout, scale_s, at_s, n FROM rollout_pace ORDER BY rollout, scale_s, at_s", -1 },
     { "rollout", "SELECT name, line, release, of_rollout, q_model, q_batch, q_country, q_version, q_tag, timeout_s, from_min, to_min, forced, max_active, note, state, "
                  "why, wave, rev, created_at, created_by, started_at, changed_at FROM rollout ORDER BY name", -1 },
-    { "line_secret", "SELECT line, allowed FROM line_secret ORDER BY line", -1 },
     { "device_secret", "SELECT ref, uid, state, made_at, expires_at FROM device_secret ORDER BY ref", -1 },
-    { "line_approvals", "SELECT line, n FROM line_approvals ORDER BY line", -1 },
-    { "line_service", "SELECT line, until FROM line_service ORDER BY line", -1 },
-    { "line_enroll", "SELECT line, approval FROM line_enroll ORDER BY line", -1 },
     { "device_key_home", "SELECT uid, spki, home, proved, ek, vendor, at FROM device_key_home ORDER BY uid", -1 },
     { "device_ek", "SELECT uid, ek FROM device_ek ORDER BY uid", -1 },
-    { "line_key_home", "SELECT line, home FROM line_key_home ORDER BY line", -1 },
     { "line_ek_ca", "SELECT line, sha256, spki, title, at FROM line_ek_ca ORDER BY line, sha256", -1 },
     { "enroll_request", "SELECT spki, uid, line, key_alg, proto, addr, asked_by, state, by_whom, note, asked_at, changed_at, until_at FROM enroll_request "
                         "ORDER BY spki", -1 },
     { "key_block", "SELECT id, file, note, by_whom, at FROM key_block ORDER BY id", -1 },
     { "line_anchor", "SELECT line, sha256, root, inters, rule, hw_type, model, title, added_at, added_by FROM line_anchor ORDER BY line, sha256", -1 },
     { "device_idevid", "SELECT uid, spki, anchor, serial, name, at FROM device_idevid ORDER BY uid", -1 },
-    { "line_grace", "SELECT line, grace_s, any_key FROM line_grace ORDER BY line", -1 },
     /* progress is compared once the job has ended */
     { "mass_job", "SELECT id, state, to_state, reason, note, q_line, q_model, q_batch, q_country, q_state, q_tag, q_prefix, q_key_alg, enrolled_from, enrolled_to, "
                   "created_by, confirmed_by, why, created_at, confirmed_at, changed_at, CASE WHEN state = 'counting' THEN 0 ELSE matched END, "
@@ -77,7 +71,6 @@ static const struct table tables[] = {
     { "rollout_device", "SELECT rollout, uid, wave, state, sequence, since FROM rollout_device WHERE state NOT IN ('waiting', 'absent', 'current', 'cannot') "
                         "ORDER BY rollout, uid", -1 },
 };
-static const int columns[ARRAY_LEN(tables)] = { 4, 5, 2, 6, 5, 5, 8, 4, 2, 7, 10, 8, 5, 7, 6, 16, 17, 8, 4, 9, 6, 4, 23, 2, 5, 2, 2, 2, 7, 2, 2, 5, 13, 10, 6, 3, 25, 3, 12, 6 };
 
 static enum err event_fold(struct db *to, const struct event_row *ev, struct fault *f)
 {
@@ -162,7 +155,7 @@ static void key_print(const struct db_rows *r, char *out, size_t cap)
     snprintf(out, cap, "%s", buf_cstr(&b));
 }
 
-static enum err table_compare(struct db *from, struct db *to, const struct table *t, int ncols, struct fault *f)
+static enum err table_compare(struct db *from, struct db *to, const struct table *t, struct fault *f)
 {
     struct db_rows a, b;
     enum err e = CE_OK;
@@ -175,7 +168,7 @@ static enum err table_compare(struct db *from, struct db *to, const struct table
             key_print(more ? &a : &b, key, sizeof key);
             e = fault_set(f, CE_LOG_INCONSISTENT, "%s: row %s is only in the %s", t->name, key, more ? "table, no event explains it" : "events");
         }
-        for (int col = 0; !e && more && col < ncols; col++)
+        for (int col = 0; !e && more && col < db_columns(&a); col++)
             if (!column_eq(t, &a, &b, col)) {
                 key_print(&a, key, sizeof key);
                 e = fault_set(f, CE_LOG_INCONSISTENT, "%s: row %s differs in column %d (table '%.24s', events '%.24s')", t->name, key, col + 1,
@@ -203,7 +196,7 @@ enum err core_fold_check(struct db *db, struct fault *f)
     e = e ? e : schema_create(to, f);
     e = e ? e : all_fold(db, to, f);
     for (size_t i = 0; !e && i < ARRAY_LEN(tables); i++)
-        e = table_compare(db, to, &tables[i], columns[i], f);
+        e = table_compare(db, to, &tables[i], f);
     if (own)
         db_rollback(db);
     return e;

@@ -58,42 +58,6 @@ static enum err fold_ca_state(struct fold *x)
     return x->err ? x->err : store_ca_state_put(x->to, &s, x->f);
 }
 
-static enum err fold_line_ca(struct fold *x)
-{
-    struct span line = fold_text(x, "name"), ca = fold_text(x, "ca");
-    return x->err ? x->err : store_line_ca_put(x->to, line, ca, x->f);
-}
-
-static enum err fold_line(struct fold *x)
-{
-    const struct line_row r = { .name = fold_text(x, "name"), .title = fold_text(x, "title"), .validity_s = fold_number(x, "validity_s"),
-                                .clone_policy = fold_text(x, "clone_policy"), .added_at = x->ev->at };
-    return x->err ? x->err : store_line_add(x->to, &r, x->f);
-}
-
-static enum err fold_line_changed(struct fold *x)
-{
-    struct line_row l;
-    struct topics_row t = { .name = fold_text(x, "name"), .write = fold_text(x, "write"), .read = fold_text(x, "read"), .repair = fold_text(x, "repair") };
-    enum err e = x->err ? x->err : store_line_get(x->to, &x->arena, t.name, &l, x->f);
-    if (e)
-        return e;
-    l.title = fold_text(x, "title");
-    l.validity_s = fold_number(x, "validity_s");
-    l.clone_policy = fold_text(x, "clone_policy");
-    e = x->err ? x->err : store_line_set(x->to, &l, x->f);
-    return e ? e : store_topics_put(x->to, TOPICS_LINE, &t, x->f);
-}
-
-static enum err fold_line_state(struct fold *x)
-{
-    struct line_row l;
-    struct span name = fold_text(x, "name");
-    enum err e = x->err ? x->err : store_line_get(x->to, &x->arena, name, &l, x->f);
-    l.suspended = json_is_true(json_object_get(x->payload, "suspended"));
-    return e ? e : store_line_set(x->to, &l, x->f);
-}
-
 static enum err fold_backend(struct fold *x)
 {
     const struct topics_row t = { .name = fold_text(x, "name"), .write = fold_text(x, "write"), .read = fold_text(x, "read") };

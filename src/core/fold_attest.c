@@ -2,12 +2,6 @@
 #include "core/fold_priv.h"
 #include "store/attest.h"
 
-enum err fold_line_key_home(struct fold *x)
-{
-    struct span line = fold_text(x, "name"), home = fold_text(x, "home");
-    return x->err ? x->err : store_line_key_home_put(x->to, line, home, x->f);
-}
-
 enum err fold_line_ek_ca(struct fold *x)
 {
     const struct ek_ca_row r = { fold_text(x, "name"), fold_hexed(x, "sha256"), fold_base64(x, "spki"), fold_text(x, "title"), x->ev->at };

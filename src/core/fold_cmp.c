@@ -2,12 +2,6 @@
 #include "core/fold_priv.h"
 #include "store/cmp.h"
 
-enum err fold_line_secrets(struct fold *x)
-{
-    struct span name = fold_text(x, "name");
-    return x->err ? x->err : store_line_secret_put(x->to, name, json_is_true(json_object_get(x->payload, "allowed")), x->f);
-}
-
 enum err fold_secret_made(struct fold *x)
 {
     const struct secret_row r = { .ref = fold_text(x, "ref"), .uid = x->ev->device, .state = SPAN_LIT("open"), .made_at = x->ev->at,

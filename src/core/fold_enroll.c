@@ -1,21 +1,7 @@
 /* fold_enroll.c: what the events about enrollments that wait for an approval do to the tables, written a second time on purpose. done
  * follows from cert-issued (fold_apply.c). See fold.h. */
 #include "core/fold_priv.h"
-#include "store/crypto.h"
 #include "store/enroll.h"
-
-enum err fold_line_service(struct fold *x)
-{
-    struct span name = fold_text(x, "name"), until = fold_text(x, "until");
-    return x->err ? x->err : store_line_service_put(x->to, name, until, x->f);
-}
-
-enum err fold_line_enroll(struct fold *x)
-{
-    struct span name = fold_text(x, "name");
-    bool approval = json_is_true(json_object_get(x->payload, "approval"));
-    return x->err ? x->err : store_line_enroll_put(x->to, name, approval, x->f);
-}
 
 enum err fold_enroll_requested(struct fold *x)
 {

@@ -25,10 +25,3 @@ enum err fold_idevid_pinned(struct fold *x)
 }
 
 enum err fold_idevid_forgotten(struct fold *x) { return store_idevid_forget(x->to, x->ev->device, x->f); }
-
-enum err fold_line_grace(struct fold *x)
-{
-    struct span name = fold_text(x, "name"), key = fold_text(x, "key");
-    const struct grace_row g = { .grace_s = fold_number(x, "grace_s"), .any_key = span_eq_str(key, "any") };
-    return x->err ? x->err : store_grace_put(x->to, name, &g, x->f);
-}

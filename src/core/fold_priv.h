@@ -22,6 +22,18 @@ struct span fold_base64(struct fold *x, const char *key);
 int64_t fold_time_s(struct fold *x, const char *key);
 int64_t fold_time_ms(struct fold *x, const char *key);
 
+/* fold_line.c: product lines and their settings */
+enum err fold_line(struct fold *x);
+enum err fold_line_changed(struct fold *x);
+enum err fold_line_state(struct fold *x);
+enum err fold_line_approvals(struct fold *x);
+enum err fold_line_enroll(struct fold *x);
+enum err fold_line_secrets(struct fold *x);
+enum err fold_line_service(struct fold *x);
+enum err fold_line_ca(struct fold *x);
+enum err fold_line_key_home(struct fold *x);
+enum err fold_line_grace(struct fold *x);
+
 /* fold_order.c: orders to devices, and what devices run */
 enum err fold_ordered(struct fold *x);
 enum err fold_offered(struct fold *x);
@@ -29,8 +41,6 @@ enum err fold_moved(struct fold *x);
 enum err fold_postponed(struct fold *x);
 enum err fold_running(struct fold *x);
 /* fold_enroll.c */
-enum err fold_line_enroll(struct fold *x);
-enum err fold_line_service(struct fold *x);
 enum err fold_enroll_requested(struct fold *x);
 enum err fold_enroll_decided(struct fold *x);
 /* fold_idevid.c */
@@ -38,12 +48,10 @@ enum err fold_anchor_added(struct fold *x);
 enum err fold_anchor_removed(struct fold *x);
 enum err fold_idevid_pinned(struct fold *x);
 enum err fold_idevid_forgotten(struct fold *x);
-enum err fold_line_grace(struct fold *x);
 /* fold_key.c */
 enum err fold_keys_blocked(struct fold *x);
 enum err fold_key_unblocked(struct fold *x);
 /* fold_cmp.c */
-enum err fold_line_secrets(struct fold *x);
 enum err fold_secret_made(struct fold *x);
 enum err fold_secret_used(struct fold *x);
 enum err fold_secret_over(struct fold *x);
@@ -55,7 +63,6 @@ enum err fold_mass_state(struct fold *x);
 enum err fold_mass_ended(struct fold *x);
 /* fold_rollout.c */
 enum err fold_rollout(struct fold *x);
-enum err fold_line_approvals(struct fold *x);
 enum err fold_rollout_approved(struct fold *x);
 enum err fold_rollout_state(struct fold *x);
 enum err fold_wave_opened(struct fold *x);
@@ -63,7 +70,6 @@ enum err fold_wave_filled(struct fold *x);
 enum err fold_wave_reached(struct fold *x);
 enum err fold_wave_excused(struct fold *x);
 /* fold_attest.c */
-enum err fold_line_key_home(struct fold *x);
 enum err fold_line_ek_ca(struct fold *x);
 enum err fold_device_ek(struct fold *x);
 enum err fold_key_home(struct fold *x);

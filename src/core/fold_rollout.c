@@ -37,13 +37,6 @@ enum err fold_rollout(struct fold *x)
 }
 
 /* The state's own event follows when the approval was the last one needed: both count. */
-enum err fold_line_approvals(struct fold *x)
-{
-    struct span name = fold_text(x, "name");
-    int64_t n = fold_number(x, "approvals");
-    return x->err ? x->err : store_line_approvals_put(x->to, name, n, x->f);
-}
-
 enum err fold_rollout_approved(struct fold *x)
 {
     struct rollout_row r;

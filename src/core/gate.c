@@ -1,6 +1,7 @@
 /* core/gate.c: what must hold before a rollout starts. Every rule is judged and written down, also those that hold. See core/rollout.h. */
 #include "base/clock.h"
 #include "core/rollout.h"
+#include "core/line.h"
 #include "store/artifact.h"
 
 /* Nobody knows of vulnerabilities yet: said in the evidence, not passed over. */
@@ -66,8 +67,9 @@ enum err rollout_approved(struct batch *b, const struct rollout *r, bool *enough
     size_t n;
     bool all = !row->of.n && !row->model.n && !row->batch.n && !row->country.n && !row->version.n && !row->tag.n;
     enum err e = store_approval_list(b->db, b->arena, row->name, &rows, &n, f);
-    int64_t of_line = 0; /* may ask for more than the site, never for less */
-    e = e ? e : store_line_approvals_get(b->db, row->line, &of_line, f);
+    struct line line = { 0 }; /* may ask for more than the site, never for less */
+    e = e ? e : line_get(b, row->line, &line, f);
+    int64_t of_line = line.more.approvals;
     *have = (int64_t)n;
     *need = all ? cfg->approvals_all : cfg->approvals;
     *need = of_line > *need ? of_line : *need;

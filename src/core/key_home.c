@@ -1,34 +1,35 @@
 /* key_home.c: what is kept of where keys live, and what lines demand: the half of attest.h without challenges. */
 #include "core/attest.h"
+#include "core/line.h"
 #include "core/registry.h"
 #include "store/attest.h"
 
-enum err key_home_line_set(struct batch *b, const struct caller *c, struct span line, struct span home, struct span note, struct fault *f)
+enum err key_home_line_set(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct line_more *more, struct fault *f)
 {
-    if (!span_eq_str(home, "tpm") && !span_eq_str(home, "any"))
-        return fault_set(f, CE_BAD_FIELD, "key_home is tpm or any, not '" SPAN_FMT "'", SPAN_ARG(home));
-    struct span kept = span_eq_str(home, "any") ? (struct span){ 0 } : home;
-    enum err e = store_line_key_home_put(b->db, line, kept, f);
+    if (!span_eq_str(m->key_home, "tpm") && !span_eq_str(m->key_home, "any"))
+        return fault_set(f, CE_BAD_FIELD, "key_home is tpm or any, not '" SPAN_FMT "'", SPAN_ARG(m->key_home));
+    more->key_home = span_eq_str(m->key_home, "any") ? (struct span){ 0 } : m->key_home;
+    enum err e = line_more_put(b, m->name, more, f);
     if (e)
         return e;
-    struct json_out *j = line_event_begin(b, EVENT_LINE_KEY_HOME, line);
-    json_str(j, "home", kept);
-    return line_event_end(b, j, c, note);
+    struct json_out *j = line_event_begin(b, EVENT_LINE_KEY_HOME, m->name);
+    json_str(j, "home", more->key_home);
+    return line_event_end(b, j, c, m->note);
 }
 
 enum err key_home_judge(struct batch *b, const struct cert_plan *plan, struct fault *f)
 {
     struct key_home_row row = { 0 };
-    struct span home = { 0 };
+    struct line line;
     if (plan->kind != CERT_HOLDER_DEVICE)
         return CE_OK;
-    enum err e = store_line_key_home_get(b->db, b->arena, plan->device.line, &home, f);
-    if (e || !home.n)
+    enum err e = line_get(b, plan->device.line, &line, f);
+    if (e || !line.more.key_home.n)
         return e;
     e = store_key_home_get(b->db, b->arena, plan->holder, &row, f);
     if (e && e != CE_NOT_FOUND)
         return e;
-    if (e || !row.proved || !span_eq(row.home, home) || !span_eq(row.spki, span_of(plan->spki, SHA256_LEN)))
+    if (e || !row.proved || !span_eq(row.home, line.more.key_home) || !span_eq(row.spki, span_of(plan->spki, SHA256_LEN)))
         return fault_set(f, CE_KEY_HOME, "product line " SPAN_FMT " takes keys only that are proved to live in a TPM, and this one is not: attest it first (POST "
                          "/attest/v1/challenge)", SPAN_ARG(plan->device.line));
     return CE_OK;
@@ -112,10 +113,10 @@ enum err attest_op_ek_ca(struct batch *b, const struct caller *c, const void *ms
 {
     const struct msg_ek_ca *m = msg;
     CLEANUP(buf_free) struct buf body = BUF_INIT(0);
-    struct line_row line;
+    struct line line;
     bool was = false;
     enum err e = name_check_text("note", m->note, TEXT_MAX, f);
-    e = e ? e : store_line_get(b->db, b->arena, m->line, &line, f);
+    e = e ? e : line_get(b, m->line, &line, f);
     if (e)
         return e == CE_NOT_FOUND ? fault_set(f, CE_LINE_UNKNOWN, "there is no product line '" SPAN_FMT "'", SPAN_ARG(m->line)) : e;
     struct ek_ca_row *rows;

@@ -3,43 +3,25 @@
 #include "base/name.h"
 #include "core/anchor.h"
 #include "core/attest.h"
-#include "core/enroll.h"
 #include "core/ca.h"
+#include "core/enroll.h"
+#include "core/line.h"
 #include "core/policy.h"
 #include "core/registry.h"
 #include "core/stream.h"
 #include "cradle/snapshot.h"
-#include "store/attest.h"
-#include "store/cmp.h"
-#include "store/crypto.h"
-#include "store/enroll.h"
 #include "store/query_rows.h"
-#include "store/ca.h"
-#include "store/registry.h"
-#include "store/rollout.h"
 #include "wire/policy.h"
 #include "wire/text_list.h"
 
 #define LINE_APPROVALS_MAX 8
 
-/* What stands in tables beside the line's row. */
-struct line_beside { int64_t approvals; bool enroll, secrets; struct grace_row grace; struct span service_until, ca, key_home; };
-
-static enum err beside_get(struct batch *b, struct span line, struct line_beside *out, struct fault *f)
-{
-    enum err e = store_line_approvals_get(b->db, line, &out->approvals, f);
-    e = e ? e : store_line_enroll_get(b->db, line, &out->enroll, f);
-    e = e ? e : store_grace_get(b->db, line, &out->grace, f);
-    e = e ? e : store_line_ca_get(b->db, b->arena, line, &out->ca, f);
-    e = e ? e : store_line_secret_get(b->db, line, &out->secrets, f);
-    e = e ? e : store_line_key_home_get(b->db, b->arena, line, &out->key_home, f);
-    return e ? e : store_line_service_get(b->db, b->arena, line, &out->service_until, f);
-}
-
-static void line_reply(struct batch *b, const struct line_row *l, struct topics_row t, const struct line_beside *more, struct msg_reply *out)
+static void line_reply(struct batch *b, const struct line *line, struct topics_row t, struct msg_reply *out)
 {
     CLEANUP(buf_free) struct buf body = BUF_INIT(0);
     struct json_out o = JSON_OUT(&body);
+    const struct line_row *l = &line->row;
+    const struct line_more *more = &line->more;
     policy_defaults(TOPICS_LINE, &t);
     json_obj(&o, NULL);
     json_str(&o, "name", l->name);
@@ -48,12 +30,12 @@ static void line_reply(struct batch *b, const struct line_row *l, struct topics_
     json_str(&o, "clone_policy", l->clone_policy);
     json_bool(&o, "suspended", l->suspended != 0);
     json_int(&o, "approvals", more->approvals);
-    json_bool(&o, "enroll_approval", more->enroll);
-    json_int(&o, "grace_s", more->grace.grace_s);
-    json_cstr(&o, "grace_key", more->grace.any_key ? "any" : "same");
+    json_bool(&o, "enroll_approval", more->enroll_approval);
+    json_int(&o, "grace_s", more->grace_s);
+    json_cstr(&o, "grace_key", more->grace_any_key ? "any" : "same");
     json_str(&o, "ca", more->ca);
     json_str(&o, "service_until", more->service_until);
-    json_bool(&o, "cmp_secret", more->secrets);
+    json_bool(&o, "cmp_secret", more->cmp_secret);
     json_str(&o, "key_home", more->key_home.n ? more->key_home : SPAN_LIT("any"));
     text_list_json(&o, "write", t.write);
     text_list_json(&o, "read", t.read);
@@ -100,7 +82,7 @@ enum err registry_op_line_add(struct batch *b, const struct caller *c, const voi
         e = fault_set(f, CE_BAD_NAME, "a product line's name does not end with .idevid: EST labels do, when an IDevID is asked for");
     e = e ? e : name_check_text("title", m->title, TEXT_MAX, f);
     e = e ? e : clone_policy_check(row.clone_policy, f);
-    e = e ? e : store_line_add(b->db, &row, f);
+    e = e ? e : line_row_add(b, &row, f);
     e = e ? e : policy_changed(b, f);
     if (e)
         return e;
@@ -113,7 +95,7 @@ enum err registry_op_line_add(struct batch *b, const struct caller *c, const voi
     event_end(b);
     out->http = HTTP_CREATED;
     line_push(b, -1, m->name);
-    line_reply(b, &row, (struct topics_row){ 0 }, &(struct line_beside){ 0 }, out);
+    line_reply(b, &(struct line){ .row = row }, (struct topics_row){ 0 }, out);
     return CE_OK;
 }
 
@@ -135,7 +117,7 @@ static enum err settings_write(struct batch *b, const struct caller *c, const st
     l->validity_s = m->validity_s ? m->validity_s : l->validity_s;
     l->clone_policy = m->clone_policy.n ? m->clone_policy : l->clone_policy;
     topics_merge(m, t);
-    enum err e = store_line_set(b->db, l, f);
+    enum err e = line_row_put(b, l, f);
     e = e ? e : store_topics_put(b->db, TOPICS_LINE, t, f);
     e = e ? e : policy_changed(b, f);
     if (e)
@@ -172,7 +154,7 @@ enum err line_event_end(struct batch *b, struct json_out *j, const struct caller
 static enum err state_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct line_row *l, struct fault *f)
 {
     l->suspended = !l->suspended;
-    enum err e = store_line_set(b->db, l, f);
+    enum err e = line_row_put(b, l, f);
     if (e)
         return e;
     struct json_out *j = line_event_begin(b, EVENT_LINE_STATE, l->name);
@@ -181,9 +163,10 @@ static enum err state_write(struct batch *b, const struct caller *c, const struc
     return line_event_end(b, j, c, m->note);
 }
 
-static enum err approvals_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct fault *f)
+static enum err approvals_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct line_more *more, struct fault *f)
 {
-    enum err e = store_line_approvals_put(b->db, m->name, m->approvals, f);
+    more->approvals = m->approvals;
+    enum err e = line_more_put(b, m->name, more, f);
     if (e)
         return e;
     struct json_out *j = line_event_begin(b, EVENT_LINE_APPROVALS, m->name);
@@ -191,7 +174,7 @@ static enum err approvals_write(struct batch *b, const struct caller *c, const s
     return line_event_end(b, j, c, m->note);
 }
 
-static enum err ca_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct fault *f)
+static enum err ca_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct line_more *more, struct fault *f)
 {
     struct span ca = span_eq_str(m->ca, "default") ? (struct span){ 0 } : m->ca;
     struct core_ca one;
@@ -199,7 +182,8 @@ static enum err ca_write(struct batch *b, const struct caller *c, const struct m
         return fault_set(f, CE_BAD_FIELD, "ca: there is no CA '" SPAN_FMT "' for devices", SPAN_ARG(ca));
     if (ca.n && ca_judge_holder(&one))
         return fault_set(f, CE_CA_STATE, "ca: CA " SPAN_FMT " is %s", SPAN_ARG(ca), ca_state_name(one.state));
-    enum err e = store_line_ca_put(b->db, m->name, ca, f);
+    more->ca = ca;
+    enum err e = line_more_put(b, m->name, more, f);
     if (e)
         return e;
     struct json_out *j = line_event_begin(b, EVENT_LINE_CA, m->name);
@@ -217,25 +201,25 @@ static enum err service_check(struct span until, struct fault *f)
     return clock_parse_ms(span_str(text), &ms) ? fault_set(f, CE_BAD_FIELD, "service_until is a day (YYYY-MM-DD) or none, not '" SPAN_FMT "'", SPAN_ARG(until)) : CE_OK;
 }
 
-static enum err service_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct fault *f)
+static enum err service_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct line_more *more, struct fault *f)
 {
-    struct span until = span_eq_str(m->service_until, "none") ? (struct span){ 0 } : m->service_until;
-    enum err e = store_line_service_put(b->db, m->name, until, f);
+    more->service_until = span_eq_str(m->service_until, "none") ? (struct span){ 0 } : m->service_until;
+    enum err e = line_more_put(b, m->name, more, f);
     if (e)
         return e;
     struct json_out *j = line_event_begin(b, EVENT_LINE_SERVICE, m->name);
-    json_str(j, "until", until);
+    json_str(j, "until", more->service_until);
     return line_event_end(b, j, c, m->note);
 }
 
-static enum err secrets_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct fault *f)
+static enum err secrets_write(struct batch *b, const struct caller *c, const struct msg_line_set *m, struct line_more *more, struct fault *f)
 {
-    bool allowed = span_eq_str(m->cmp_secret, "yes");
-    enum err e = store_line_secret_put(b->db, m->name, allowed, f);
+    more->cmp_secret = span_eq_str(m->cmp_secret, "yes");
+    enum err e = line_more_put(b, m->name, more, f);
     if (e)
         return e;
     struct json_out *j = line_event_begin(b, EVENT_LINE_SECRETS, m->name);
-    json_bool(j, "allowed", allowed);
+    json_bool(j, "allowed", more->cmp_secret);
     return line_event_end(b, j, c, m->note);
 }
 
@@ -270,38 +254,36 @@ static enum err set_check(const struct msg_line_set *m, struct fault *f)
 enum err registry_op_line_set(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f)
 {
     const struct msg_line_set *m = msg;
-    struct line_row l;
+    struct line line;
     struct topics_row t;
-    struct line_beside more = { 0 };
     enum err e = set_check(m, f);
-    e = e ? e : store_line_get(b->db, b->arena, m->name, &l, f);
+    e = e ? e : line_get(b, m->name, &line, f);
     if (e == CE_NOT_FOUND)
         return fault_set(f, CE_LINE_UNKNOWN, "there is no product line '" SPAN_FMT "'", SPAN_ARG(m->name));
     e = e ? e : store_topics_get(b->db, b->arena, TOPICS_LINE, m->name, &t, f);
     if (e)
         return e;
-    if (m->state.n && span_eq_str(m->state, "suspended") == (l.suspended != 0))
-        return fault_set(f, CE_STATE_CHANGE, "line '" SPAN_FMT "' is %s already", SPAN_ARG(l.name), l.suspended ? "suspended" : "active");
+    if (m->state.n && span_eq_str(m->state, "suspended") == (line.row.suspended != 0))
+        return fault_set(f, CE_STATE_CHANGE, "line '" SPAN_FMT "' is %s already", SPAN_ARG(line.row.name), line.row.suspended ? "suspended" : "active");
     if (settings_given(m))
-        e = settings_write(b, c, m, &l, &t, f);
+        e = settings_write(b, c, m, &line.row, &t, f);
     if (!e && m->state.n)
-        e = state_write(b, c, m, &l, f);
+        e = state_write(b, c, m, &line.row, f);
     if (!e && m->approvals)
-        e = approvals_write(b, c, m, f);
+        e = approvals_write(b, c, m, &line.more, f);
     if (!e && grace_given(m))
-        e = grace_write(b, c, m, f);
+        e = grace_write(b, c, m, &line.more, f);
     if (!e && m->ca.n)
-        e = ca_write(b, c, m, f);
+        e = ca_write(b, c, m, &line.more, f);
     if (!e && m->enroll_approval.n)
-        e = enroll_line_set(b, c, m->name, span_eq_str(m->enroll_approval, "yes"), m->note, f);
+        e = enroll_line_set(b, c, m, &line.more, f);
     if (!e && m->key_home.n)
-        e = key_home_line_set(b, c, m->name, m->key_home, m->note, f);
+        e = key_home_line_set(b, c, m, &line.more, f);
     if (!e && m->service_until.n)
-        e = service_write(b, c, m, f);
+        e = service_write(b, c, m, &line.more, f);
     if (!e && m->cmp_secret.n)
-        e = secrets_write(b, c, m, f);
-    e = e ? e : beside_get(b, m->name, &more, f);
+        e = secrets_write(b, c, m, &line.more, f);
     if (!e)
-        line_reply(b, &l, t, &more, out);
+        line_reply(b, &line, t, out);
     return e;
 }

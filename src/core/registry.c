@@ -19,13 +19,13 @@ void reply_json(struct batch *b, struct buf *out, struct msg_reply *reply)
 /* -- models ---------------------------------------------------------------------------------------------------------------------- */
 static enum err model_check(struct batch *b, const struct caller *c, const struct msg_model_add *m, struct fault *f)
 {
-    struct line_row line;
+    struct line line;
     enum err e = name_check_label("name", m->name, f);
     e = e ? e : name_check_label("line", m->line, f);
     e = e ? e : name_check_text("title", m->title, TEXT_MAX, f);
     e = e ? e : name_check_text("hw_rev", m->hw_rev, LABEL_MAX, f);
     e = e ? e : authz_line(c, m->line, f);
-    e = e ? e : store_line_get(b->db, b->arena, m->line, &line, f);
+    e = e ? e : line_get(b, m->line, &line, f);
     return e == CE_NOT_FOUND ? fault_set(f, CE_LINE_UNKNOWN, "there is no product line '" SPAN_FMT "'", SPAN_ARG(m->line)) : e;
 }
 

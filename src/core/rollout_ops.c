@@ -2,6 +2,7 @@
 #include "core/rollout.h"
 
 #include "base/name.h"
+#include "core/line.h"
 #include "core/registry.h"
 #include "store/registry.h"
 #include "wire/waves.h"
@@ -25,13 +26,13 @@ static void rollout_reply(struct batch *b, const struct rollout_row *r, int64_t 
 /* -- making one ------------------------------------------------------------------------------------------------------------------ */
 static enum err add_check(struct batch *b, const struct caller *c, const struct msg_rollout_add *m, struct fault *f)
 {
-    struct line_row line;
+    struct line line;
     struct release_row r;
     struct rollout_row old;
     struct fault none;
     enum err e = name_check_label("name", m->name, f);
     e = e ? e : name_check_label("line", m->line, f);
-    e = e ? e : store_line_get(b->db, b->arena, m->line, &line, f);
+    e = e ? e : line_get(b, m->line, &line, f);
     if (e == CE_NOT_FOUND)
         e = fault_set(f, CE_LINE_UNKNOWN, "there is no product line '" SPAN_FMT "'", SPAN_ARG(m->line));
     e = e ? e : authz_line(c, m->line, f);

@@ -2,6 +2,7 @@
 #include "core/update.h"
 
 #include "base/name.h"
+#include "core/line.h"
 #include "core/update_priv.h"
 #include "crypt/hash.h"
 #include "store/registry.h"
@@ -36,12 +37,12 @@ static enum err judge_check(struct batch *b, const struct msg_tuf_put *m, struct
 
 static enum err put_check(struct batch *b, const struct msg_tuf_put *m, struct tuf_row *newest, struct fault *f)
 {
-    struct line_row line;
+    struct line line;
     enum err e = CE_OK;
     if (m->expires <= b->now_ms / 1000)
         return fault_set(f, CE_METADATA_EXPIRED, "the metadata of '" SPAN_FMT "' has expired", SPAN_ARG(m->role));
     if (!span_eq_str(m->role, "root") && !span_eq_str(m->role, "targets"))
-        e = store_line_get(b->db, b->arena, m->role, &line, f);
+        e = line_get(b, m->role, &line, f);
     if (e == CE_NOT_FOUND)
         return fault_set(f, CE_LINE_UNKNOWN, "there is no product line '" SPAN_FMT "'; add it first: cradle line add", SPAN_ARG(m->role));
     e = e ? e : store_tuf_newest(b->db, b->arena, m->role, newest, f);

@@ -55,17 +55,6 @@ enum err store_device_ek_put(struct db *db, struct span uid, struct span ek, str
     return db_run(db, "INSERT INTO device_ek (uid, ek) VALUES ($1, $2) ON CONFLICT (uid) DO UPDATE SET ek = excluded.ek", DB_ARGS(DB_T(uid), DB_B(ek)), NULL, f);
 }
 
-enum err store_line_key_home_get(struct db *db, struct arena *a, struct span line, struct span *home, struct fault *f)
-{
-    return one_span(db, a, "SELECT home FROM line_key_home WHERE line = $1", DB_ARGS(DB_T(line)), home, f);
-}
-
-enum err store_line_key_home_put(struct db *db, struct span line, struct span home, struct fault *f)
-{
-    return db_run(db, "INSERT INTO line_key_home (line, home) VALUES ($1, $2) ON CONFLICT (line) DO UPDATE SET home = excluded.home",
-                  DB_ARGS(DB_T(line), DB_T(home)), NULL, f);
-}
-
 enum err store_ek_ca_list(struct db *db, struct arena *a, struct span line, struct ek_ca_row **out, size_t *n, struct fault *f)
 {
     struct db_rows r;

@@ -1,5 +1,5 @@
-/* store/attest.h: where the keys of devices live: tables device_key_home (of its newest key), device_ek (the TPM that belongs to a device), line_key_home (what a line
- * demands) and line_ek_ca (whose certificates vouch for the TPMs of a line). SQL only. Spans in rows read are in the arena. Times are ms since 1970. */
+/* store/attest.h: where the keys of devices live: tables device_key_home (of its newest key), device_ek (the TPM that belongs to a device)
+ * and line_ek_ca (whose certificates vouch for the TPMs of a line). SQL only. Spans in rows read are in the arena. Times are ms since 1970. */
 #ifndef CRADLE_STORE_ATTEST_H
 #define CRADLE_STORE_ATTEST_H
 
@@ -21,10 +21,6 @@ MUST_USE enum err store_device_ek_get(struct db *db, struct arena *a, struct spa
 MUST_USE enum err store_device_ek_put(struct db *db, struct span uid, struct span ek, struct fault *f);
 /* Whose TPM it is; uid empty: nobody's. */
 MUST_USE enum err store_device_ek_find(struct db *db, struct arena *a, struct span ek, struct span *uid, struct fault *f);
-
-/* home empty: any will do. */
-MUST_USE enum err store_line_key_home_get(struct db *db, struct arena *a, struct span line, struct span *home, struct fault *f);
-MUST_USE enum err store_line_key_home_put(struct db *db, struct span line, struct span home, struct fault *f);
 
 struct ek_ca_row {
     struct span line, sha256; /* of the certificate */

@@ -47,29 +47,6 @@ enum err store_ca_state_list(struct db *db, struct arena *a, struct ca_state_row
     return db_rows_end(&r, f);
 }
 
-enum err store_line_ca_put(struct db *db, struct span line, struct span ca, struct fault *f)
-{
-    if (!ca.n)
-        return db_run(db, "DELETE FROM line_ca WHERE line = $1", DB_ARGS(DB_T(line)), NULL, f);
-    return db_run(db, "INSERT INTO line_ca (line, ca) VALUES ($1, $2) ON CONFLICT (line) DO UPDATE SET ca = excluded.ca", DB_ARGS(DB_T(line), DB_T(ca)),
-                  NULL, f);
-}
-
-enum err store_line_ca_get(struct db *db, struct arena *a, struct span line, struct span *ca, struct fault *f)
-{
-    struct db_rows r;
-    *ca = span_str("");
-    db_rows(db, "SELECT ca FROM line_ca WHERE line = $1", DB_ARGS(DB_T(line)), &r);
-    if (db_next(&r))
-        *ca = arena_copy(a, db_span(&r, 0));
-    return db_rows_end(&r, f);
-}
-
-enum err store_line_ca_count(struct db *db, struct span ca, int64_t *n, struct fault *f)
-{
-    return db_get_i64(db, "SELECT COUNT(*) FROM line_ca WHERE ca = $1", DB_ARGS(DB_T(ca)), 0, n, f);
-}
-
 enum err store_ca_live(struct db *db, struct span kid, int64_t now_s, int64_t *n, struct fault *f)
 {
     return db_get_i64(db,

@@ -1,5 +1,4 @@
-/* store/ca.h: tables ca (what a CA is, written once), ca_state (what it is used for, and whether it is) and line_ca (lines that have an
- * issuing CA of their own). SQL only; what the words mean is core/ca.h. Times are ms since 1970.
+/* store/ca.h: tables ca (what a CA is, written once) and ca_state (what it is used for, and whether it is). SQL only; what the words mean is core/ca.h. Times are ms since 1970.
  */
 #ifndef CRADLE_STORE_CA_H
 #define CRADLE_STORE_CA_H
@@ -18,10 +17,6 @@ MUST_USE enum err store_ca_list(struct db *db, struct arena *a, struct ca_row **
 MUST_USE enum err store_ca_state_put(struct db *db, const struct ca_state_row *s, struct fault *f);
 MUST_USE enum err store_ca_state_list(struct db *db, struct arena *a, struct ca_state_row **out, size_t *n, struct fault *f);
 
-/* The issuing CA of a line; ca empty: that of the profile's use again. */
-MUST_USE enum err store_line_ca_put(struct db *db, struct span line, struct span ca, struct fault *f);
-MUST_USE enum err store_line_ca_get(struct db *db, struct arena *a, struct span line, struct span *ca, struct fault *f); /* none: CE_OK, empty */
-MUST_USE enum err store_line_ca_count(struct db *db, struct span ca, int64_t *n, struct fault *f);
 /* Certificates of the key kid that are neither revoked nor over at now_s. */
 MUST_USE enum err store_ca_live(struct db *db, struct span kid, int64_t now_s, int64_t *n, struct fault *f);
 /* CRL shards of kid, and those of them that have been published at least once. */

@@ -122,17 +122,3 @@ enum err store_secret_next(struct db *db, int64_t *wipe, struct fault *f)
 {
     return db_get_i64(db, "SELECT wipe_at FROM device_secret WHERE wipe_at > 0 ORDER BY wipe_at LIMIT 1", DB_NOARGS, 0, wipe, f);
 }
-
-enum err store_line_secret_put(struct db *db, struct span line, bool allowed, struct fault *f)
-{
-    return db_run(db, "INSERT INTO line_secret (line, allowed) VALUES ($1, $2) ON CONFLICT (line) DO UPDATE SET allowed = excluded.allowed",
-                  DB_ARGS(DB_T(line), DB_I(allowed)), NULL, f);
-}
-
-enum err store_line_secret_get(struct db *db, struct span line, bool *allowed, struct fault *f)
-{
-    int64_t v = 0;
-    enum err e = db_get_i64(db, "SELECT allowed FROM line_secret WHERE line = $1", DB_ARGS(DB_T(line)), 0, &v, f);
-    *allowed = v != 0;
-    return e;
-}

@@ -1,5 +1,4 @@
-/* store/cmp.h: tables cmp_tx (open CMP transactions), device_secret (one-time secrets that protect a first enrollment) and line_secret (product
- * lines that allow them). SQL only: rules are core/cmp*.c. Errors of class STORE, as db.h says. Times in ms.
+/* store/cmp.h: tables cmp_tx (open CMP transactions) and device_secret (one-time secrets that protect a first enrollment). SQL only: rules are core/cmp*.c. Errors of class STORE, as db.h says. Times in ms.
  */
 #ifndef CRADLE_STORE_CMP_H
 #define CRADLE_STORE_CMP_H
@@ -43,8 +42,5 @@ MUST_USE enum err store_secret_put(struct db *db, const struct secret_row *r, st
 MUST_USE enum err store_secret_open(struct db *db, struct arena *a, struct span uid, struct secret_row **out, size_t *n, struct fault *f);
 MUST_USE enum err store_secret_over(struct db *db, struct arena *a, int64_t now, int64_t limit, struct secret_row **out, size_t *n, struct fault *f);
 MUST_USE enum err store_secret_next(struct db *db, int64_t *wipe, struct fault *f);
-
-MUST_USE enum err store_line_secret_put(struct db *db, struct span line, bool allowed, struct fault *f);
-MUST_USE enum err store_line_secret_get(struct db *db, struct span line, bool *allowed, struct fault *f);
 
 #endif

@@ -56,21 +56,6 @@ enum err store_crypto_release(struct db *db, struct span uid, struct span releas
     return e ? e : count_more(db, uid, f);
 }
 
-enum err store_line_service_put(struct db *db, struct span line, struct span until, struct fault *f)
-{
-    return db_run(db, "INSERT INTO line_service (line, until) VALUES ($1, $2) ON CONFLICT (line) DO UPDATE SET until = excluded.until", DB_ARGS(DB_T(line), DB_T(until)), NULL, f);
-}
-
-enum err store_line_service_get(struct db *db, struct arena *a, struct span line, struct span *until, struct fault *f)
-{
-    struct db_rows r;
-    *until = (struct span){ 0 };
-    db_rows(db, "SELECT until FROM line_service WHERE line = $1", DB_ARGS(DB_T(line)), &r);
-    if (db_next(&r))
-        *until = arena_copy(a, db_span(&r, 0));
-    return db_rows_end(&r, f);
-}
-
 void crypto_total_rows(struct db *db, struct db_rows *out)
 {
     db_rows(db, "SELECT line, key_alg, sig_alg, month, sum(n) FROM crypto_count WHERE n > 0 GROUP BY line, key_alg, sig_alg, month ORDER BY line, key_alg, sig_alg, month", DB_NOARGS, out);
@@ -79,8 +64,8 @@ void crypto_total_rows(struct db *db, struct db_rows *out)
 void crypto_service_rows(struct db *db, struct db_rows *out)
 {
     db_rows(db,
-            "SELECT c.line, c.release, COALESCE(r.support_end, ''), COALESCE(s.until, ''), c.key_alg, c.sig_alg, sum(c.n) FROM crypto_count c LEFT JOIN release r ON r.line = c.line AND r.name = c.release "
-            "LEFT JOIN line_service s ON s.line = c.line WHERE c.n > 0 GROUP BY c.line, c.release, r.support_end, s.until, c.key_alg, c.sig_alg ORDER BY c.line, c.release, c.key_alg, c.sig_alg",
+            "SELECT c.line, c.release, COALESCE(r.support_end, ''), COALESCE(m.service_until, ''), c.key_alg, c.sig_alg, sum(c.n) FROM crypto_count c LEFT JOIN release r ON r.line = c.line AND r.name = c.release "
+            "LEFT JOIN line_more m ON m.line = c.line WHERE c.n > 0 GROUP BY c.line, c.release, r.support_end, m.service_until, c.key_alg, c.sig_alg ORDER BY c.line, c.release, c.key_alg, c.sig_alg",
             DB_NOARGS, out);
 }
 

@@ -1,4 +1,4 @@
-/* store/crypto.h: table line_service, and tables device_crypto (key, signature and end of the certificate that each device got last, unless it was revoked) and crypto_count (how
+/* store/crypto.h: tables device_crypto (key, signature and end of the certificate that each device got last, unless it was revoked) and crypto_count (how
  * many devices have what, kept in the same transaction). SQL only. Devices that got their certificate before these tables were there are in them
  * from their next certificate on. Errors: of class STORE, as db.h says.
  */
@@ -19,10 +19,6 @@ MUST_USE enum err store_crypto_put(struct db *db, const struct crypto_row *r, st
 MUST_USE enum err store_crypto_drop(struct db *db, struct span uid, struct span kid, struct span serial, struct fault *f);
 /* The device runs this release now; a device without a row stays without one. store_version_put calls it. */
 MUST_USE enum err store_crypto_release(struct db *db, struct span uid, struct span release, struct fault *f);
-
-/* Until when devices of a line are in service: YYYY-MM-DD; empty: nothing is said. */
-MUST_USE enum err store_line_service_put(struct db *db, struct span line, struct span until, struct fault *f);
-MUST_USE enum err store_line_service_get(struct db *db, struct arena *a, struct span line, struct span *until, struct fault *f); /* none: CE_OK, empty */
 
 /* -- for the query role; spans live until the next row -- */
 /* line, key_alg, sig_alg, month of the end (yyyymm), devices */

@@ -195,6 +195,7 @@ enum err db_rows_end(struct db_rows *r, struct fault *f)
 int64_t db_i64(const struct db_rows *r, int col) { return r->db->drv->i64(r->stmt->handle, col); }
 struct span db_span(const struct db_rows *r, int col) { return r->db->drv->bytes(r->stmt->handle, col); }
 bool db_is_null(const struct db_rows *r, int col) { return r->db->drv->is_null(r->stmt->handle, col); }
+int db_columns(const struct db_rows *r) { return r->db->drv->columns(r->stmt->handle); }
 
 enum err db_get_i64(struct db *db, const char *sql, const struct db_arg *args, size_t nargs, int64_t def, int64_t *out, struct fault *f)
 {

@@ -59,6 +59,7 @@ MUST_USE enum err db_rows_end(struct db_rows *r, struct fault *f);
 int64_t db_i64(const struct db_rows *r, int col);       /* 0 for NULL */
 struct span db_span(const struct db_rows *r, int col);  /* text or blob; empty for NULL */
 bool db_is_null(const struct db_rows *r, int col);
+int db_columns(const struct db_rows *r);                /* of a row that db_next gave */
 /* First column of the first row as a number; def when there is no row. */
 MUST_USE enum err db_get_i64(struct db *db, const char *sql, const struct db_arg *args, size_t nargs, int64_t def, int64_t *out, struct fault *f);
 

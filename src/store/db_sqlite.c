@@ -214,6 +214,7 @@ static struct span drv_bytes(void *stmt, int col)
 }
 
 static bool drv_is_null(void *stmt, int col) { return sqlite3_column_type(((struct sqlite_stmt *)stmt)->s, col) == SQLITE_NULL; }
+static int drv_columns(void *stmt) { return sqlite3_column_count(((struct sqlite_stmt *)stmt)->s); }
 static int64_t drv_changes(void *conn, void *stmt)
 {
     return ((struct sqlite_stmt *)stmt)->writes ? sqlite3_changes64(conn) : 0;
@@ -247,6 +248,7 @@ const struct db_driver db_driver_sqlite = {
     .i64 = drv_i64,
     .bytes = drv_bytes,
     .is_null = drv_is_null,
+    .columns = drv_columns,
     .changes = drv_changes,
     .ddl = drv_ddl,
     .in_tx = drv_in_tx,

@@ -21,6 +21,7 @@ struct db_driver {
     int64_t (*i64)(void *stmt, int col);
     struct span (*bytes)(void *stmt, int col);
     bool (*is_null)(void *stmt, int col);
+    int (*columns)(void *stmt);
     int64_t (*changes)(void *conn, void *stmt); /* of the statement just run; 0 when it cannot write rows */
     enum err (*ddl)(void *conn, const char *sql, struct fault *f);
     bool (*in_tx)(void *conn);

@@ -94,17 +94,3 @@ enum err store_enroll_list(struct db *db, struct arena *a, struct span state, st
         db_rows(db, SELECT "WHERE spki > $1 ORDER BY spki LIMIT $2", DB_ARGS(DB_B(after), DB_I(limit)), &r);
     return enroll_read(&r, a, out, n, f);
 }
-
-enum err store_line_enroll_get(struct db *db, struct span line, bool *approval, struct fault *f)
-{
-    int64_t n = 0;
-    enum err e = db_get_i64(db, "SELECT approval FROM line_enroll WHERE line = $1", DB_ARGS(DB_T(line)), 0, &n, f);
-    *approval = n != 0;
-    return e;
-}
-
-enum err store_line_enroll_put(struct db *db, struct span line, bool approval, struct fault *f)
-{
-    return db_run(db, "INSERT INTO line_enroll (line, approval) VALUES ($1, $2) ON CONFLICT (line) DO UPDATE SET approval = excluded.approval",
-                  DB_ARGS(DB_T(line), DB_I(approval)), NULL, f);
-}

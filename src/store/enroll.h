@@ -1,5 +1,4 @@
-/* store/enroll.h: tables enroll_request and line_enroll: first enrollments that wait for somebody's approval, by key, and which lines
- * want that. SQL only: who may approve what is core/enroll.c. Spans in rows read are in the arena. Times are ms since 1970.
+/* store/enroll.h: table enroll_request: first enrollments that wait for somebody's approval, by key. SQL only: who may approve what is core/enroll.c. Spans in rows read are in the arena. Times are ms since 1970.
  */
 #ifndef CRADLE_STORE_ENROLL_H
 #define CRADLE_STORE_ENROLL_H
@@ -28,9 +27,5 @@ MUST_USE enum err store_enroll_next(struct db *db, int64_t *at, struct fault *f)
 /* By key from after `after` on, limit rows at most; state and uid empty: any. Both are served by an index. */
 MUST_USE enum err store_enroll_list(struct db *db, struct arena *a, struct span state, struct span uid, struct span after, int64_t limit,
                                     struct enroll_row **out, size_t *n, struct fault *f);
-
-/* Does the line want approvals? A line without a row does not. */
-MUST_USE enum err store_line_enroll_get(struct db *db, struct span line, bool *approval, struct fault *f);
-MUST_USE enum err store_line_enroll_put(struct db *db, struct span line, bool approval, struct fault *f);
 
 #endif

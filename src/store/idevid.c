@@ -84,20 +84,3 @@ enum err store_idevid_forget(struct db *db, struct span uid, struct fault *f)
 {
     return db_run1(db, "DELETE FROM device_idevid WHERE uid = $1", DB_ARGS(DB_T(uid)), f);
 }
-
-/* -- grace ---------------------------------------------------------------------------------------------------------------------------- */
-enum err store_grace_put(struct db *db, struct span line, const struct grace_row *g, struct fault *f)
-{
-    return db_run(db, "INSERT INTO line_grace (line, grace_s, any_key) VALUES ($1, $2, $3) ON CONFLICT (line) DO UPDATE SET grace_s = excluded.grace_s, any_key = excluded.any_key",
-                  DB_ARGS(DB_T(line), DB_I(g->grace_s), DB_I(g->any_key)), NULL, f);
-}
-
-enum err store_grace_get(struct db *db, struct span line, struct grace_row *out, struct fault *f)
-{
-    struct db_rows r;
-    *out = (struct grace_row){ 0 };
-    db_rows(db, "SELECT grace_s, any_key FROM line_grace WHERE line = $1", DB_ARGS(DB_T(line)), &r);
-    if (db_next(&r))
-        *out = (struct grace_row){ db_i64(&r, 0), db_i64(&r, 1) };
-    return db_rows_end(&r, f);
-}

@@ -1,5 +1,5 @@
-/* store/idevid.h: tables line_anchor (makers whose IDevIDs may enroll devices of a line), device_idevid (the IDevID of another maker that a device is known
- * by) and line_grace (how long after its end a certificate may still be renewed). SQL only: who may what is core's. Spans read are in
+/* store/idevid.h: tables line_anchor (makers whose IDevIDs may enroll devices of a line) and device_idevid (the IDevID of another maker that a device is
+ * known by). SQL only: who may what is core's. Spans read are in
  * the arena. Errors of class STORE, as db.h says.
  */
 #ifndef CRADLE_STORE_IDEVID_H
@@ -32,12 +32,5 @@ MUST_USE enum err store_idevid_put(struct db *db, const struct idevid_row *r, st
 MUST_USE enum err store_idevid_get(struct db *db, struct arena *a, struct span uid, struct idevid_row *out, struct fault *f);      /* CE_NOT_FOUND */
 MUST_USE enum err store_idevid_by_key(struct db *db, struct arena *a, struct span spki, struct idevid_row *out, struct fault *f);  /* CE_NOT_FOUND */
 MUST_USE enum err store_idevid_forget(struct db *db, struct span uid, struct fault *f);                                            /* CE_NOT_FOUND */
-
-struct grace_row {
-    int64_t grace_s;  /* 0: none */
-    int64_t any_key;  /* may the renewal have another key than the certificate that has ended? */
-};
-MUST_USE enum err store_grace_put(struct db *db, struct span line, const struct grace_row *g, struct fault *f);
-MUST_USE enum err store_grace_get(struct db *db, struct span line, struct grace_row *out, struct fault *f); /* zeroed when there is no row */
 
 #endif

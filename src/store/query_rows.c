@@ -109,11 +109,9 @@ void query_lines(struct db *db, struct span from, int64_t limit, struct db_rows 
 {
     db_rows(db,
             "SELECT l.name, l.title, l.clone_policy, l.validity_s, l.suspended, l.added_at, COALESCE(t.may_write, ''), COALESCE(t.may_read, ''), "
-            "COALESCE(t.repair, ''), COALESCE(a.n, 0), COALESCE(e.approval, 0), COALESCE(g.grace_s, 0), COALESCE(g.any_key, 0), COALESCE(s.until, ''), "
-            "COALESCE(c.allowed, 0), COALESCE(k.home, '') FROM line l LEFT JOIN topics t ON t.holder = 1 AND t.name = l.name "
-            "LEFT JOIN line_approvals a ON a.line = l.name LEFT JOIN line_enroll e ON e.line = l.name LEFT JOIN line_grace g ON g.line = l.name "
-            "LEFT JOIN line_service s ON s.line = l.name LEFT JOIN line_secret c ON c.line = l.name "
-            "LEFT JOIN line_key_home k ON k.line = l.name WHERE l.name >= $1 ORDER BY l.name LIMIT $2",
+            "COALESCE(t.repair, ''), COALESCE(m.approvals, 0), COALESCE(m.enroll_approval, 0), COALESCE(m.grace_s, 0), COALESCE(m.grace_any_key, 0), "
+            "COALESCE(m.service_until, ''), COALESCE(m.cmp_secret, 0), COALESCE(m.key_home, '') FROM line l "
+            "LEFT JOIN topics t ON t.holder = 1 AND t.name = l.name LEFT JOIN line_more m ON m.line = l.name WHERE l.name >= $1 ORDER BY l.name LIMIT $2",
             DB_ARGS(DB_T(from), DB_I(limit)), out);
 }
 

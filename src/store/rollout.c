@@ -94,16 +94,6 @@ enum err store_approval_list(struct db *db, struct arena *a, struct span rollout
     return db_rows_end(&r, f);
 }
 
-enum err store_line_approvals_put(struct db *db, struct span line, int64_t n, struct fault *f)
-{
-    return db_run(db, "INSERT INTO line_approvals (line, n) VALUES ($1, $2) ON CONFLICT (line) DO UPDATE SET n = excluded.n", DB_ARGS(DB_T(line), DB_I(n)), NULL, f);
-}
-
-enum err store_line_approvals_get(struct db *db, struct span line, int64_t *n, struct fault *f)
-{
-    return db_get_i64(db, "SELECT n FROM line_approvals WHERE line = $1", DB_ARGS(DB_T(line)), 0, n, f);
-}
-
 /* -- waves --------------------------------------------------------------------------------------------------------------------- */
 #define WAVE_COLUMNS "wave, percent, devices, tag, success_percent, error_percent, soak_s, opened_at, filled_at, reached_at, excused"
 

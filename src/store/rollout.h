@@ -28,10 +28,6 @@ struct approval_row { struct span by; int64_t at; };
 MUST_USE enum err store_approval_add(struct db *db, struct span rollout, struct span by, int64_t at, struct fault *f); /* CE_EXISTS */
 MUST_USE enum err store_approval_list(struct db *db, struct arena *a, struct span rollout, struct approval_row **out, size_t *n, struct fault *f);
 
-/* Of a line: how many its rollouts need at least; 0: nothing was said. */
-MUST_USE enum err store_line_approvals_put(struct db *db, struct span line, int64_t n, struct fault *f);
-MUST_USE enum err store_line_approvals_get(struct db *db, struct span line, int64_t *n, struct fault *f);
-
 struct wave_row { int64_t wave, percent, devices; struct span tag; int64_t success_percent, error_percent, soak_s, opened_at, filled_at, reached_at, excused; }; /* excused: failures that somebody accepted by resuming */
 MUST_USE enum err store_wave_put(struct db *db, struct span rollout, const struct wave_row *w, struct fault *f);
 MUST_USE enum err store_wave_list(struct db *db, struct arena *a, struct span rollout, struct wave_row **out, size_t *n, struct fault *f);

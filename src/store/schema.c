@@ -142,16 +142,15 @@ static const char *const since_2[] = {
     "added_at BIGINT NOT NULL, added_by TEXT NOT NULL)" CLUSTERED,
     "CREATE TABLE device_tag (uid TEXT NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (uid, tag))" CLUSTERED,
     "CREATE INDEX device_tag_tag ON device_tag (tag, uid)",
-    /* store/crypto.h; month: yyyymm of the certificate's end */
     /* store/key_block.h */
     "CREATE TABLE key_block (id BLOB NOT NULL PRIMARY KEY, file BLOB NOT NULL, note TEXT NOT NULL, by_whom TEXT NOT NULL, at BIGINT NOT NULL)" CLUSTERED,
-    "CREATE TABLE line_service (line TEXT NOT NULL PRIMARY KEY, until TEXT NOT NULL)" CLUSTERED,
+    /* store/crypto.h; month: yyyymm of the certificate's end */
     "CREATE TABLE device_crypto (uid TEXT NOT NULL PRIMARY KEY, kid BLOB NOT NULL, serial BLOB NOT NULL, line TEXT NOT NULL, release TEXT NOT NULL, "
     "key_alg TEXT NOT NULL, sig_alg TEXT NOT NULL, not_after BIGINT NOT NULL, month BIGINT NOT NULL)" CLUSTERED,
     "CREATE INDEX device_crypto_key ON device_crypto (key_alg, line, release, uid)",
     "CREATE TABLE crypto_count (line TEXT NOT NULL, release TEXT NOT NULL, key_alg TEXT NOT NULL, sig_alg TEXT NOT NULL, month BIGINT NOT NULL, "
     "n BIGINT NOT NULL, PRIMARY KEY (line, release, key_alg, sig_alg, month))" CLUSTERED,
-    /* store/cmp.h: open CMP transactions; one-time secrets of devices, empty once wiped; lines that allow them */
+    /* store/cmp.h: open CMP transactions; one-time secrets of devices, empty once wiped */
     "CREATE TABLE cmp_tx (tx BLOB NOT NULL PRIMARY KEY, kind BIGINT NOT NULL, who TEXT NOT NULL, ref TEXT NOT NULL, uid TEXT NOT NULL, "
     "answer BIGINT NOT NULL, state TEXT NOT NULL, nonce BLOB NOT NULL, kid BLOB NOT NULL, serial BLOB NOT NULL, fresh BIGINT NOT NULL, enroll BLOB NOT NULL, "
     "began_at BIGINT NOT NULL, until_at BIGINT NOT NULL)" CLUSTERED,
@@ -162,15 +161,14 @@ static const char *const since_2[] = {
     "made_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, wipe_at BIGINT NOT NULL)" CLUSTERED,
     "CREATE INDEX device_secret_uid ON device_secret (uid, ref) WHERE state = 'open'",
     "CREATE INDEX device_secret_wipe ON device_secret (wipe_at) WHERE wipe_at > 0",
-    "CREATE TABLE line_secret (line TEXT NOT NULL PRIMARY KEY, allowed BIGINT NOT NULL)" CLUSTERED,
-    /* a line whose rollouts need more approvals than the site says */
-    "CREATE TABLE line_approvals (line TEXT NOT NULL PRIMARY KEY, n BIGINT NOT NULL)" CLUSTERED,
+    /* store/line_more.h */
+    "CREATE TABLE line_more (line TEXT NOT NULL PRIMARY KEY, approvals BIGINT NOT NULL, enroll_approval BIGINT NOT NULL, cmp_secret BIGINT NOT NULL, "
+    "grace_s BIGINT NOT NULL, grace_any_key BIGINT NOT NULL, service_until TEXT NOT NULL, ca TEXT NOT NULL, key_home TEXT NOT NULL)" CLUSTERED,
     /* store/ca.h. Every CA of an older database is named after its use */
     "CREATE TABLE ca_state (name TEXT NOT NULL PRIMARY KEY, use TEXT NOT NULL, state TEXT NOT NULL, reenroll BIGINT NOT NULL, "
     "changed_at BIGINT NOT NULL)" CLUSTERED,
     "INSERT INTO ca_state (name, use, state, reenroll, changed_at) SELECT name, name, 'active', 0, added_at FROM ca",
-    "CREATE TABLE line_ca (line TEXT NOT NULL PRIMARY KEY, ca TEXT NOT NULL)" CLUSTERED,
-    /* store/enroll.h: first enrollments that wait for an approval, one row a key; the lines that want it */
+    /* store/enroll.h: first enrollments that wait for an approval, one row a key */
     "CREATE TABLE enroll_request (spki BLOB NOT NULL PRIMARY KEY, uid TEXT NOT NULL, line TEXT NOT NULL, key_alg TEXT NOT NULL, proto TEXT NOT NULL, "
     "addr TEXT NOT NULL, asked_by TEXT NOT NULL, state TEXT NOT NULL, by_whom TEXT NOT NULL, note TEXT NOT NULL, asked_at BIGINT NOT NULL, "
     "changed_at BIGINT NOT NULL, until_at BIGINT NOT NULL)" CLUSTERED,
@@ -178,13 +176,11 @@ static const char *const since_2[] = {
     "CREATE INDEX enroll_request_uid ON enroll_request (uid, spki)",
     "CREATE INDEX enroll_request_waiting ON enroll_request (line) WHERE state = 'waiting'",
     "CREATE INDEX enroll_request_until ON enroll_request (until_at) WHERE until_at > 0",
-    "CREATE TABLE line_enroll (line TEXT NOT NULL PRIMARY KEY, approval BIGINT NOT NULL)" CLUSTERED,
     /* store/attest.h */
     "CREATE TABLE device_key_home (uid TEXT NOT NULL PRIMARY KEY, spki BLOB NOT NULL, home TEXT NOT NULL, proved BIGINT NOT NULL, ek BLOB NOT NULL, "
     "vendor TEXT NOT NULL, at BIGINT NOT NULL)" CLUSTERED,
     "CREATE TABLE device_ek (uid TEXT NOT NULL PRIMARY KEY, ek BLOB NOT NULL)" CLUSTERED,
     "CREATE UNIQUE INDEX device_ek_ek ON device_ek (ek)",
-    "CREATE TABLE line_key_home (line TEXT NOT NULL PRIMARY KEY, home TEXT NOT NULL)" CLUSTERED,
     "CREATE TABLE line_ek_ca (line TEXT NOT NULL, sha256 BLOB NOT NULL, spki BLOB NOT NULL, title TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (line, sha256))" CLUSTERED,
     /* store/idevid.h */
     "CREATE TABLE line_anchor (line TEXT NOT NULL, sha256 BLOB NOT NULL, root BLOB NOT NULL, inters BLOB NOT NULL, rule TEXT NOT NULL, hw_type TEXT NOT NULL, "
@@ -192,7 +188,6 @@ static const char *const since_2[] = {
     "CREATE TABLE device_idevid (uid TEXT NOT NULL PRIMARY KEY, spki BLOB NOT NULL, anchor BLOB NOT NULL, serial BLOB NOT NULL, name TEXT NOT NULL, "
     "at BIGINT NOT NULL)" CLUSTERED,
     "CREATE INDEX device_idevid_spki ON device_idevid (spki)",
-    "CREATE TABLE line_grace (line TEXT NOT NULL PRIMARY KEY, grace_s BIGINT NOT NULL, any_key BIGINT NOT NULL)" CLUSTERED,
     /* store/mass.h: changes of state of all devices that a query matches; is_open: still to be changed, else refused for that reason */
     "CREATE TABLE mass_job (id BIGINT NOT NULL PRIMARY KEY, state TEXT NOT NULL, to_state TEXT NOT NULL, reason TEXT NOT NULL, note TEXT NOT NULL, "
     "q_line TEXT NOT NULL, q_model TEXT NOT NULL, q_batch TEXT NOT NULL, q_country TEXT NOT NULL, q_state TEXT NOT NULL, q_tag TEXT NOT NULL, "

@@ -118,6 +118,8 @@ static void rollover(void)
     ok(line_ca("pump", "nobody") == CE_BAD_FIELD && line_ca("pump", "infra") == CE_BAD_FIELD, "a line names a CA for devices");
     ok(line_ca("pump", "device") == CE_OK && issues(CA_USE_DEVICE, "pump", "device") && issues(CA_USE_DEVICE, "other", "dev2"), "a line that names a CA has its own");
     ok(issues(CA_USE_INFRA, "pump", "infra"), "for devices alone");
+    const struct msg_line_set undone = { .name = SPAN_LIT("pump"), .ca = SPAN_LIT("default"), .key_home = SPAN_LIT("moon") };
+    ok(site_ask(&s, ADMIN, &msg_desc_line_set, &undone)->r.code == CE_BAD_FIELD && issues(CA_USE_DEVICE, "pump", "device"), "what is undone with a refusal is not remembered");
     ok(set("device", "retired", true)->r.code == CE_CA_STATE, "it cannot be retired then: %s", site_reply(&s, s.rid)->text);
     ok(line_ca("pump", "default") == CE_OK && issues(CA_USE_DEVICE, "pump", "dev2"), "a line goes back to the active one");
     ok(set("device", "active", false)->r.code == CE_OK && set("dev2", "active", false)->r.code == CE_OK, "an activation is taken back by another");
