@@ -1,5 +1,6 @@
 /* site_renew.c: `cradle site renew`: new certificates for the keys of the TLS server, the OCSP responders and the signer of CMP answers before they end. Works
  * on the site's folder, because these certificates come from no request: the issuing CAs' keys sign them here. */
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 
@@ -37,14 +38,52 @@ static enum err hosts_find(struct renewal *r, struct span old_der, struct fault 
     return CE_OK;
 }
 
+/* ca/X-by-Y.pem that certifies the root key `kid` by one that is not in `seen`: from a new root to an older one that clients may have, or back. */
+static bool link_find(struct renewal *r, struct span kid, const struct buf *seen, struct buf *der, struct cert *out)
+{
+    char path[PATH_MAX_LEN];
+    struct dirent *entry;
+    bool found = false;
+    path_join(path, "%s/ca", r->c->site);
+    DIR *folder = opendir(path);
+    while (folder && !found && (entry = readdir(folder))) {
+        if (strncmp(entry->d_name, "root", 4) != 0 || !strstr(entry->d_name, "-by-root"))
+            continue;
+        path_join(path, "%s/ca/%.100s", r->c->site, entry->d_name);
+        buf_reset(der);
+        found = cert_load(path, der, out, NULL) == CE_OK && span_eq(out->issuer, out->subject) && span_eq(out->ski, kid) && out->aki.n &&
+                !memmem(seen->data, seen->len, out->aki.p, out->aki.n) && out->not_after > r->now_s;
+    }
+    if (folder)
+        closedir(folder);
+    return found;
+}
+
+/* Links between roots (RFC 4210 4.4) go after the issuing CA, so that a client that knows only the root before the last change still reaches the server. */
+static void links_put(struct renewal *r, const struct ca *chain, struct buf *pem)
+{
+    CLEANUP(buf_free) struct buf seen = BUF_INIT(4096), der = BUF_INIT(CERT_MAX);
+    struct span kid = chain->cert.aki;
+    struct cert link;
+    buf_put_span(&seen, kid);
+    while (kid.n && !buf_err(&seen) && link_find(r, kid, &seen, &der, &link)) {
+        pem_encode("CERTIFICATE", link.der, pem);
+        size_t at = seen.len;
+        buf_put_span(&seen, link.aki);
+        kid = span_of(seen.data + at, seen.len - at);
+    }
+}
+
 static enum err put(struct renewal *r, const char *file, struct span der, const struct ca *chain, int64_t until_s, struct fault *f)
 {
     CLEANUP(buf_free) struct buf pem = BUF_INIT(CHAIN_MAX);
     char path[PATH_MAX_LEN], until[CLOCK_TEXT_MAX];
     path_join(path, "%s/%s", r->c->site, file);
     pem_encode("CERTIFICATE", der, &pem);
-    if (chain)
+    if (chain) {
         pem_encode("CERTIFICATE", chain->cert.der, &pem);
+        links_put(r, chain, &pem);
+    }
     enum err e = file_write_atomic(path, buf_span(&pem), 0644);
     if (e)
         return fault_set(f, e, "cannot write %s: %s", path, strerror(errno));
