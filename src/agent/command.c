@@ -4,6 +4,7 @@
 
 #include "agent/enroll.h"
 #include "agent/run.h"
+#include "agent/trust.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -29,6 +30,7 @@ void command_report(struct agent *a, struct span id, struct buf *out)
         json_time_s(&j, "not_after", cert.not_after_s);
         json_time_s(&j, "renew_at", cradle_renew_at_s(&cert, (int)a->cfg.renew_at_pct, a->cfg.uid));
     }
+    trust_json(&a->cfg, &j);
     json_obj_end(&j);
 }
 
@@ -64,7 +66,7 @@ void command_take(struct agent *a, const char *topic, struct span payload)
         id.n = 0;
     log_info(0, "command %s", cmd ? cmd : "(none)");
     if (cmd && strcmp(cmd, "report") == 0) {
-        CLEANUP(buf_free) struct buf b = BUF_INIT(4096);
+        CLEANUP(buf_free) struct buf b = BUF_INIT(8192);
         command_report(a, id, &b);
         agent_publish(a, "report", buf_span(&b));
     } else if (cmd && strcmp(cmd, "reset") == 0) {

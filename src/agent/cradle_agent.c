@@ -10,6 +10,7 @@
 #include "agent/reset.h"
 #include "agent/run.h"
 #include "agent/tpm_attest.h"
+#include "agent/trust.h"
 #include "agent/update_child.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -46,12 +47,15 @@ static int verb_run(char **args)
 
 static int verb_settle(bool renew)
 {
-    struct fault f = { 0 };
+    struct trust_news news;
+    struct fault f = { 0 }, t = { 0 };
     enum err e = agent_open(&agent, &f);
     if (!e)
         e = agent_settle(&agent, renew, 60000, &f);
     if (!e && reset_pending(&agent.cfg))
         e = reset_step(&agent, &f);
+    if (!e && renew && agent.cfg.trust_check_s)
+        trust_tell(trust_renew(&agent.creds, &news, &t), &news, &t);
     agent_close(&agent);
     if (e)
         return fail(e, &f);
@@ -65,22 +69,63 @@ static int verb_enroll(char **args)
     return verb_settle(false);
 }
 
-static int verb_renew(char **args)
+/* To the agent that runs on this state folder; e and f say that there is one. */
+static int tell_running(int sig, const char *what, enum err e, const struct fault *f)
 {
     char path[PATH_MAX_LEN];
     CLEANUP(buf_free) struct buf text = BUF_INIT(64);
+    int64_t pid = 0;
+    path_join(path, "%s/lock", agent.cfg.state_dir);
+    if (file_read(path, &text) || !span_to_i64(span_trim(buf_span(&text)), &pid) || pid <= 1 || kill((pid_t)pid, sig))
+        return fail(e, f);
+    printf("told the running agent (pid %lld) to %s\n", (long long)pid, what);
+    return 0;
+}
+
+static int verb_renew(char **args)
+{
     struct fault f = { 0 };
     (void)args;
     enum err e = agent_open(&agent, &f);
     agent_close(&agent);
     if (e != CE_EXISTS)
         return e ? fail(e, &f) : verb_settle(true);
-    path_join(path, "%s/lock", agent.cfg.state_dir);
-    int64_t pid = 0;
-    if (file_read(path, &text) || !span_to_i64(span_trim(buf_span(&text)), &pid) || pid <= 1 || kill((pid_t)pid, SIGUSR1))
-        return fail(e, &f);
-    printf("told the running agent (pid %lld) to renew now\n", (long long)pid);
+    return tell_running(SIGUSR1, "renew now", e, &f);
+}
+
+static int trust_print(void)
+{
+    CLEANUP(buf_free) struct buf out = BUF_INIT(65536);
+    struct json_out j = JSON_OUT(&out);
+    json_obj(&j, NULL);
+    json_cstr(&j, "uid", agent.cfg.uid);
+    trust_json(&agent.cfg, &j);
+    json_obj_end(&j);
+    puts(buf_cstr(&out));
     return 0;
+}
+
+static int verb_trust(char **args)
+{
+    struct trust_news news;
+    struct fault f = { 0 };
+    if (!args[0])
+        return trust_print();
+    if (strcmp(args[0], "renew") != 0)
+        return fail(fault_set(&f, CE_USAGE, "trust knows no word '%s'; there is renew", args[0]), &f);
+    enum err e = agent_open(&agent, &f);
+    if (e == CE_EXISTS) {
+        agent_close(&agent);
+        return tell_running(SIGUSR2, "ask for new roots now; see its log", e, &f);
+    }
+    if (!e && agent.phase != CRADLE_CURRENT && agent.phase != CRADLE_CANDIDATE)
+        e = fault_set(&f, CE_NO_CERT, "this device is not enrolled yet: cradle-agent enroll");
+    e = e ? e : trust_renew(&agent.creds, &news, &f);
+    agent_close(&agent);
+    if (e)
+        return fail(e, &f);
+    trust_tell(e, &news, &f);
+    return trust_print();
 }
 
 static int verb_csr(char **args)
@@ -129,7 +174,7 @@ static int verb_import(char **args)
 static int verb_report(char **args)
 {
     struct fault f = { 0 };
-    CLEANUP(buf_free) struct buf out = BUF_INIT(4096);
+    CLEANUP(buf_free) struct buf out = BUF_INIT(8192);
     (void)args;
     agent.started_ms = clock_mono_ms();
     path_join(agent.creds.dir, "%s", agent.cfg.state_dir);
@@ -201,6 +246,7 @@ static const struct agent_verb verbs[] = {
     { { "csr", "", "print the certification request for a factory station" }, verb_csr },
     { { "import", "FILE", "store the certificate that a station made (PEM or PKCS#7)" }, verb_import },
     { { "update", "WORD", "updates: status, accept, install-now, postpone SPAN, decline; once: ask, and do what there is to do" }, verb_update },
+    { { "trust", "[renew]", "print which roots are trusted, as JSON; renew: ask the site for new ones now (SIGUSR2)" }, verb_trust },
     { { "reset", "--yes", "factory reset: erase reset_paths and the identity, enroll anew" }, verb_reset },
     { { "report", "", "print what this identity is, as JSON" }, verb_report },
     { { "ek", "", "print the SHA-256 of the TPM's endorsement key, for cradle tpm bind" }, verb_ek },

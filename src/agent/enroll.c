@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "agent/tpm_attest.h"
+#include "agent/trust.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -96,13 +97,13 @@ struct net_config enroll_net(const struct agent_config *cfg)
 {
     struct net_config nc = { 0 };
     path_join(nc.base, "%s", cfg->est_url);
-    path_join(nc.ca, "%s", cfg->ca_file);
+    trust_path(cfg, nc.ca);
     path_join(nc.cert, "%s", *cfg->idevid_cert ? cfg->idevid_cert : cfg->enroll_cert);
     path_join(nc.key, "%s", *cfg->idevid_cert ? cfg->idevid_key : cfg->enroll_key);
     return nc;
 }
 
-enum err enroll_open(const struct creds *c, enum creds_slot slot, const char *url, size_t max_body, struct net **out, struct fault *f)
+enum err enroll_open_by(const struct creds *c, enum creds_slot slot, const char *url, const char *roots, size_t max_body, struct net **out, struct fault *f)
 {
     char dir[PATH_MAX_LEN];
     struct net_config nc = { .max_body = max_body };
@@ -110,10 +111,17 @@ enum err enroll_open(const struct creds *c, enum creds_slot slot, const char *ur
     creds_slot_dir(c, slot, dir);
     creds_cert_path(c, slot, nc.cert);
     path_join(nc.base, "%s", *url ? url : c->cfg->est_url);
-    path_join(nc.ca, "%s", c->cfg->ca_file);
+    path_join(nc.ca, "%s", roots);
     enum err e = key_open(c->cfg, dir, &k, f);
     nc.evp = k.pkey;
     return e ? e : net_open(&nc, out, f);
+}
+
+enum err enroll_open(const struct creds *c, enum creds_slot slot, const char *url, size_t max_body, struct net **out, struct fault *f)
+{
+    char roots[PATH_MAX_LEN];
+    trust_path(c->cfg, roots);
+    return enroll_open_by(c, slot, url, roots, max_body, out, f);
 }
 
 enum err enroll_first(const struct agent_config *cfg, struct creds *c, int64_t *retry_s, struct fault *f)

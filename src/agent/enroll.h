@@ -12,6 +12,8 @@ MUST_USE enum err enroll_csr(const struct agent_config *cfg, const struct agent_
 struct net_config enroll_net(const struct agent_config *cfg);
 /* The client to url (empty: est_url) with this slot's own identity; max_body 0: as net.h says. */
 MUST_USE enum err enroll_open(const struct creds *c, enum creds_slot slot, const char *url, size_t max_body, struct net **out, struct fault *f);
+/* The same with another file of trusted roots than the one in force. */
+MUST_USE enum err enroll_open_by(const struct creds *c, enum creds_slot slot, const char *url, const char *roots, size_t max_body, struct net **out, struct fault *f);
 /* First enrollment of the current slot's key with the configured IDevID or station certificate, or CE_NO_CERT with what to do without one.
  * *retry_s: what the server asks to wait. */
 MUST_USE enum err enroll_first(const struct agent_config *cfg, struct creds *c, int64_t *retry_s, struct fault *f);

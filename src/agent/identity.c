@@ -8,6 +8,7 @@
 #include "agent/enroll.h"
 #include "agent/reset.h"
 #include "agent/run.h"
+#include "agent/trust.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -78,6 +79,7 @@ static enum err candidate_swap(struct agent *a, struct fault *f)
     a->link_slot = CREDS_CURRENT;
     a->candidate_refusals = 0;
     a->swaps++;
+    a->next_trust_ms = clock_mono_ms(); /* each renewal asks for new roots too (RFC 7030 4.1.1) */
     dates_learn(a);
     log_info(0, "%s now uses its new certificate", a->cfg.uid);
     return CE_OK;
@@ -163,6 +165,7 @@ enum err agent_open(struct agent *a, struct fault *f)
     int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (ftruncate(a->lock_fd, 0) || pwrite(a->lock_fd, pid, (size_t)n, 0) != n)
         return fault_set(f, err_from_errno(errno), "%s: %s", path, strerror(errno));
+    trust_clear(&a->cfg);
     enum err e = creds_open(&a->cfg, &a->creds, &a->phase, f);
     return e || !reset_pending(&a->cfg) ? e : reset_step(a, f); /* whatever this start is for, a reset goes on first */
 }

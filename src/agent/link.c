@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/trust.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -63,6 +64,7 @@ static void on_message(struct mosquitto *mosq, void *arg, const struct mosquitto
 static enum err tls_make(struct link *l, struct fault *f)
 {
     const struct agent_config *a = l->cfg.agent;
+    char roots[PATH_MAX_LEN];
     SSL_CTX *tls = l->tls = SSL_CTX_new(TLS_client_method());
     if (!tls || SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION) != 1)
         return fault_set(f, CE_CRYPTO, "cannot set up TLS");
@@ -70,8 +72,9 @@ static enum err tls_make(struct link *l, struct fault *f)
     SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_options(tls, SSL_OP_NO_TICKET);
     SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
-    if (SSL_CTX_load_verify_locations(tls, a->ca_file, NULL) != 1)
-        return fault_set(f, CE_BAD_CONFIG, "ca_file %s holds no usable certificates", a->ca_file);
+    trust_path(a, roots);
+    if (SSL_CTX_load_verify_locations(tls, roots, NULL) != 1)
+        return fault_set(f, CE_BAD_CONFIG, "%s holds no usable certificates", roots);
     X509_VERIFY_PARAM *param = SSL_CTX_get0_param(tls);
     if (X509_VERIFY_PARAM_set1_ip_asc(param, a->broker_host) != 1 && X509_VERIFY_PARAM_set1_host(param, a->broker_host, 0) != 1)
         return fault_set(f, CE_BAD_CONFIG, "broker_host %s is not a name", a->broker_host);

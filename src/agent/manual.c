@@ -22,10 +22,11 @@ static const char page8_tail[] =
     ".It Pa d/UID/up/telemetry\nwhat the application wrote to the telemetry socket, one message a datagram\n"
     ".It Pa d/UID/down/cmd\ncommands, JSON:\n.Ql {\\(dqcmd\\(dq:\\(dqreport\\(dq,\\(dqid\\(dq:\\(dq1\\(dq}\nor\n.Ql reset\n"
     ".It Pa d/UID/up/report , d/UID/up/answer\nanswers to them\n.El\n"
-    ".Sh SIGNALS\n.Bl -tag -width Ds -compact\n.It Dv SIGUSR1\nRenews now.\n.It Dv SIGTERM , SIGINT\nEnds it.\n.El\n"
+    ".Sh SIGNALS\n.Bl -tag -width Ds -compact\n.It Dv SIGUSR1\nRenews now.\n.It Dv SIGUSR2\nAsks for new roots now.\n.It Dv SIGTERM , SIGINT\nEnds it.\n.El\n"
     ".Sh FILES\n.Bl -tag -width Ds -compact\n"
     ".It Pa STATE/current/key.pem , cert.pem\nthe identity in use; the folder is\n.Va state_dir\n"
     ".It Pa STATE/next\na candidate with which no connection has worked yet\n"
+    ".It Pa STATE/trust/roots.pem\nthe roots that the site has told, each proved by one before it; without it\n.Va ca_file\ncounts\n"
     ".It Pa STATE/update\nthe state of updates: root, versions seen, the order at hand, slot\n"
     ".It Pa STATE/telemetry.sock\nwhere the application writes datagrams of up to 8192 bytes\n.El\n"
     ".Sh EXIT STATUS\nAs in\n.Xr cradle 1 .\n.Sh SEE ALSO\n.Xr cradle 1 ,\n.Xr cradle-agent.conf 5 ,\n.Xr cradled 8\n";

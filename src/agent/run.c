@@ -10,13 +10,14 @@
 #include <unistd.h>
 
 #include "agent/reset.h"
+#include "agent/trust.h"
 #include "agent/update_child.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 
-static volatile sig_atomic_t asked_to_stop, asked_to_renew;
+static volatile sig_atomic_t asked_to_stop, asked_to_renew, asked_for_trust;
 
 static void on_stop(int sig)
 {
@@ -30,12 +31,19 @@ static void on_renew(int sig)
     asked_to_renew = 1;
 }
 
+static void on_trust(int sig)
+{
+    (void)sig;
+    asked_for_trust = 1;
+}
+
 static void signals_set(void)
 {
-    struct sigaction stop = { .sa_handler = on_stop }, renew = { .sa_handler = on_renew }, ignore = { .sa_handler = SIG_IGN };
+    struct sigaction stop = { .sa_handler = on_stop }, renew = { .sa_handler = on_renew }, trust = { .sa_handler = on_trust }, ignore = { .sa_handler = SIG_IGN };
     sigaction(SIGTERM, &stop, NULL);
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGUSR1, &renew, NULL);
+    sigaction(SIGUSR2, &trust, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
@@ -201,6 +209,25 @@ static void reset_keep(struct agent *a)
     }
 }
 
+static void trust_keep(struct agent *a, int64_t now_ms)
+{
+    struct trust_news news;
+    struct fault f = { 0 };
+    bool asked = asked_for_trust;
+    if (!a->cfg.trust_check_s || !*a->cfg.est_url || a->phase != CRADLE_CURRENT)
+        return;
+    if (!a->next_trust_ms)
+        a->next_trust_ms = now_ms + trust_wait_ms(&a->cfg);
+    if (!asked && now_ms < a->next_trust_ms)
+        return;
+    asked_for_trust = 0;
+    enum err e = trust_renew(&a->creds, &news, &f);
+    trust_tell(e, &news, &f);
+    bool later = e == CE_IO || e == CE_TIMEOUT || err_class(e) == ERRC_BUSY;
+    a->trust_attempts = later ? a->trust_attempts + 1 : 0;
+    a->next_trust_ms = clock_mono_ms() + (later ? 1000 + agent_backoff_ms(a, a->trust_attempts - 1) : trust_wait_ms(&a->cfg));
+}
+
 void agent_loop(struct agent *a)
 {
     struct fault f;
@@ -217,6 +244,7 @@ void agent_loop(struct agent *a)
             a->next_check_ms = now_ms + (a->cfg.renew_check_s < 1 ? 1 : a->cfg.renew_check_s) * 1000;
         }
         reset_keep(a);
+        trust_keep(a, now_ms);
         update_child_keep(a, now_ms);
         link_keep(a, now_ms);
         heartbeat(a, now_ms);

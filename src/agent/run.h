@@ -26,6 +26,8 @@ struct agent {
     int64_t not_after_s;
     int64_t next_est_ms, next_link_ms, next_heartbeat_ms, next_check_ms; /* monotonic */
     unsigned est_attempts, link_attempts, candidate_refusals;
+    int64_t next_trust_ms;       /* monotonic; 0: not known yet */
+    unsigned trust_attempts;
     int64_t started_ms;
     uint64_t published, swaps;
     int telemetry_fd, lock_fd;

@@ -199,6 +199,20 @@ enum err net_request(struct net *n, const char *method, const char *path, const 
     return net_judge(reply, f);
 }
 
+enum err net_probe(struct net *n, struct fault *f)
+{
+    CURL *e = net_easy(n, n->why);
+    curl_easy_setopt(e, CURLOPT_URL, n->cfg.base);
+    curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, 1L);
+    curl_easy_setopt(e, CURLOPT_SSL_ENABLE_ALPN, 0L); /* a broker knows neither HTTP */
+    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)n->cfg.total_ms);
+    n->why[0] = 0;
+    CURLcode rc = curl_easy_perform(e);
+    enum err err = rc ? net_fail(n, e, rc, n->why, f) : CE_OK;
+    curl_easy_cleanup(e);
+    return err;
+}
+
 int net_status(CURL *e, struct net_reply *r)
 {
     long status = 0;

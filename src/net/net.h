@@ -55,6 +55,8 @@ void net_reply_free(struct net_reply *r);
 MUST_USE enum err net_request(struct net *n, const char *method, const char *path, const char *const *headers, struct span body,
                               struct net_reply *reply, struct fault *f);
 #define net_get(n, path, reply, f) net_request(n, "GET", path, NULL, (struct span){ 0 }, reply, f)
+/* Connects, has TLS verify the server, and closes: no request is sent, so any TLS server will do (a broker). Errors as net_request without an answer. */
+MUST_USE enum err net_probe(struct net *n, struct fault *f);
 /* body is JSON text */
 MUST_USE enum err net_json(struct net *n, const char *method, const char *path, struct span body, struct net_reply *reply,
                            struct fault *f);
