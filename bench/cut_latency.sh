@@ -8,6 +8,7 @@ CRADLE_BUILD=${CRADLE_BUILD:-$PWD/build/release}
 ulimit -n "$(ulimit -Hn)"
 say() { echo "cut_latency: $*" >&2; exit 1; }
 site_init >/dev/null || say "cradle init failed"
+echo "mass_revoke_confirm = 1000000" >>"$SITE/cradled.conf"
 site_start || say "cradled does not start"
 cradle line add bench >/dev/null && cradle model add bench --line bench >/dev/null || say "no line" # the broker starts with its topics
 cradle edge add edge-1 --out "$T/edge" >/dev/null || say "no edge"

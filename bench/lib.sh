@@ -38,7 +38,7 @@ key_make() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out
 # A running site on free ports with line and model "bench" and a station; limits for one address are out of the way.
 station_site() {
     site_init || die "cradle init failed"
-    { echo "requests_per_second = 1000000"; echo "connections_per_address = 65535"; } >>"$SITE/cradled.conf"
+    { echo "requests_per_second = 1000000"; echo "connections_per_address = 65535"; echo "mass_revoke_confirm = 1000000"; } >>"$SITE/cradled.conf"
     site_start || die "cradled does not start"
     cradle line add bench >/dev/null && cradle model add bench --line bench >/dev/null || die "the line cannot be added"
     key_make "$T/station.key"

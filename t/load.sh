@@ -10,6 +10,7 @@ fleet_site() { # [options of cradle init]: a running site with line pump, model 
     set_key requests_per_second 1000000
     set_key connections_per_address 65535
     set_key restart_limit 1000
+    set_key mass_revoke_confirm 1000000 # one operator revokes many, without a job
     site_start && fleet_station
 }
 fleet_station() {

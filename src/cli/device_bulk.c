@@ -136,6 +136,8 @@ static enum err chunk(struct bulk *k, size_t from, size_t n, struct fault *f)
 
 static enum err broken(const struct bulk *k, enum err e, struct fault *f)
 {
+    if (!k->tried)
+        return e;
     struct fault why = *f;
     return fault_set(f, e, "stopped after %lld of %zu devices: %.120s; what was done is durable. Go on with the same command and --run %s", (long long)k->tried,
                      json_array_size(k->q.items), why.text, k->run);

@@ -92,7 +92,7 @@ CHANGE(decommission, .state = "decommissioned", .done = "decommissioned", .doing
 #define QUERY_TEXT                                                                                                            \
     "With --query the server counts who matches and waits for a confirmation with that number: --expect, typed on the terminal, or cradle revocation confirm; by a "    \
     "second person when they are more than mass_revoke_confirm. It works by itself then, also after a restart: cradle revocation watch, pause, cancel, show. "    \
-    "With --line, --model and the like all devices that match are changed by this command, up to 500 in one transaction. Look first with --dry-run; "    \
+    "With --line, --model and the like all devices that match are changed by this command, up to 500 in one transaction. More than mass_revoke_confirm in ten minutes are refused: use --query. Look first with --dry-run; "    \
     "then say with --expect how many there are, or answer the question on the terminal. A run that breaks off says its name: the same " \
     "command with --run NAME goes on. Exit code 6: the change is durable, but an edge did not take it over within --wait-time."
 static const struct verb_opt revoke_opts[] = {

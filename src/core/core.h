@@ -58,7 +58,7 @@ struct core_config {
     int64_t drill_every_s;     /* the status asks for a drill when none has passed for so long; 0: never */
     int64_t enroll_wait_s;     /* an enrollment waits so long for an approval, and an approval for the enrollment [7 d] */
     int64_t enroll_waiting;    /* of one line, so many may wait at once [1000] */
-    int64_t mass_confirm;      /* a mass change of more devices than this is confirmed by a second person [100] */
+    int64_t mass_confirm;      /* a mass change of more devices than this is confirmed by a second person; without one an operator changes so many in MASS_PACE_MS [100] */
 };
 
 /* Opens DIR/db/cradle.db (made from DIR/birth.json at the first start, see birth.h), takes the node slot over (epoch + 1), repairs

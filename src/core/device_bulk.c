@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/name.h"
 #include "core/engine.h"
+#include "core/mass.h"
 #include "core/registry.h"
 #include "wire/text_list.h"
 
@@ -80,7 +81,8 @@ static void bulk_reply(struct bulk *k, struct span items, struct msg_reply *out)
     out->body = arena_copy(k->b->arena, buf_span(&body));
 }
 
-static enum err uids_check(struct span list, struct fault *f)
+/* *out: how many. */
+static enum err uids_check(struct span list, int64_t *out, struct fault *f)
 {
     struct span uid;
     struct fault why = { 0 };
@@ -92,6 +94,7 @@ static enum err uids_check(struct span list, struct fault *f)
             return fault_set(f, CE_BAD_UID, "uids, element %d: %.200s", n, why.text);
     if (n < 1 || n > DEVICE_STATES_MAX)
         return fault_set(f, CE_BAD_FIELD, "uids: 1 to %d at once, not %d", DEVICE_STATES_MAX, n);
+    *out = n;
     return CE_OK;
 }
 
@@ -101,13 +104,17 @@ enum err registry_op_device_states(struct batch *b, const struct caller *c, cons
     CLEANUP(buf_free) struct buf items = BUF_INIT(0);
     struct bulk k = { .b = b, .c = c, .items = JSON_OUT(&items) };
     struct span in = m->uids, uid;
+    int64_t n = 0;
     enum err e = device_ask_parse(m->state, m->reason, m->note, &k.ask, f);
-    e = e ? e : uids_check(m->uids, f);
+    e = e ? e : uids_check(m->uids, &n, f);
+    e = e ? e : mass_pace_judge(b, c, n, f);
     json_arr(&k.items, NULL);
     while (!e && text_list_next(&in, &uid))
         e = bulk_one(&k, uid, f);
     json_arr_end(&k.items);
-    if (!e)
-        bulk_reply(&k, buf_span(&items), out);
-    return e;
+    if (e)
+        return e;
+    mass_pace_take(b, c, k.done);
+    bulk_reply(&k, buf_span(&items), out);
+    return CE_OK;
 }

@@ -10,12 +10,6 @@
 
 #define LOOK_MS 60000     /* between two looks for jobs that nobody confirmed */
 
-/* What the rows say is remembered, so that a site without such jobs pays nothing for them. */
-struct mass {
-    bool stale, counting, waiting, running, forgetting;
-    int64_t look_ms;      /* monotonic */
-};
-
 /* -- rows and events ----------------------------------------------------------------------------------------------------------- */
 static void saved(void *data, bool committed)
 {
@@ -271,4 +265,10 @@ static enum err mass_open(struct core *core, void **state, struct fault *f)
     return CE_OK;
 }
 
-const struct core_part mass_part = { .name = "mass", .open = mass_open, .close = free, .tick = mass_tick, .work = mass_work };
+static void mass_close(void *state)
+{
+    mass_pace_free(((struct mass *)state)->pace);
+    free(state);
+}
+
+const struct core_part mass_part = { .name = "mass", .open = mass_open, .close = mass_close, .tick = mass_tick, .work = mass_work };

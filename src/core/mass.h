@@ -19,6 +19,8 @@
 #define MASS_LOOK 1000                    /* devices looked at, or forgotten, in one batch */
 #define MASS_OPEN_MAX 16                  /* jobs that have not ended */
 #define MASS_WAIT_MS (7 * 86400000LL)
+#define MASS_PACE_MS 600000               /* in this time one operator changes mass_revoke_confirm devices at most without a job */
+#define MASS_PACE_STEP_MS 60000
 
 extern const struct core_part mass_part;
 
@@ -27,7 +29,21 @@ MUST_USE enum err mass_op_add(struct batch *b, const struct caller *c, const voi
 /* MSG_MASS_MOVE. CE_NOT_FOUND, CE_STATE_CHANGE, CE_BAD_FIELD (another number), CE_SELF_APPROVAL, CE_LINE_FORBIDDEN. */
 MUST_USE enum err mass_op_move(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 
-/* -- mass.c and mass_ops.c for each other -- */
+/* -- changes without a job: mass_pace.c -- */
+/* May c change n devices more? CE_SECOND_PERSON: with what c changed within MASS_PACE_MS they are more than mass_revoke_confirm. */
+MUST_USE enum err mass_pace_judge(struct batch *b, const struct caller *c, int64_t n, struct fault *f);
+/* c changes them, unless the batch undoes it. */
+void mass_pace_take(struct batch *b, const struct caller *c, int64_t n);
+
+/* -- mass*.c for each other -- */
+struct mass_pace;
+void mass_pace_free(struct mass_pace *p); /* legal on NULL */
+/* What the rows say is remembered, so that a site without such jobs pays nothing for them. */
+struct mass {
+    bool stale, counting, waiting, running, forgetting;
+    int64_t look_ms;         /* monotonic */
+    struct mass_pace *pace;  /* owned list */
+};
 /* Writes the row; the part looks at its jobs anew after the commit. */
 MUST_USE enum err mass_save(struct batch *b, struct mass_row *r, struct fault *f);
 /* The same for the end (done or cancelled) with its event. by, note empty: by itself. */

@@ -6,6 +6,7 @@
 #include "base/name.h"
 #include "core/device.h"
 #include "core/engine.h"
+#include "core/mass.h"
 #include "core/revoke.h"
 #include "store/registry.h"
 
@@ -202,9 +203,11 @@ enum err registry_op_device_state(struct batch *b, const struct caller *c, const
     enum err e = device_ask_parse(m->state, m->reason, m->note, &ask, f);
     ask.if_match = c->m->if_match;
     e = e ? e : device_ask_judge(b, c, &ask, m->uid, &d, f);
+    e = e ? e : mass_pace_judge(b, c, 1, f);
     e = e ? e : device_ask_do(b, c, &ask, &d, &decided, f);
     if (e)
         return e;
+    mass_pace_take(b, c, 1);
     device_json(&d, decided, &body);
     out->rev = d.rev;
     reply_json(b, &body, out);

@@ -31,9 +31,9 @@ MUST_USE enum err registry_op_device_add(struct batch *b, const struct caller *c
 /* The row of a device, judged by the caller, with its event. CE_EXISTS (an operator has the name, or a device). */
 struct device_row;
 MUST_USE enum err device_register(struct batch *b, const struct device_row *row, struct fault *f);
-/* CE_UID_UNKNOWN, CE_REV_MISMATCH (If-Match), CE_STATE_CHANGE, CE_BAD_FIELD. Certificates follow: cert_block_device. */
+/* CE_UID_UNKNOWN, CE_REV_MISMATCH (If-Match), CE_STATE_CHANGE, CE_BAD_FIELD, CE_SECOND_PERSON. Certificates follow: cert_block_device. */
 MUST_USE enum err registry_op_device_state(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
-/* Up to DEVICE_STATES_MAX (wire/msg.h) devices at once, in one batch: each is judged as alone; the answer says of each what became of it. CE_BAD_FIELD, CE_BAD_UID. */
+/* Up to DEVICE_STATES_MAX (wire/msg.h) devices at once, in one batch: each is judged as alone; the answer says of each what became of it. CE_BAD_FIELD, CE_BAD_UID, CE_SECOND_PERSON. */
 MUST_USE enum err registry_op_device_states(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 /* Labels of a device, by which rollouts and searches pick it. CE_UID_UNKNOWN, CE_REV_MISMATCH (If-Match), CE_BAD_NAME, CE_BAD_FIELD. */
 MUST_USE enum err registry_op_device_tags(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);

@@ -7,6 +7,7 @@ cd "$(dirname "$0")/../.." || exit 1
 PATH="$B/t:$PATH"
 need curl curl; need jq jq; need script bsdutils
 site_init || { ok 1 "cradle init"; finish; }
+echo "mass_revoke_confirm = 1000" >>"$SITE/cradled.conf"
 site_start || { ok 1 "cradled starts"; finish; }
 PORT=$((BASE + 5))
 . t/fleet.sh

@@ -176,7 +176,8 @@ static inline void site_forget_asks(struct site *s)
 static inline void site_open(struct site *s)
 {
     struct fault f = { 0 };
-    *s = (struct site){ 0 };
+    *s = (struct site){ .cfg = s->cfg };
+    s->cfg.mass_confirm = s->cfg.mass_confirm ? s->cfg.mass_confirm : 1000000;
     site_make(s->dir, &s->root, SITE_SHARDS);
     struct signer_config sc = { .dir = s->dir, .base_url = SITE_URL, .n_shards = SITE_SHARDS, .wall_ms = site_wall_ms, .wall_ctx = s };
     site_must(signer_open(&sc, &s->signer, &f), &f, "signer_open");

@@ -7,7 +7,7 @@
 #include "t/unit/cert_site.h"
 
 static struct site s;
-static struct who station, olga, valve_only;
+static struct who station, olga, valve_only, paula;
 
 static int64_t count(const char *fmt, long long id)
 {
@@ -237,9 +237,42 @@ static void certificates(void)
     key_free(k);
 }
 
+/* Without a job: what one person changes within some minutes is one change, whatever the requests. */
+static void without_job(void)
+{
+    CLEANUP(buf_free) struct buf few = BUF_INIT(0), many = BUF_INIT(0);
+    devices_add("pace", "m-pump", 240);
+    for (int i = 0; i < 101; i++) {
+        if (i < 60)
+            buf_printf(&few, "pace-%d\n", i);
+        buf_printf(&many, "pace-%d\n", 100 + i);
+    }
+    struct msg_device_states m = { .uids = buf_span(&many), .state = SPAN_LIT("suspended") };
+    site_operator(&s, "paula", "operator", "", &paula);
+    ok(says(site_do(&s, &paula, &msg_desc_device_states, &m), CE_SECOND_PERSON, "cradle device revoke --query"), "101 in one request: told to make a job");
+    ok(count("SELECT count(*) FROM device_state WHERE uid LIKE 'pace%%' AND state = 'suspended' AND %lld = 0", 0) == 0, "and nothing is changed");
+    m.uids = buf_span(&few);
+    ok(reply_is(site_do(&s, &paula, &msg_desc_device_states, &m), CE_OK), "60");
+    ok(reply_is(site_do(&s, &paula, &msg_desc_device_states, &m), CE_SECOND_PERSON), "the sum of two requests");
+    struct msg_device_state one = { .state = SPAN_LIT("revoked") };
+    int done = 0;
+    for (int i = 200; i < 241; i++) {
+        char uid[32];
+        snprintf(uid, sizeof uid, "pace-%d", i);
+        one.uid = span_str(uid);
+        done += reply_is(site_do(&s, &paula, &msg_desc_device_state, &one), CE_OK);
+    }
+    ok(done == 40 && count("SELECT count(*) FROM device_state WHERE uid LIKE 'pace%%' AND state = 'revoked' AND %lld = 0", 0) == 40, "one by one until they are 100 (%d)", done);
+    ok(count("SELECT count(*) FROM event WHERE kind = 'refused' AND payload LIKE '%%second-person%%paula%%' AND %lld = 0", 0) > 0, "the refusals are evidence");
+    one.uid = SPAN_LIT("pace-80");
+    ok(reply_is(site_do(&s, &olga, &msg_desc_device_state, &one), CE_OK), "somebody else is counted alone");
+    buf_free(&paula.der);
+}
+
 int main(void)
 {
     log_setup("test", LOG_LEVEL_ERROR);
+    s.cfg.mass_confirm = 100;
     site_open(&s);
     (void)site_do(&s, &s.admin, &msg_desc_line_add, &(struct msg_line_add){ .name = SPAN_LIT("pump") });
     (void)site_do(&s, &s.admin, &msg_desc_line_add, &(struct msg_line_add){ .name = SPAN_LIT("valve") });
@@ -252,6 +285,7 @@ int main(void)
     cancelling();
     rights();
     certificates();
+    without_job();
     folds("at the end");
     site_close(&s);
     return done();
