@@ -74,6 +74,7 @@ struct evidence {
     struct ev_finding finding[EV_FINDINGS];
     size_t nfinding, bad, notes;
     enum err worst; /* of the first bad finding */
+    struct ev_people *people; /* owned; evidence_people.c */
 };
 
 void evidence_free(struct evidence *ev);
@@ -84,6 +85,11 @@ void ev_note(struct evidence *ev, int64_t index, const char *fmt, ...) PRINTF_LI
 MUST_USE enum err evidence_read(struct evidence *ev, struct cli *c, const char *path, struct fault *f);
 /* Root, signature was judged in reading; here sizes, older checkpoint, devices and certificates. Sorts device and cert. */
 void evidence_judge(struct evidence *ev);
+/* evidence_people.c: what more than one person must have agreed to. */
+struct ev_people;
+void evidence_people_free(struct ev_people *p); /* legal on NULL */
+void evidence_people_take(struct evidence *ev, int64_t index, const char *kind, const json_t *o);
+void evidence_judge_people(struct evidence *ev);
 /* evidence_signatures.c: are all signatures of the CAs' keys there? Sorts signature. */
 void evidence_judge_signatures(struct evidence *ev);
 /* Inclusion proof of a leaf in the whole tree, verified. False when it does not hold. */

@@ -20,6 +20,7 @@ void evidence_free(struct evidence *ev)
     free(ev->device);
     free(ev->cert);
     free(ev->signature);
+    evidence_people_free(ev->people);
 }
 
 static void finding(struct evidence *ev, bool bad, int64_t index, const char *fmt, va_list ap)
@@ -150,6 +151,7 @@ static void take_payload(struct evidence *ev, const struct export_line *l, off_t
         return;
     }
     d.kind = kind_of(json_path_str(o, "kind", ""));
+    evidence_people_take(ev, l->index, json_path_str(o, "kind", ""), o);
     if (d.kind >= EV_CERT_INTENT)
         take_cert(ev, d.kind, l->index, o, d.cert);
     if (clock_parse_ms(span_str(json_path_str(o, "at", "")), &at_ms) == CE_OK && at_ms > ev->last_ms)

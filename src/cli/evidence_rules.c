@@ -249,6 +249,7 @@ void evidence_judge(struct evidence *ev)
     judge_certs(ev);
     judge_devices(ev);
     evidence_judge_signatures(ev);
+    evidence_judge_people(ev);
     if (ev->erased)
         ev_note(ev, -1, "%lld leaves are erased: their hashes are covered, their contents cannot be judged", (long long)ev->erased);
 }

@@ -89,6 +89,11 @@ enum err device_move_check(const struct device *d, enum device_state to, struct 
 
 enum err device_move(struct batch *b, struct device *d, enum device_state to, struct span reason, struct span note, struct span by, struct fault *f)
 {
+    return device_move_by_job(b, d, to, reason, note, by, 0, f);
+}
+
+enum err device_move_by_job(struct batch *b, struct device *d, enum device_state to, struct span reason, struct span note, struct span by, int64_t job, struct fault *f)
+{
     enum err e = device_move_check(d, to, f);
     e = e ? e : store_device_set(b->db, d->uid, d->rev, span_str(names[to]), b->now_ms, f);
     if (e)
@@ -108,6 +113,7 @@ enum err device_move(struct batch *b, struct device *d, enum device_state to, st
     json_str(j, "reason", reason);
     json_str(j, "note", note);
     json_str(j, "by", by);
+    json_int(j, "job", job);
     event_end(b);
     return CE_OK;
 }

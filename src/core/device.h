@@ -34,6 +34,9 @@ MUST_USE enum err device_move_check(const struct device *d, enum device_state to
  * Certificates are not touched: see cert_block_device. */
 MUST_USE enum err device_move(struct batch *b, struct device *d, enum device_state to, struct span reason, struct span note,
                               struct span by, struct fault *f);
+/* The same as a piece of a mass change (mass.h), which its event names. */
+MUST_USE enum err device_move_by_job(struct batch *b, struct device *d, enum device_state to, struct span reason, struct span note, struct span by,
+                                     int64_t job, struct fault *f);
 /* CE_OK when a device in this state may hold and use certificates; otherwise CE_DEVICE_QUARANTINED, _SUSPENDED, _REVOKED, _RETIRED. */
 MUST_USE enum err device_usable(const struct device *d, struct fault *f);
 

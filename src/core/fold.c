@@ -64,6 +64,9 @@ static const struct table tables[] = {
                   "created_by, confirmed_by, why, created_at, confirmed_at, changed_at, CASE WHEN state = 'counting' THEN 0 ELSE matched END, "
                   "CASE WHEN state IN ('done', 'cancelled') THEN first_event ELSE '' END, CASE WHEN state IN ('done', 'cancelled') THEN done ELSE 0 END, "
                   "CASE WHEN state IN ('done', 'cancelled') THEN refused ELSE 0 END FROM mass_job ORDER BY id", -1 },
+    /* what is left of a cancelled job is forgotten bit by bit */
+    { "mass_device", "SELECT m.job, m.uid, m.is_open, m.reason, m.detail FROM mass_device m JOIN mass_job j ON j.id = m.job "
+                     "WHERE m.is_open = 0 OR j.state <> 'cancelled' ORDER BY m.job, m.uid", -1 },
     { "rollout_approval", "SELECT rollout, by_whom, at FROM rollout_approval ORDER BY rollout, by_whom", -1 },
     { "rollout_wave", "SELECT rollout, tag, wave, percent, devices, success_percent, error_percent, soak_s, opened_at, filled_at, reached_at, excused FROM rollout_wave "
                       "ORDER BY rollout, wave", -1 },

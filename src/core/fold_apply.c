@@ -81,7 +81,8 @@ static enum err fold_device(struct fold *x)
 static enum err fold_device_state(struct fold *x)
 {
     struct span state = fold_text(x, "to");
-    return x->err ? x->err : store_device_set(x->to, x->ev->device, x->ev->rev - 1, state, x->ev->at, x->f);
+    enum err e = x->err ? x->err : store_device_set(x->to, x->ev->device, x->ev->rev - 1, state, x->ev->at, x->f);
+    return e ? e : fold_mass_changed(x);
 }
 
 /* Another event that belongs to the device and moved its rev. Several events of one change carry the same rev. */
@@ -278,7 +279,7 @@ static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_FIRMWARE_CANCELLED] = fold_moved, [EVENT_FIRMWARE_RUNNING] = fold_running, [EVENT_DEVICE_RESET] = fold_moved,
     [EVENT_ARTIFACT_STORED] = fold_artifact, [EVENT_ARTIFACT_REMOVED] = fold_artifact_removed,
     [EVENT_MASS_CREATED] = fold_mass_created, [EVENT_MASS_COUNTED] = fold_mass_counted, [EVENT_MASS_CONFIRMED] = fold_mass_confirmed,
-    [EVENT_MASS_STATE] = fold_mass_state, [EVENT_MASS_ENDED] = fold_mass_ended,
+    [EVENT_MASS_STATE] = fold_mass_state, [EVENT_MASS_ENDED] = fold_mass_ended, [EVENT_MASS_LISTED] = fold_mass_listed, [EVENT_MASS_DEVICE] = fold_mass_device,
     [EVENT_ROLLOUT_CREATED] = fold_rollout,  [EVENT_ROLLOUT_APPROVED] = fold_rollout_approved, [EVENT_ROLLOUT_STATE] = fold_rollout_state,
     [EVENT_WAVE_OPENED] = fold_wave_opened,  [EVENT_WAVE_FILLED] = fold_wave_filled, [EVENT_WAVE_REACHED] = fold_wave_reached,
     [EVENT_WAVE_EXCUSED] = fold_wave_excused,

@@ -1,7 +1,8 @@
-/* fold_mass.c: what the events about mass changes do to their table, written a second time on purpose. Progress between two of them is in no
- * event but those of the devices, and is not compared. See fold.h. */
+/* fold_mass.c: what the events about mass changes do to their table, written a second time on purpose. Counts of the progress between two of them
+ * are in no event, and are not compared; the list of devices is. See fold.h. */
 #include "core/fold_priv.h"
 #include "store/mass.h"
+#include "wire/text_list.h"
 
 enum err fold_mass_created(struct fold *x)
 {
@@ -73,4 +74,32 @@ enum err fold_mass_ended(struct fold *x)
     r.first = fold_text(x, "first");
     r.last = fold_text(x, "last");
     return row_put(x, &r);
+}
+
+/* -- the list of devices ---------------------------------------------------------------------------------------------------------- */
+enum err fold_mass_listed(struct fold *x)
+{
+    int64_t id = fold_number(x, "id");
+    struct span uids = fold_text(x, "uids"), uid;
+    enum err e = x->err;
+    while (!e && text_list_next(&uids, &uid))
+        e = store_mass_device_add(x->to, id, uid, x->f);
+    return e;
+}
+
+enum err fold_mass_device(struct fold *x)
+{
+    int64_t id = fold_number(x, "id");
+    struct span result = fold_text(x, "result"), reason = fold_text(x, "reason"), detail = fold_text(x, "detail");
+    if (x->err)
+        return x->err;
+    if (!span_eq_str(result, "refused"))
+        return store_mass_device_done(x->to, id, x->ev->device, x->f);
+    return store_mass_device_refused(x->to, id, x->ev->device, arena_str(&x->arena, reason), arena_str(&x->arena, detail), x->f);
+}
+
+enum err fold_mass_changed(struct fold *x)
+{
+    int64_t id = json_integer_value(json_object_get(x->payload, "job")); /* absent in events of old */
+    return id ? store_mass_device_done(x->to, id, x->ev->device, x->f) : CE_OK;
 }

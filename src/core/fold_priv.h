@@ -61,6 +61,9 @@ enum err fold_mass_counted(struct fold *x);
 enum err fold_mass_confirmed(struct fold *x);
 enum err fold_mass_state(struct fold *x);
 enum err fold_mass_ended(struct fold *x);
+enum err fold_mass_listed(struct fold *x);
+enum err fold_mass_device(struct fold *x);
+enum err fold_mass_changed(struct fold *x); /* a device-state of a job */
 /* fold_rollout.c */
 enum err fold_rollout(struct fold *x);
 enum err fold_rollout_approved(struct fold *x);

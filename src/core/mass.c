@@ -97,8 +97,31 @@ static enum err counted(struct batch *b, struct mass_row *r, struct fault *f)
     return r->matched ? mass_save(b, r, f) : mass_end(b, r, "cancelled", "no device matches", (struct span){ 0 }, (struct span){ 0 }, f);
 }
 
+/* The list is evidence as what is confirmed by its number. */
+static void listed_event(struct batch *b, const struct mass_row *r, struct buf *uids)
+{
+    if (!uids->len)
+        return;
+    struct json_out *j = event_begin(b, EVENT_MASS_LISTED, (struct span){ 0 }, 0);
+    json_int(j, "id", r->id);
+    json_str(j, "uids", buf_span(uids));
+    event_end(b);
+    buf_reset(uids);
+}
+
+static enum err list_one(struct batch *b, struct mass_row *r, struct span uid, struct buf *uids, struct fault *f)
+{
+    enum err e = store_mass_device_add(b->db, r->id, uid, f);
+    buf_put_span(uids, uid);
+    buf_put_u8(uids, '\n');
+    if (++r->matched % MASS_PIECE == 0)
+        listed_event(b, r, uids);
+    return e;
+}
+
 static enum err count_piece(struct batch *b, struct mass_row *r, struct fault *f)
 {
+    CLEANUP(buf_free) struct buf uids = BUF_INIT(0);
     struct mass_candidate *c;
     struct maker maker;
     struct fault none;
@@ -109,12 +132,11 @@ static enum err count_piece(struct batch *b, struct mass_row *r, struct fault *f
         return e ? e : maker_gone(b, r, why, f);
     e = store_mass_candidates(b->db, b->arena, &r->q, r->after, MASS_LOOK, &c, &n, f);
     for (size_t i = 0; !e && i < n; i++)
-        if (mass_matches(&r->q, &c[i]) && !authz_line(&maker.c, c[i].line, &none)) {
-            e = store_mass_device_add(b->db, r->id, c[i].uid, f);
-            r->matched++;
-        }
+        if (mass_matches(&r->q, &c[i]) && !authz_line(&maker.c, c[i].line, &none))
+            e = list_one(b, r, c[i].uid, &uids, f);
     if (e)
         return e;
+    listed_event(b, r, &uids);
     r->looked += (int64_t)n;
     if (n)
         r->after = c[n - 1].uid;
@@ -129,10 +151,21 @@ struct piece {
     struct device_ask ask;
 };
 
+static void device_event(const struct piece *p, struct span uid, const char *result, const char *reason, const char *detail)
+{
+    struct json_out *j = event_begin(p->b, EVENT_MASS_DEVICE, uid, 0);
+    json_int(j, "id", p->r->id);
+    json_cstr(j, "result", result);
+    json_cstr(j, "reason", reason);
+    json_cstr(j, "detail", detail);
+    event_end(p->b);
+}
+
 static enum err one_refused(struct piece *p, struct span uid, enum err why, const struct fault *text, struct fault *f)
 {
     refusal_note(p->b, why, text->text, p->maker.c.name, (struct span){ 0 }, uid, "mass");
     p->r->refused++;
+    device_event(p, uid, "refused", err_reason(why), text->text);
     return store_mass_device_refused(p->b->db, p->r->id, uid, err_reason(why), text->text, f);
 }
 
@@ -149,7 +182,9 @@ static enum err one_do(struct piece *p, struct span uid, struct fault *f)
     }
     if (e && !already)
         return one_refused(p, uid, e, &why, f);
-    if (!already) {
+    if (already) {
+        device_event(p, uid, "already", "", "");
+    } else {
         e = device_ask_do(p->b, &p->maker.c, &p->ask, &d, &decided, f);
         if (e)
             return e;
@@ -166,7 +201,9 @@ static enum err one_do(struct piece *p, struct span uid, struct fault *f)
 static enum err piece_ask(struct piece *p, struct fault *f)
 {
     struct span note = span_str(arena_printf(p->b->arena, "mass %lld%s" SPAN_FMT, (long long)p->r->id, p->r->note.n ? ": " : "", SPAN_ARG(p->r->note)));
-    return device_ask_parse(p->r->to_state, p->r->reason, note, &p->ask, f);
+    enum err e = device_ask_parse(p->r->to_state, p->r->reason, note, &p->ask, f);
+    p->ask.job = p->r->id;
+    return e;
 }
 
 static enum err change_piece(struct batch *b, struct mass_row *r, struct fault *f)

@@ -158,6 +158,7 @@ static enum err move_confirm(struct moving *x)
     json_int(j, "id", r->id);
     json_int(j, "matched", r->matched);
     json_bool(j, "second", second);
+    json_int(j, "limit", core_config(x->b->core)->mass_confirm);
     json_str(j, "note", x->m->note);
     json_str(j, "by", x->c->name);
     event_end(x->b);

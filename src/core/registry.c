@@ -186,7 +186,7 @@ enum err device_ask_judge(struct batch *b, const struct caller *c, const struct 
 enum err device_ask_do(struct batch *b, const struct caller *c, const struct device_ask *ask, struct device *d, struct span *decided,
                        struct fault *f)
 {
-    enum err e = device_move(b, d, ask->to, ask->reason_name, ask->note, c->name, f);
+    enum err e = device_move_by_job(b, d, ask->to, ask->reason_name, ask->note, c->name, ask->job, f);
     if (e)
         return e;
     *decided = batch_event_last(b);

@@ -54,8 +54,9 @@ struct device_ask {
     int reason;                    /* CRLReason */
     struct span reason_name, note; /* borrowed */
     int64_t if_match;              /* -1: any revision */
+    int64_t job;                   /* the mass change that it belongs to; 0: none */
 };
-/* CE_BAD_FIELD, CE_BAD_NAME. if_match becomes -1. */
+/* CE_BAD_FIELD, CE_BAD_NAME. if_match becomes -1, job 0. */
 MUST_USE enum err device_ask_parse(struct span state, struct span reason, struct span note, struct device_ask *out, struct fault *f);
 /* May c do this to the device? Fills d and writes nothing. CE_UID_UNKNOWN, CE_LINE_FORBIDDEN, CE_REV_MISMATCH, CE_STATE_CHANGE. */
 MUST_USE enum err device_ask_judge(struct batch *b, const struct caller *c, const struct device_ask *ask, struct span uid, struct device *d,

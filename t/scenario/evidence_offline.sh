@@ -170,6 +170,42 @@ account >"$T/h"; good on_the_way '1 signatures were on their way'
 { account; cert cert-intent "" 0 44dd; cert cert-orphan "" 0 44dd; later; } >"$T/h"; good cut_off_by_crash '1 signatures may be those'
 { life | head -n 2; echo 'no JSON'; } >"$T/h"; bad no_json 'not a JSON object'
 
+# -- what more than one person must have agreed to
+job() { # what id more
+    case $1 in
+    created) ev mass-created "" "" "\"id\":$2,\"state\":\"suspended\",\"note\":\"\",\"by\":\"$3\"" ;;
+    listed) ev mass-listed "" "" "\"id\":$2,\"uids\":\"$3\"" ;;
+    counted) ev mass-counted "" "" "\"id\":$2,\"matched\":$3" ;;
+    confirmed) ev mass-confirmed "" "" "\"id\":$2,\"matched\":$3,\"second\":$5,\"limit\":$6,\"note\":\"\",\"by\":\"$4\"" ;;
+    esac
+}
+jobbed() { state "$1" "$2" "$3" "$4" | sed "s/\"by\":\"admin\"/&,\"job\":$5/"; }
+two() { ev device-added pump-1 1 '"model":"p100","line":"pump"'; ev device-added pump-2 1 '"model":"p100","line":"pump"'; job created 1 admin; job listed 1 'pump-1\npump-2\n'; job counted 1 2; }
+{ two; job confirmed 1 2 olga true 1; jobbed pump-1 2 registered suspended 1; jobbed pump-2 2 registered suspended 1; } >"$T/h"
+good mass 'mass change 1: 2 of 2 devices were changed, confirmed by a second person'
+{ two; job confirmed 1 2 admin false 5; jobbed pump-1 2 registered suspended 1; } >"$T/h"; good mass_few 'confirmed by its maker'
+{ two; job confirmed 1 2 admin false 1; } >"$T/h"; bad mass_self 'confirmed by its maker; more than 1 take somebody else'
+{ two; job confirmed 1 2 admin true 1; } >"$T/h"; bad mass_lie 'who confirmed is not who the event says'
+{ two; job confirmed 1 3 olga true 1; } >"$T/h"; bad mass_number 'another number than was counted'
+{ two; jobbed pump-1 2 registered suspended 1; job confirmed 1 2 olga true 1; } >"$T/h"; bad mass_before 'which was not confirmed'
+{ two; job confirmed 1 2 olga true 1; ev device-added pump-3 1; jobbed pump-3 2 registered suspended 1; } >"$T/h"; bad mass_other 'which it is not in'
+{ two; job confirmed 1 2 olga true 1; job listed 1 'pump-3\n'; } >"$T/h"; bad mass_late 'after it was confirmed'
+{ ev device-added pump-1 1; jobbed pump-1 2 registered suspended 7; } >"$T/h"; bad mass_none 'mass change 7, which was not confirmed'
+KEY=$(printf '%064d' 7)
+asked() { ev enroll-requested pump-1 0 "\"spki\":\"$KEY\",\"line\":\"pump\",\"by\":\"$1\""; }
+approved() { ev enroll-approved pump-1 0 "\"spki\":\"$KEY\",\"proto\":\"est\",\"by\":\"$1\""; }
+wants() { ev device-added pump-1 1 '"model":"p100","line":"pump"'; ev line-enroll "" "" '"name":"pump","approval":true,"by":"admin"'; }
+first() { cert cert-intent pump-1 0 41aa; cert cert-issued pump-1 2 41aa '"run":"0011223344556677","counter":1'; }
+{ wants; asked st1; approved olga; first; cert cert-intent pump-1 0 42bb | sed "s/$KEY/$(printf '%064d' 8)/"; } >"$T/h"; good approved 'still open'
+{ wants; first; } >"$T/h"; bad unapproved 'nobody approved it, as its line pump wants'
+{ wants; asked st1; approved st1; first; } >"$T/h"; bad approved_self 'who asked for its enrollment approved it'
+{ wants; approved olga; first; } >"$T/h"; bad approved_unasked 'nobody asked for'
+{ wants; asked st1; first; approved olga; } >"$T/h"; bad approved_late 'nobody approved it'
+ca() { ev ca-added "" "" "\"name\":\"device\",\"kid\":\"$1\",\"der\":\"\""; }
+{ ca $K; life; } >"$T/h"; good ca_known 'accounted for'
+{ ca "${K%33}44"; life; } >"$T/h"; bad ca_unknown 'a CA that the log does not know'
+{ ca $K; ev ca-state "" "" '"name":"device","use":"device","state":"retired"'; life; } >"$T/h"; bad ca_retired 'by CA device, which is retired'
+
 # -- usage
 cradle evidence verify "$T/nothing.jsonl" --log-key "$T/good.pub" >/dev/null 2>&1; is $? 4 "a file that is not there: exit code 4"
 cradle evidence verify "$T/good.jsonl" --log-key "$T/good.jsonl" >/dev/null 2>&1; is $? 2 "a key file that is none: exit code 2"

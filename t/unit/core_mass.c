@@ -241,7 +241,7 @@ static void certificates(void)
 static void without_job(void)
 {
     CLEANUP(buf_free) struct buf few = BUF_INIT(0), many = BUF_INIT(0);
-    devices_add("pace", "m-pump", 240);
+    devices_add("pace", "m-pump", 241);
     for (int i = 0; i < 101; i++) {
         if (i < 60)
             buf_printf(&few, "pace-%d\n", i);
