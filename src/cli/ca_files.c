@@ -45,7 +45,7 @@ enum err root_key_open(struct cli *c, const char *name, bool is_new, struct key 
     return e;
 }
 
-enum err ceremony_open(struct ceremony *x, struct cli *c, const char *root, bool is_new, struct fault *f)
+static enum err ceremony_begin(struct ceremony *x, struct cli *c, const char *root, bool with_key, bool is_new, struct fault *f)
 {
     CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
     char path[PATH_MAX_LEN];
@@ -56,7 +56,8 @@ enum err ceremony_open(struct ceremony *x, struct cli *c, const char *root, bool
     enum err e = site_http_url(c->site, x->url, &shards, f);
     path_join(path, "%s/ca/%s.pem", c->site, root);
     e = e ? e : cert_load(path, &der, &cert, f);
-    e = e ? e : root_key_open(c, root, is_new, &key, f);
+    if (!e && with_key)
+        e = root_key_open(c, root, is_new, &key, f);
     if (e)
         return e;
     x->n_shards = (unsigned)shards;
@@ -70,6 +71,13 @@ enum err ceremony_open(struct ceremony *x, struct cli *c, const char *root, bool
         snprintf(x->site, sizeof x->site, "site");
     return ca_open(&x->root, root, buf_span(&der), key, x->url, 1, f);
 }
+
+enum err ceremony_open(struct ceremony *x, struct cli *c, const char *root, bool is_new, struct fault *f)
+{
+    return ceremony_begin(x, c, root, true, is_new, f);
+}
+
+enum err ceremony_open_lost(struct ceremony *x, struct cli *c, const char *root, struct fault *f) { return ceremony_begin(x, c, root, false, false, f); }
 
 void ceremony_close(struct ceremony *x) { ca_close(&x->root); }
 

@@ -16,6 +16,8 @@ struct ceremony {
 /* Opens root NAME: DIR/ca/NAME.pem and its key, from --key, DIR/offline/NAME.key (its passphrase: --passphrase-file or the terminal) or the token
  * of DIR/offline/NAME.uri. is_new: it is the root of a rollover that was stopped: --new-passphrase-file, and --key is the other one's. */
 MUST_USE enum err ceremony_open(struct ceremony *x, struct cli *c, const char *root, bool is_new, struct fault *f);
+/* The same without a key: for a root whose key is lost. It signs nothing. */
+MUST_USE enum err ceremony_open_lost(struct ceremony *x, struct cli *c, const char *root, struct fault *f);
 void ceremony_close(struct ceremony *x);
 /* The private key of a root alone; owned by the caller. */
 MUST_USE enum err root_key_open(struct cli *c, const char *name, bool is_new, struct key **key, struct fault *f);

@@ -137,12 +137,13 @@ static enum err rollover_run(struct cli *c, struct fault *f)
     const char *name = c->args[0], *from = cli_opt(c, "--root") ? cli_opt(c, "--root") : "root";
     char path[PATH_MAX_LEN];
     int64_t years;
+    bool lost = cli_flag(c, "--old-key-lost");
     enum err e = name_check_label("name", span_str(name), f);
     if (!e && (strncmp(name, "root", 4) != 0 || strlen(name) > 20))
         e = fault_set(f, CE_USAGE, "the name of a root begins with root and has 20 characters at most, like root2");
     e = e ? e : cli_opt_int(c, "--years", 20, 1, 50, &years, f);
     e = e ? e : cli_site(c, f);
-    e = e ? e : ceremony_open(&old, c, from, false, f);
+    e = e ? e : lost ? ceremony_open_lost(&old, c, from, f) : ceremony_open(&old, c, from, false, f);
     path_join(path, "%s/ca/%.60s.pem", c->site, name);
     if (!e && file_exists(path)) {
         cli_say(c, "repaired: an earlier run made root %s and was stopped after that; this one goes on with it", name);
@@ -152,13 +153,18 @@ static enum err rollover_run(struct cli *c, struct fault *f)
     }
     e = e ? e : root_register(&new, f);
     e = e ? e : ca_bundle_add(c, buf_span(&new.root.der), f);
-    e = e ? e : link_make(&old, name, f); /* new with old */
+    e = e || lost ? e : link_make(&old, name, f); /* new with old */
     e = e ? e : link_make(&new, from, f); /* old with new */
     e = e ? e : cross_all(&new, f);
     ceremony_close(&old);
     ceremony_close(&new);
     if (e)
         return e;
+    if (lost) {
+        cli_say(c, "root %s is there, beside %s; nothing proves it to who trusts %s: bring ca/%s.pem to devices by a signed update, and to brokers and servers.", name, from, from, name);
+        cli_say(c, "Next: move offline/%s.key to two places that are not this machine; cradle site renew puts the link ca/%s-by-%s.pem into the server's chain", name, from, name);
+        return CE_OK;
+    }
     cli_say(c, "root %s is there, beside %s: EST's /cacerts gives both and the links; who trusts only %s reaches what %s signs through ca/%s-by-%s.pem.", name, from, from,
             name, name, from);
     cli_say(c, "Next: move offline/%s.key to two places that are not this machine; give ca/bundle.pem to brokers and servers; then new issuing CAs: "
@@ -173,6 +179,7 @@ static const struct verb_opt roll_opts[] = {
     { "--key", "FILE", "the old root's key (default DIR/offline/ROOT.key, or the token of DIR/offline/ROOT.uri)", false },
     { "--passphrase-file", "FILE", "first line is its passphrase; asked on the terminal otherwise", false },
     { "--new-passphrase-file", "FILE", "first line is the passphrase of the new root's key (default: the same)", false },
+    { "--old-key-lost", NULL, "nobody has the old root's key any more: make no link by it, so that devices must get the new root by an update", false },
     { "--note", "TEXT", "why, in your words; becomes evidence", false },
 };
 const struct verb verb_ca_rollover_root = {
