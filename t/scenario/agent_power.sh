@@ -3,68 +3,61 @@
 # of each kind); whatever is left, the next start ends with a working identity, the key it enrolled, and no rubbish.
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
-under_strace
+. t/power.sh
 site_init; ok $? "a site"
 sed -i 's/^renew_at_pct = .*/renew_at_pct = 10/' "$SITE/profiles/device.conf"
 grep -q '^renew_at_pct = 10' "$SITE/profiles/device.conf"; ok $? "renewal is allowed from a tenth of the life"
 site_start; ok $? "cradled answers"
-cradle line add vib --validity 1y >"$T/log" 2>&1 && cradle model add m --line vib >>"$T/log" 2>&1
-ok $? "a line and a model"
+# a tenth of the life has passed when a short one begins (backdating): such a certificate may be renewed 10 s later
+{ cradle line add vib --validity 1y && cradle model add m --line vib && cradle line add short --validity 900 && cradle model add s --line short; } >"$T/log" 2>&1
+ok $? "lines and models"
 cradle station add st --out "$T/st" >>"$T/log" 2>&1; ok $? "a station"
 
-device() { agent_conf "$1" && cradle device add "$1" --model m >>"$T/log" 2>&1; }
+device() { agent_conf "$1" && cradle device add "$1" --model "$2" >>"$T/log" 2>&1; } # UID MODEL
+agent() { cradle-agent -c "$T/$1.conf" "$2" >>"$T/agent.log" 2>&1; } # UID VERB
 pair_fits() { # the certificate belongs to the key
     [ "$(openssl x509 -in "$1/cert.pem" -noout -pubkey)" = "$(openssl pkey -in "$1/key.pem" -pubout)" ]
 }
-# kills VERB of UID at the N-th call of KIND; status 0: it was killed, 1: it ended before the N-th call
-killed_at() { # uid verb kind n
-    strace -f -o /dev/null -e trace="$3" -e inject="$3":signal=KILL:when="$4" cradle-agent -c "$T/$1.conf" "$2" >>"$T/agent.log" 2>&1
-    [ $? = 137 ]
+clean() { [ -z "$(find "$T/$1/state" -name '*.tmp*')" ]; } # UID
+renewable() { # UID
+    [ "$(date +%s)" -ge $(($(date -d "$(openssl x509 -in "$T/$1/state/current/cert.pem" -noout -startdate | cut -d= -f2)" +%s) + 100)) ]
 }
 kinds="mkdir openat write pwrite64 fsync rename link symlink unlink rmdir"
+points() { awk '{ for (n = $2 > 2 ? $2 - 1 : 1; n <= $3 + 1; n++) print $1 ":" n }' "$1"; } # from before the first call to after the last
+device r-0 s && agent r-0 enroll; ok $? "a device, to be looked at later"
+device e-0 m && power_calls "$T/e-0/state" cradle-agent -c "$T/e-0.conf" enroll >"$T/enroll.calls"; pair_fits "$T/e-0/state/current"; ok $? "an enrollment, looked at"
 
 n_kills=0; broken=0; moved=0
-for kind in $kinds; do
-    n=1
-    while [ $n -le 60 ]; do
-        uid=e-$kind-$n
-        device $uid
-        killed_at $uid enroll $kind $n || break
-        n_kills=$((n_kills + 1))
-        key=; [ -e "$T/$uid/state/current/key.pem" ] && key=$(openssl pkey -in "$T/$uid/state/current/key.pem" -pubout)
-        cradle-agent -c "$T/$uid.conf" enroll >>"$T/agent.log" 2>&1 && pair_fits "$T/$uid/state/current" || { broken=$((broken + 1)); echo "# enrollment killed at $kind $n is not repaired"; }
-        [ -z "$key" ] || [ "$key" = "$(openssl pkey -in "$T/$uid/state/current/key.pem" -pubout)" ] || { moved=$((moved + 1)); echo "# key changed after $kind $n"; }
-        [ -z "$(find "$T/$uid/state" -name '*.tmp*')" ] || { broken=$((broken + 1)); echo "# rubbish after $kind $n"; }
-        n=$((n + 1))
-    done
+for at in $(points "$T/enroll.calls"); do
+    uid=e-$(echo "$at" | tr : -)
+    device "$uid" m
+    killed_at "${at%:*}" "${at#*:}" cradle-agent -c "$T/$uid.conf" enroll && n_kills=$((n_kills + 1))
+    key=; [ -e "$T/$uid/state/current/key.pem" ] && key=$(openssl pkey -in "$T/$uid/state/current/key.pem" -pubout)
+    agent "$uid" enroll && pair_fits "$T/$uid/state/current" || { broken=$((broken + 1)); echo "# enrollment killed at $at is not repaired"; }
+    [ -z "$key" ] || [ "$key" = "$(openssl pkey -in "$T/$uid/state/current/key.pem" -pubout)" ] || { moved=$((moved + 1)); echo "# key changed after $at"; }
+    clean "$uid" || { broken=$((broken + 1)); echo "# rubbish after $at"; }
 done
-[ $n_kills -ge 20 ]; ok $? "enrollment was killed at $n_kills file operations"
+sed 's/^/# enrollment: /' "$T/enroll.calls"
+[ $n_kills -ge 40 ]; ok $? "enrollment was killed at $n_kills file operations"
 is $broken 0 "each time the next start enrolled, with nothing left over"
 is $moved 0 "and a key once named is never replaced"
 
-# renewal: the profile opens the window early in life; all are born first, then renewed
-cradle line add short --validity 1800 >>"$T/log" 2>&1 && cradle model add s --line short >>"$T/log" 2>&1
-list=
-for kind in $kinds; do
-    n=1
-    while [ $n -le 14 ]; do
-        uid=r-$kind-$n
-        agent_conf $uid && cradle device add $uid --model s >>"$T/log" 2>&1
-        cradle-agent -c "$T/$uid.conf" enroll >>"$T/agent.log" 2>&1 || echo "# no enrollment for $uid"
-        list="$list $kind:$n"
-        n=$((n + 1))
-    done
+wait_for 60 renewable r-0; power_calls "$T/r-0/state" cradle-agent -c "$T/r-0.conf" renew >"$T/renew.calls"; pair_fits "$T/r-0/state/current"; ok $? "a renewal, looked at"
+for at in $(points "$T/renew.calls"); do
+    uid=r-$(echo "$at" | tr : -)
+    device "$uid" s && agent "$uid" enroll || echo "# no enrollment for $uid"
 done
-due=$(($(date -d "$(openssl x509 -in "$T/$uid/state/current/cert.pem" -noout -startdate | cut -d= -f2)" +%s) + 180 + 22))
-wait_for 60 sh -c "[ \$(date +%s) -ge $due ]"; ok $? "the renewal window is open"
-n_kills=0; broken=0
-for kn in $list; do
-    kind=${kn%:*}; uid=r-$kind-${kn#*:}
-    killed_at $uid renew $kind ${kn#*:} && n_kills=$((n_kills + 1))
-    cradle-agent -c "$T/$uid.conf" enroll >>"$T/agent.log" 2>&1 && pair_fits "$T/$uid/state/current" || { broken=$((broken + 1)); echo "# renewal killed at $kn is not repaired"; }
-    [ -z "$(find "$T/$uid/state" -name '*.tmp*')" ] || { broken=$((broken + 1)); echo "# rubbish after $kn"; }
+n_kills=0; broken=0; early=0
+for at in $(points "$T/renew.calls"); do
+    uid=r-$(echo "$at" | tr : -)
+    wait_for 60 renewable "$uid" || early=$((early + 1))
+    killed_at "${at%:*}" "${at#*:}" cradle-agent -c "$T/$uid.conf" renew && n_kills=$((n_kills + 1))
+    agent "$uid" enroll && pair_fits "$T/$uid/state/current" || { broken=$((broken + 1)); echo "# renewal killed at $at is not repaired"; }
+    clean "$uid" || { broken=$((broken + 1)); echo "# rubbish after $at"; }
 done
-[ $n_kills -ge 15 ]; ok $? "renewal was killed at $n_kills file operations"
+sed 's/^/# renewal: /' "$T/renew.calls"
+is $early 0 "the renewal window was open each time"
+[ $n_kills -ge 40 ]; ok $? "renewal was killed at $n_kills file operations"
 is $broken 0 "each time a working identity was there at the next start"
 site_stop
 finish
