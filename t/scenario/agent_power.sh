@@ -14,6 +14,7 @@ ok $? "lines and models"
 cradle station add st --out "$T/st" >>"$T/log" 2>&1; ok $? "a station"
 
 device() { agent_conf "$1" && cradle device add "$1" --model "$2" >>"$T/log" 2>&1; } # UID MODEL
+devices() { points "$1" | awk -F: -v p="$2" -v m="$3" '{ print p "-" $1 "-" $2 ",," m }' | cradle device add --csv - --quiet >>"$T/log" 2>&1; } # FILE PREFIX MODEL: one for each
 agent() { cradle-agent -c "$T/$1.conf" "$2" >>"$T/agent.log" 2>&1; } # UID VERB
 pair_fits() { # the certificate belongs to the key
     [ "$(openssl x509 -in "$1/cert.pem" -noout -pubkey)" = "$(openssl pkey -in "$1/key.pem" -pubout)" ]
@@ -27,10 +28,11 @@ points() { awk '{ for (n = $2 > 2 ? $2 - 1 : 1; n <= $3 + 1; n++) print $1 ":" n
 device r-0 s && agent r-0 enroll; ok $? "a device, to be looked at later"
 device e-0 m && power_calls "$T/e-0/state" cradle-agent -c "$T/e-0.conf" enroll >"$T/enroll.calls"; pair_fits "$T/e-0/state/current"; ok $? "an enrollment, looked at"
 
+devices "$T/enroll.calls" e m; ok $? "devices to be killed"
 n_kills=0; broken=0; moved=0
 for at in $(points "$T/enroll.calls"); do
     uid=e-$(echo "$at" | tr : -)
-    device "$uid" m
+    agent_conf "$uid"
     killed_at "${at%:*}" "${at#*:}" cradle-agent -c "$T/$uid.conf" enroll && n_kills=$((n_kills + 1))
     key=; [ -e "$T/$uid/state/current/key.pem" ] && key=$(openssl pkey -in "$T/$uid/state/current/key.pem" -pubout)
     agent "$uid" enroll && pair_fits "$T/$uid/state/current" || { broken=$((broken + 1)); echo "# enrollment killed at $at is not repaired"; }
@@ -43,9 +45,10 @@ is $broken 0 "each time the next start enrolled, with nothing left over"
 is $moved 0 "and a key once named is never replaced"
 
 wait_for 60 renewable r-0; power_calls "$T/r-0/state" cradle-agent -c "$T/r-0.conf" renew >"$T/renew.calls"; pair_fits "$T/r-0/state/current"; ok $? "a renewal, looked at"
+devices "$T/renew.calls" r s; ok $? "and devices for it"
 for at in $(points "$T/renew.calls"); do
     uid=r-$(echo "$at" | tr : -)
-    device "$uid" s && agent "$uid" enroll || echo "# no enrollment for $uid"
+    agent_conf "$uid" && agent "$uid" enroll || echo "# no enrollment for $uid"
 done
 n_kills=0; broken=0; early=0
 for at in $(points "$T/renew.calls"); do
