@@ -6,7 +6,7 @@ key_site() { # a running site with a line, a model and a station
     site_init || return 1
     # a tenth of the life has passed when a certificate is born (backdating), so renewal is due after one hundredth of it
     sed -i 's/^renew_at_pct = .*/renew_at_pct = 10/' "$SITE/profiles/device.conf" && site_start || return 1
-    cradle line add vib --validity 600 --quiet && cradle model add vib-1 --line vib --quiet && cradle station add st --out "$T/st" >"$T/log" 2>&1
+    cradle line add vib --validity 300 --quiet && cradle model add vib-1 --line vib --quiet && cradle station add st --out "$T/st" >"$T/log" 2>&1
 }
 key_device() { # UID [configuration lines]: registered and configured
     uid=$1; shift
@@ -59,7 +59,7 @@ broker_stop() { kill $BROKER && wait $BROKER 2>/dev/null; }
 key_spki() { openssl x509 -in "$T/$1/current/cert.pem" -noout -pubkey 2>/dev/null; }
 key_renewable() { # UID: its certificate is in the window of renewal
     from=$(date -d "$(openssl x509 -in "$T/$1/current/cert.pem" -noout -startdate | cut -d= -f2)" +%s)
-    [ "$(date +%s)" -ge $((from + 67)) ]
+    [ "$(date +%s)" -ge $((from + 34)) ]
 }
 key_life() { # UID: enroll, MQTT by TLS 1.3, renewal with a new key that MQTT by TLS 1.2 takes first
     uid=$1

@@ -1,10 +1,10 @@
 #!/bin/sh
-# agent_reset.sh: a factory reset, ordered by the site or at the device, offline too, and killed at every file operation: the user's data and the operational
+# agent_reset.sh: a factory reset, ordered by the site or at the device, offline too, and killed at every moment of it: the user's data and the operational
 # key are gone, what the factory gave and what is known of updates stays, and the receipt verifies by the key that no longer exists.
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
 . t/ceremony.sh
-under_strace
+. t/power.sh
 . t/update.sh
 update_site; ok $? "a site with a ceremony"
 image 1.1.0 300000; publish r11 1.1.0 2; ok $? "a release"
@@ -74,30 +74,30 @@ has "$(cat "$T/err")" "$T/r-1/data" "it says what it would erase"
 sed "s|^reset_paths = .*|reset_paths = $T/r-1|" "$T/r-1.conf" >"$T/bad.conf"
 cradle-agent -c "$T/bad.conf" config >/dev/null 2>"$T/err"; [ $? != 0 ] && grep -q "a reset keeps" "$T/err"; ok $? "a path that holds the agent's own state is refused"
 
-# -- killed at every file operation
+# -- killed at every moment in which its files differ
 device r-2 "reset_paths = $T/r-2/data $T/r-2/settings"; ok $? "another device"
 sed -i "s|^est_url = .*|est_url = https://localhost:$((BASE + 9))|" "$T/r-2.conf"
+sed 's/^enroll_/#&/' "$T/r-2.conf" >"$T/r-2x.conf"
+RESET="cradle-agent -c $T/r-2x.conf reset --yes"
+kinds="openat write pwrite64 mkdir fsync rename link unlink unlinkat rmdir symlink"
+whole() { rm -f "$T/r-2/state/update/reset" "$T/r-2/state/update/receipt"; fill r-2; pub r-2 >"$T/old.pub"; } # in use, and no reset is under way
+whole; $RESET >>"$T/agent.log" 2>&1 # the first one has no key to destroy
+whole; power_calls "$T/r-2/" $RESET >"$T/points"; erased r-2; ok $? "a reset, looked at"
+echo "# $(tr '\n' ' ' <"$T/points")"
 n_kills=0; left=0; same=0
-for kind in openat write fsync rename unlink unlinkat rmdir symlink; do
-    n=1
-    while [ $n -le 30 ]; do
-        fill r-2; pub r-2 >"$T/old.pub"
-        rm -f "$T/r-2/state/update/reset" "$T/r-2/state/update/receipt"
-        sed 's/^enroll_/#&/' "$T/r-2.conf" >"$T/r-2x.conf"
-        strace -o /dev/null -e trace=$kind -e inject=$kind:signal=KILL:when=$n cradle-agent -c "$T/r-2x.conf" reset --yes >>"$T/agent.log" 2>&1
-        [ $? = 137 ] && n_kills=$((n_kills + 1)) || break
-        if [ -e "$T/r-2/state/update/reset" ]; then
-            cradle-agent -c "$T/r-2x.conf" csr >"$T/csr" 2>>"$T/agent.log"
-            erased r-2 || { left=$((left + 1)); echo "# data are left after $kind $n"; }
-            [ "$(pub r-2)" != "$(cat "$T/old.pub")" ] || { same=$((same + 1)); echo "# the key is the same after $kind $n"; }
-            grep -q '^phase = enroll' "$T/r-2/state/update/reset" || { left=$((left + 1)); echo "# the reset stands still after $kind $n"; }
-        else # it was not begun: nothing may be missing
-            [ -e "$T/r-2/settings" ] && [ "$(pub r-2)" = "$(cat "$T/old.pub")" ] || { left=$((left + 1)); echo "# half a reset without a note after $kind $n"; }
-        fi
-        n=$((n + 1))
-    done
+for at in $(cat "$T/points"); do
+    whole
+    killed_at $at $RESET && n_kills=$((n_kills + 1))
+    if [ -e "$T/r-2/state/update/reset" ]; then
+        cradle-agent -c "$T/r-2x.conf" csr >"$T/csr" 2>>"$T/agent.log"
+        erased r-2 || { left=$((left + 1)); echo "# data are left after $at"; }
+        [ "$(pub r-2)" != "$(cat "$T/old.pub")" ] || { same=$((same + 1)); echo "# the key is the same after $at"; }
+        grep -q '^phase = enroll' "$T/r-2/state/update/reset" || { left=$((left + 1)); echo "# the reset stands still after $at"; }
+    else # it was not begun: nothing may be missing
+        [ -e "$T/r-2/settings" ] && [ "$(pub r-2)" = "$(cat "$T/old.pub")" ] || { left=$((left + 1)); echo "# half a reset without a note after $at"; }
+    fi
 done
-[ $n_kills -ge 30 ]; ok $? "a reset was killed at $n_kills file operations"
+[ $n_kills -ge 20 ]; ok $? "a reset was killed at $n_kills file operations"
 is "$left $same" "0 0" "each time the next start went on: data erased, key destroyed"
 is "$(find "$T/r-2/state" -name "*.tmp*")" "" "nothing is left over"
 site_stop

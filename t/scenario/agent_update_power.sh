@@ -1,11 +1,11 @@
 #!/bin/sh
-# agent_update_power.sh: the update client is killed at every file operation of an installation, of a confirmation and of a way back (strace injects
-# SIGKILL into the n-th call of each kind), and the power comes back: the device ends in the version that was ordered or in the one before, never boots a
+# agent_update_power.sh: the update client is killed at every moment of an installation, of a confirmation and of a way back in which its files differ
+# (strace injects SIGKILL into a system call), and the power comes back: the device ends in the version that was ordered or in the one before, never boots a
 # slot that was not verified, never installs the same order twice, and what it knows only grows.
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
 . t/ceremony.sh
-under_strace
+. t/power.sh
 . t/update.sh
 update_site; ok $? "a site with a ceremony"
 image 1.1.0 1200000; publish r11 1.1.0; image 1.2.0 1200000; publish r12 1.2.0; ok $? "two releases"
@@ -13,6 +13,7 @@ device p-1 "health_command = /usr/bin/test -e $T/well" "trial_limit_s = 1"; ok $
 road_start p-1; ok $? "a road"
 echo "update_url = $ROAD" >>"$T/p-1.conf"
 U=$T/p-1/state/update
+CLIENT="cradle-agent -c $T/p-1.conf update once"
 known=" $(sum "$T/img/1.0.0") $(sum "$T/img/1.1.0") $(sum "$T/img/1.2.0") "
 unverified=0; back=0; lost=0; n_kills=0; n_orders=0; n_confirmed=0
 floor=0; sequence=0
@@ -23,10 +24,6 @@ look() { # WHERE: what must hold at any moment
     s=$(value sequence); c=$(value counter_floor)
     [ "${s:-0}" -ge $sequence ] && [ "${c:-0}" -ge $floor ] || { back=$((back + 1)); echo "# the state went back after $1"; }
     sequence=${s:-0} floor=${c:-0}
-}
-killed_at() { # KIND N: runs the client; 0: it was killed there
-    strace -o /dev/null -e trace="$1" -e inject="$1":signal=KILL:when="$2" cradle-agent -c "$T/p-1.conf" update once >>"$T/agent.log" 2>&1
-    [ $? = 137 ]
 }
 settle() { # the power comes back, until the order has ended
     for i in 1 2 3 4 5 6 7 8; do
@@ -46,20 +43,18 @@ expect() { # STATE VERSION WHERE
     [ "$(value_of_order) $(running p-1)" = "$1 $2" ] || { lost=$((lost + 1)); echo "# after $3: $(value_of_order), $(running p-1) runs; wanted $1, $2"; }
     [ "$1" = rolled-back ] || n_confirmed=$((n_confirmed + 1))
 }
+ended() { if [ "$2" = rolled-back ]; then expect rolled-back "$old" "$1"; else expect confirmed $want "$1"; fi; } # WHERE STATE
 kinds="mkdir write pwrite64 fsync rename unlink ftruncate"
 
-every_operation() { # WHAT, how it begins, how it must end: kills it at each operation of each kind; what is not reached ends the kind
+every_operation() { # WHAT, how it begins, how it must end: looked at once, then killed at each moment that differs
     n_kills=0
-    for kind in $kinds; do
-        n=1
-        while [ $n -le 40 ]; do
-            $2
-            if killed_at $kind $n; then hit=yes n_kills=$((n_kills + 1)); else hit=; fi
-            look "$kind $n"; settle "$kind $n of $1"
-            if [ "$3" = rolled-back ]; then expect rolled-back "$old" "$kind $n of $1"; else expect confirmed $want "$kind $n of $1"; fi
-            [ -n "$hit" ] || break
-            n=$((n + 1))
-        done
+    $2; once p-1; settle "$1"; ended "$1" $3 # the first one fetches more than the others do
+    $2; power_calls "$T/p-1" $CLIENT >"$T/points"; look "$1"; settle "$1"; ended "$1" $3
+    echo "# $1: $(tr '\n' ' ' <"$T/points")"
+    for at in $(cat "$T/points"); do
+        $2
+        killed_at $at $CLIENT && n_kills=$((n_kills + 1))
+        look "$at"; settle "$at of $1"; ended "$at of $1" $3
     done
 }
 installed() { next; once p-1; boot p-1; }
@@ -67,11 +62,11 @@ unwell() { touch "$T/well"; installed; rm "$T/well"; }
 
 touch "$T/well"
 every_operation "an installation" next confirmed
-[ $n_kills -ge 40 ]; ok $? "an installation was killed at $n_kills file operations"
+[ $n_kills -ge 20 ]; ok $? "an installation was killed at $n_kills file operations"
 is $lost 0 "each time the ordered version ran in the end, and was confirmed"
 
 every_operation "a confirmation" installed confirmed
-[ $n_kills -ge 15 ]; ok $? "a confirmation was killed at $n_kills file operations"
+[ $n_kills -ge 9 ]; ok $? "a confirmation was killed at $n_kills file operations"
 is $lost 0 "each time the new version stayed"
 
 every_operation "a way back" unwell rolled-back

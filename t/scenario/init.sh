@@ -162,12 +162,17 @@ rm "$T/old/offline/root.key"; text=$(cradle root crl --site "$T/old" $pass 2>&1)
 has "$text" "give --key" "root crl without the key: message"
 
 # -- a terminal: the passphrase is asked twice, and not shown
-typed() { for line in "$@"; do sleep 0.5; printf '%s\n' "$line"; done; sleep 2; }
-typed acme Acme "" "long enough pass" "long enough pass" | script -qec "cradle init $T/tty" "$T/tty.log" >/dev/null 2>&1
+typed() { # [PROMPT ANSWER]… END: each answer when the terminal shows its prompt, then nothing until it shows the end
+    while [ $# -gt 1 ]; do wait_for 20 grep -q "$1" "$T/tty.log"; printf '%s\n' "$2"; shift 2; done
+    wait_for 20 grep -q "$1" "$T/tty.log"
+}
+typed "^Name of" acme "^Organisation" Acme "^Host name" "" "^Passphrase" "long enough pass" "^The same again" "long enough pass" "everybody who will check" |
+    script -qefc "cradle init $T/tty" "$T/tty.log" >/dev/null 2>&1
 is "$(jq -r '.site.name + "/" + .site.org' "$T/tty/birth.json" 2>/dev/null)" acme/Acme "questions on a terminal"
 openssl pkey -in "$T/tty/offline/root.key" -passin 'pass:long enough pass' -noout 2>/dev/null; ok $? "the passphrase asked for opens the root key"
 grep -q "long enough" "$T/tty.log"; is $? 1 "the passphrase is not shown"
-typed "long enough pass" "another long pass" | script -qec "cradle init $T/tty2 --name a --org b" "$T/tty.log" >/dev/null 2>&1
+mv "$T/tty.log" "$T/tty1.log"
+typed "^Passphrase" "long enough pass" "^The same again" "another long pass" "differ" | script -qefc "cradle init $T/tty2 --name a --org b" "$T/tty.log" >/dev/null 2>&1
 has "$(cat "$T/tty.log")" "differ" "two passphrases that differ are refused"
 [ ! -e "$T/tty2" ]; ok $? "and nothing is made"
 
