@@ -95,9 +95,9 @@ static void parts_tick(struct core *core)
     batch_open(core, &b, &w, false);
     for (int i = 0; i < CORE_PARTS; i++) {
         const struct core_part *p = core->parts[i] ? part_find((enum core_part_id)i) : NULL;
+        core->part_next_ms[i] = b.mono_ms + 60000; /* of one without a tick too: it would be due for ever */
         if (!p || !p->tick)
             continue;
-        core->part_next_ms[i] = b.mono_ms + 60000;
         if (p->tick(&b, core->parts[i], &core->part_next_ms[i]))
             core->part_wants[i] = true;
     }

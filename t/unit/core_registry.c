@@ -50,6 +50,20 @@ static void test_birth(void)
     ok(idents == SITE_OPERATORS && ready == 1 && s.push_types[s.npushes - 1] == MSG_PUSH_READY, "a front gets the identities, then READY");
 }
 
+/* Nothing to do: the engine says when it wants to be called again, and that is later. */
+static void test_sleep(void)
+{
+    struct fault f;
+    bool sleeps = false;
+    for (int i = 0; !sleeps && i < 50; i++) {
+        site_must(site_run(&s), "run", NULL);
+        int64_t now = clock_mono_ms();
+        site_must(core_tick(s.core, now, &f), "tick", &f);
+        sleeps = core_next_wake_ms(s.core, now) > now;
+    }
+    ok(sleeps, "an engine with nothing to do sleeps");
+}
+
 /* One name space: a device called like an operator would share its place in the revocation stream and on the broker. */
 static void test_names_shared(void)
 {
@@ -463,6 +477,7 @@ int main(void)
     log_setup("test", LOG_LEVEL_ERROR);
     site_new(&s);
     test_birth();
+    test_sleep();
     test_registry();
     test_names_shared();
     test_states();
