@@ -94,7 +94,13 @@ static void reply_problem(struct net_reply *r, char *text, size_t cap)
         json_decref(o);
         return;
     }
-    if (body.n && strcmp(r->type, "text/plain") == 0) /* EST: "reason: sentence" */
+    if (strcmp(r->type, "text/plain") != 0)
+        return;
+    body = span_trim(body); /* EST: "reason: sentence" and a line end; whoever prints it says the reason besides */
+    size_t n = strlen(r->reason);
+    if (n && body.n > n + 2 && memcmp(body.p, r->reason, n) == 0 && memcmp(body.p + n, ": ", 2) == 0)
+        body = span_of(body.p + n + 2, body.n - n - 2);
+    if (body.n)
         snprintf(text, cap, "%.*s", (int)(body.n < cap ? body.n : cap - 1), (const char *)body.p);
 }
 
