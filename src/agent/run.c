@@ -223,7 +223,7 @@ static void trust_keep(struct agent *a, int64_t now_ms)
     asked_for_trust = 0;
     enum err e = trust_renew(&a->creds, &news, &f);
     trust_tell(e, &news, &f);
-    bool later = e == CE_IO || e == CE_TIMEOUT || err_class(e) == ERRC_BUSY;
+    bool later = e == CE_IO || e == CE_TIMEOUT || err_class(e) == ERRC_BUSY || (e == CE_BAD_SIGNATURE && !news.asked); /* a clock that is not set yet */
     a->trust_attempts = later ? a->trust_attempts + 1 : 0;
     a->next_trust_ms = clock_mono_ms() + (later ? 1000 + agent_backoff_ms(a, a->trust_attempts - 1) : trust_wait_ms(&a->cfg));
 }

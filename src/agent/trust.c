@@ -257,12 +257,13 @@ enum err trust_renew(const struct creds *c, struct trust_news *news, struct faul
     if (!e && !h.trust.n)
         e = fault_set(f, CE_NOT_FOUND, "ca_file %s holds no root (a self-signed CA certificate), so roots are not renewed", c->cfg->ca_file);
     e = e ? e : bundle_get(c, &der, f);
+    news->asked = !e;
     e = e ? e : cms_certs_read(buf_span(&der), certs, TRUST_CERTS_MAX, &n, f);
     e = e ? e : trust_judge(&h.trust, certs, n, clock_now_s(), &change, f);
     if (!e && (change.added || change.dropped || change.ended))
         e = change_take(c, &change, news, f);
-    if (!e || err_class(e) == ERRC_AUTHN || err_class(e) == ERRC_INPUT || err_class(e) == ERRC_TRUST)
-        checked_note(c->cfg); /* a refusal is an answer: asked again when it is time */
+    if (!e || e == CE_NOT_FOUND || (news->asked && e != CE_IO && e != CE_TIMEOUT)) /* a refusal is an answer: asked again when it is time */
+        checked_note(c->cfg);
     return e;
 }
 

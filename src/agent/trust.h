@@ -16,6 +16,7 @@ void trust_path(const struct agent_config *cfg, char *out);
 void trust_clear(const struct agent_config *cfg);
 
 struct trust_news {
+    bool asked;    /* the EST server has answered */
     bool changed;
     unsigned added, dropped, ended;
     bool kept_old; /* an old root had to stay, because a server is not reached without it */
