@@ -77,9 +77,9 @@ static enum err make_ocsp(struct making *m, struct ca *ca, struct fault *f)
 static enum err make_ca(struct making *m, struct key *key, struct buf *der, struct fault *f)
 {
     char cn[160], file[96];
-    bool infra = m->use == CA_USE_INFRA;
+    bool infra = m->use == CA_USE_INFRA, idevid = m->use == CA_USE_IDEVID;
     struct ca ca = { 0 };
-    snprintf(cn, sizeof cn, "%.60s %s CA %.40s", m->x.site, infra ? "Infra" : "Device", m->name);
+    snprintf(cn, sizeof cn, "%.60s %s CA %.40s", m->x.site, infra ? "Infra" : idevid ? "IDevID" : "Device", m->name);
     struct issue_spec spec = { .cn = cn, .org = m->x.org, .spki = key_spki(key), .not_before = m->x.now_s - BACKDATE_S,
                                .not_after = m->x.now_s + m->years * YEAR_S };
     if (spec.not_after > m->x.root.cert.not_after)
@@ -140,8 +140,8 @@ static enum err create_run(struct cli *c, struct fault *f)
     bool known = false;
     enum err e = ca_name_check(span_str(m.name), f);
     if (!e && !ca_use_issues(m.use))
-        e = fault_set(f, CE_USAGE, "--use is device or infra");
-    e = e ? e : cli_opt_int(c, "--years", 10, 1, 50, &m.years, f);
+        e = fault_set(f, CE_USAGE, "--use is device, infra or idevid");
+    e = e ? e : cli_opt_int(c, "--years", m.use == CA_USE_IDEVID ? 50 : 10, 1, 50, &m.years, f);
     e = e ? e : cli_site(c, f);
     e = e ? e : known_judge(&m, &known, f);
     e = e ? e : ca_there(&m, &der, f);
@@ -170,10 +170,10 @@ static enum err create_run(struct cli *c, struct fault *f)
 }
 
 static const struct verb_opt opts[] = {
-    { "--use", "USE", "device or infra", false },
+    { "--use", "USE", "device, infra, or idevid: for initial identities of devices (profiles/idevid.conf with ca = idevid)", false },
     { "--alg", "ALG", "its key: ec:P-256 (default), ec:P-384, rsa:3072 …", false },
     { "--pkcs11", "URI", "its key is made in this token (RFC 7512, with pin-source) and never leaves it", false },
-    { "--years", "N", "its life (default 10, never beyond the root's)", false },
+    { "--years", "N", "its life (default 10, for idevid 50; never beyond the root's)", false },
     { "--root", "NAME", "the root that signs it (default root)", false },
     { "--key", "FILE", "the root's key (default DIR/offline/ROOT.key, or the token of DIR/offline/ROOT.uri)", false },
     { "--passphrase-file", "FILE", "first line is its passphrase; asked on the terminal otherwise", false },

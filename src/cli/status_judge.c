@@ -33,6 +33,7 @@ static void judge_counters(const json_t *o, status_found *found, void *arg)
         { "batches_failed_total", 0, true, "the database did not take %lld batches since the start; look at cradled's log" },
         { "signer_failures_total", 0, false, "the signer failed %lld requests since the start; look at cradled's log" },
         { "queue_depth", 1000, false, "%lld requests wait for the core" },
+        { "idevids_by_device_ca_total", 0, false, "%lld IDevIDs since the start were issued by a CA for devices, which ends long before them: cradle ca create NAME --use idevid" },
         { "cert_orphans_total", 0, false, "%lld certificates were never finished and are closed (a crash while signing)" },
     };
     const json_t *counters = json_object_get(o, "counters");

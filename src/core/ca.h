@@ -20,7 +20,8 @@ const struct core_ca *core_ca_at(const struct core *core, size_t i); /* i < core
 
 void ca_push(struct batch *b, int peer, const struct core_ca *ca); /* tells a front (-1: all) */
 
-/* The one answer to "who issues now": the CA that the line names, else the active one of the use (device, infra). line may be empty.
+/* The one answer to "who issues now": the CA that the line names, else the active one of the use (device, infra, idevid; for idevid, when
+ * none is active, that of devices). line may be empty.
  * CE_CA_STATE: none issues, and why. */
 MUST_USE enum err ca_issuing(struct batch *b, enum ca_use use, struct span line, struct core_ca *out, struct fault *f);
 

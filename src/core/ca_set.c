@@ -110,6 +110,8 @@ enum err ca_issuing(struct batch *b, enum ca_use use, struct span line, struct c
             *out = *core_ca_at(b->core, i);
             return CE_OK;
         }
+    if (use == CA_USE_IDEVID)
+        return ca_issuing(b, CA_USE_DEVICE, line, out, f);
     return fault_set(f, CE_CA_STATE, "no CA is active for use %s: cradle ca create, cradle ca activate", ca_use_name(use));
 }
 

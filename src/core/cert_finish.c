@@ -246,6 +246,9 @@ static enum err finish_signed(struct batch *b, struct enrollment *e, struct faul
     else
         answer_cert(b, e);
     finish_decided(b, e);
+    struct core_ca ca;
+    if (!err && strcmp(e->profile, PROFILE_IDEVID) == 0 && e->path->idevid.use == CA_USE_IDEVID)
+        stats->idevids_by_device_ca += core_ca(b->core, span_str(e->ca), &ca) && ca.use == CA_USE_DEVICE;
     *(e->kind == CERT_HOLDER_DEVICE ? &stats->issued_device : &stats->issued_infra) += !err;
     stats->renewed += !err && e->renew;
     return err;

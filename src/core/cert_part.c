@@ -15,7 +15,7 @@ static enum err issuer_load(struct core *core, const char *profile, struct cert_
         return e;
     out->use = ca_use_find(span_str(out->profile.ca));
     for (size_t i = 0; i < core_cas(core); i++)
-        if (core_ca_at(core, i)->use == out->use)
+        if (ca_use_serves(core_ca_at(core, i)->use, out->use))
             return CE_OK;
     return fault_set(f, CE_BAD_CONFIG, "profile %s needs a CA for use '%s', which this site does not have", profile, out->profile.ca);
 }

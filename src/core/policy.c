@@ -86,7 +86,7 @@ static bool backend_put(void *ctx, const struct topics_row *t, struct span none)
     return !b->doc->err;
 }
 
-/* CAs whose certificates count. From the tables: the query role builds the document too. */
+/* CAs whose certificates count; at brokers and servers those for IDevIDs do not. From the tables: the query role builds the document too. */
 static enum err cas_put(struct db *db, struct buf *doc, struct fault *f)
 {
     struct arena a = { 0 };
@@ -98,7 +98,7 @@ static enum err cas_put(struct db *db, struct buf *doc, struct fault *f)
     for (size_t i = 0; !e && i < n_states; i++) {
         enum ca_use use = ca_use_find(states[i].use);
         enum ca_state state = ca_state_find(states[i].state);
-        if (use == CA_USE_ROOT || (state != CA_ACTIVE && state != CA_PASSIVE))
+        if (use == CA_USE_ROOT || use == CA_USE_IDEVID || (state != CA_ACTIVE && state != CA_PASSIVE))
             continue;
         for (size_t k = 0; k < n; k++)
             if (span_eq(cas[k].name, states[i].name)) {

@@ -59,7 +59,7 @@ static enum err ca_load_use(struct ca *ca, const char *site_dir, struct fault *f
     if (e || !word.len)
         return e ? fault_set(f, e, "%s: %s", path, err_text(e)) : CE_OK;
     ca->use = ca_use_find(span_trim(buf_span(&word)));
-    return ca->use ? CE_OK : fault_set(f, CE_BAD_CONFIG, "%s: what the CA is used for is one word: device or infra", path);
+    return ca->use ? CE_OK : fault_set(f, CE_BAD_CONFIG, "%s: what the CA is used for is one word: device, infra or idevid", path);
 }
 
 static enum err ca_load_ocsp(struct ca *ca, const char *site_dir, const struct key_source *keys, struct fault *f)

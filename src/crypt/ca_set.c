@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-static const char *const uses[CA_USES] = { "", "root", "link", "device", "infra" };
+static const char *const uses[CA_USES] = { "", "root", "link", "device", "infra", "idevid" };
 static const char *const states[CA_STATES] = { "", "active", "passive", "retired", "compromised" };
 
 static unsigned word_find(const char *const *words, unsigned n, struct span word)

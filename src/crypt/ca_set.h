@@ -14,9 +14,11 @@
 
 /* A link is no CA of its own: another certificate of a root or an issuing CA that stands here already, signed by another root (RFC 4210
  * 4.4), for those who trust that other root alone. */
-enum ca_use { CA_USE_NONE, CA_USE_ROOT, CA_USE_LINK, CA_USE_DEVICE, CA_USE_INFRA, CA_USES };
-const char *ca_use_name(enum ca_use u);      /* "root", "link", "device", "infra" */
+enum ca_use { CA_USE_NONE, CA_USE_ROOT, CA_USE_LINK, CA_USE_DEVICE, CA_USE_INFRA, CA_USE_IDEVID, CA_USES };
+const char *ca_use_name(enum ca_use u);      /* "root", "link", "device", "infra", "idevid" */
 static inline bool ca_use_issues(enum ca_use u) { return u >= CA_USE_DEVICE; }
+/* May a CA for use `is` issue what a profile says is for use `want`? While a site has no CA of their own, IDevIDs come from a CA for devices. */
+static inline bool ca_use_serves(enum ca_use is, enum ca_use want) { return is == want || (want == CA_USE_IDEVID && is == CA_USE_DEVICE); }
 enum ca_use ca_use_find(struct span word);   /* CA_USE_NONE: not a word of this list */
 
 /* active: issues for its use. passive: issues no more, or not yet, except for lines that name it; all its certificates count.

@@ -35,7 +35,7 @@ static enum err issue_check(const struct ca *ca, const struct profile *p, const 
 {
     if (!ca->key)
         return fault_set(f, CE_SIGNER, "the key of CA %s is not here", ca->name);
-    if (ca_use_find(span_str(p->ca)) != ca->use)
+    if (!ca_use_serves(ca->use, ca_use_find(span_str(p->ca))))
         return fault_set(f, CE_BAD_FIELD, "profile %s is issued by CAs for use %s; CA %s is not one", p->name, p->ca, ca->name);
     if (r->serial.n != ISSUE_SERIAL || r->serial.p[0] == 0 || r->serial.p[0] > 0x7f)
         return fault_set(f, CE_BAD_FIELD, "a serial number must be %d bytes and positive", ISSUE_SERIAL);

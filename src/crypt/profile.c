@@ -184,8 +184,11 @@ static enum err profile_judge(const struct profile *p, struct fault *f)
         .role = { (const uint8_t *)"r", 1 },
     };
     CLEANUP(buf_free) struct buf out = BUF_INIT(8192);
-    if (!ca_use_issues(ca_use_find(span_str(p->ca))))
-        return fault_set(f, CE_BAD_CONFIG, "ca must be device or infra");
+    enum ca_use use = ca_use_find(span_str(p->ca));
+    if (!ca_use_issues(use))
+        return fault_set(f, CE_BAD_CONFIG, "ca must be device or infra, or idevid in profile " PROFILE_IDEVID);
+    if (use == CA_USE_IDEVID && strcmp(p->name, PROFILE_IDEVID) != 0)
+        return fault_set(f, CE_BAD_CONFIG, "ca = idevid is for profile " PROFILE_IDEVID " only");
     if (p->validity_s > p->validity_max_s)
         return fault_set(f, CE_BAD_CONFIG, "validity_s is longer than validity_max_s");
     if (p->backdate_s >= p->validity_s)
@@ -278,7 +281,9 @@ static void idevid_default_text(struct span org, struct buf *out)
         buf_put_str(out, ", O=");
         put_escaped(out, org);
     }
-    buf_put_str(out, "\nsan_uri =\nca = device\nkey_algs = ec:P-256 ec:P-384\n"
+    buf_put_str(out, "\nsan_uri =\n"
+                     "# A CA of their own (cradle ca create NAME --use idevid); as long as none is active, the CA for devices makes them. device: always that.\nca = idevid\n"
+                     "key_algs = ec:P-256 ec:P-384\n"
                      "# For the life of the hardware: notAfter is 99991231235959Z, and no URL is in it that would have to answer so long.\nno_end = yes\nurls = no\n"
                      "# no: its extended key usage is one of cradle's own, so that TLS servers refuse it as a client. yes: clientAuth, for networks of others that\n"
                      "# take IDevIDs; then every TLS server that trusts the CA must look for the hardwareModuleName itself.\nclient_auth = no\nserver_auth = no\n"

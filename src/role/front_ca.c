@@ -15,7 +15,11 @@ const struct front_ca *front_ca_by_kid(const struct front *fr, struct span kid)
 
 enum caller_kind front_ca_kind(const struct front_ca *ca)
 {
-    return !ca ? CALLER_FOREIGN : ca->ca.use == CA_USE_INFRA ? CALLER_INFRA : ca->ca.use == CA_USE_DEVICE ? CALLER_DEVICE : CALLER_FOREIGN;
+    return !ca                            ? CALLER_FOREIGN
+           : ca->ca.use == CA_USE_INFRA  ? CALLER_INFRA
+           : ca->ca.use == CA_USE_DEVICE ? CALLER_DEVICE
+           : ca->ca.use == CA_USE_IDEVID ? CALLER_IDEVID
+                                         : CALLER_FOREIGN;
 }
 
 enum err front_ca_judge(const struct front_ca *ca)

@@ -79,7 +79,9 @@ static void who_of(const struct front *fr, const struct cert *cert, struct front
     w->not_after = cert->not_after;
     w->idevid = cert_is_idevid(cert);
     w->kind = front_ca_kind(front_ca_by_kid(fr, span_of(w->kid, w->nkid)));
-    if (w->kind == CALLER_DEVICE && w->idevid) {
+    if (w->kind == CALLER_IDEVID && !w->idevid) /* its CA makes nothing else */
+        w->kind = CALLER_FOREIGN;
+    if (w->idevid && (w->kind == CALLER_DEVICE || w->kind == CALLER_IDEVID)) {
         w->kind = CALLER_IDEVID;
         front_idevid_read(cert, &w->id);
     }
@@ -125,8 +127,9 @@ static enum err cert_cached(struct front *fr, struct span header, struct front_w
 static enum err ours_judge(const struct front *fr, const struct cert *c, struct front_who *w, struct fault *f)
 {
     const struct front_ca *ca = front_ca_by_kid(fr, c->aki);
+    enum caller_kind kind = front_ca_kind(ca);
     enum err e = CE_CERT_FOREIGN;
-    if (front_ca_kind(ca) == CALLER_DEVICE && ca->ca.cert.not_after >= clock_now_s())
+    if ((kind == CALLER_DEVICE || (kind == CALLER_IDEVID && w->idevid)) && ca->ca.cert.not_after >= clock_now_s())
         e = cert_check_issued(c, &ca->ca.cert);
     if (e || c->is_ca)
         return fault_set(f, CE_CERT_FOREIGN, "%s", err_text(CE_CERT_FOREIGN));

@@ -185,7 +185,7 @@ enum err signer_rehearse_profile(struct signer *s, const struct profile *p, stru
         return fault_set(f, CE_BAD_CONFIG, "profile %s: no key algorithm", p->name);
     enum err e = key_generate(alg, &key, f);
     for (size_t i = 0; !e && i < s->n_cas; i++)
-        if (s->cas[i].key && s->cas[i].use == ca_use_find(span_str(p->ca)))
+        if (s->cas[i].key && ca_use_serves(s->cas[i].use, ca_use_find(span_str(p->ca))))
             e = rehearse_leaf(&s->cas[i], p, key_spki(key), f);
     return e;
 }

@@ -89,6 +89,35 @@ est id1d /simpleenroll P-1 reset3
 cradle device resume P-1 >/dev/null
 est id1d /simpleenroll P-1 reset3
 is "$code" 200 "resumed, it does"
+
+# -- a CA of their own
+has "$(cradle status 2>&1)" 'IDevIDs since the start were issued by a CA for devices' "the status tells that they come from the CA for devices"
+cradle ca create born --use idevid --passphrase-file "$T/pass" >ca.out 2>&1; ok $? "a CA for IDevIDs"
+has "$(openssl x509 -in "$SITE/ca/born.pem" -noout -subject)" 'IDevID CA born' "is called so"
+end() { date -d "$(openssl x509 -in "$1" -noout -enddate | cut -d= -f2)" +%s; }
+[ "$(end "$SITE/ca/born.pem")" -gt "$(end "$SITE/ca/device.pem")" ]; ok $? "it lives longer than the CA for devices"
+issuer() { openssl x509 -in "$1.pem" -noout -issuer -nameopt multiline | sed -n 's/^ *commonName *= //p'; }
+cradle device add P-4 --model p1 --serial SN-4 >/dev/null; cradle device add P-5 --model p1 --serial SN-5 >/dev/null
+est st /pump.idevid/simpleenroll P-5 id5; unpack id5
+is "$(issuer id5)" "test Device CA" "before it is activated it issues none"
+cradle ca activate born >ca.out 2>&1; ok $? "activated"
+est st /pump.idevid/simpleenroll P-4 id4
+is "$code" 200 "an IDevID"; unpack id4
+is "$(issuer id4)" "test IDevID CA born" "comes from it"
+has "$(openssl verify -CAfile "$SITE/ca/bundle.pem" id4.pem 2>&1)" 'OK$' "the bundle verifies it"
+est id4 /simpleenroll P-4
+is "$code" 200 "the device enrolls with it"; unpack P-4
+is "$(issuer P-4)" "test Device CA" "and its operational certificate is from the CA for devices"
+est id5 /simpleenroll P-5
+is "$code" 200 "an IDevID from before is as good"
+curl -s --cacert "$CA" --cert id4.pem --key id4.key -D head -o out "$HTTPS/update/v1/poll"
+is "$(tr -d '\r' <head | sed -n 's/^x-cradle-reason: //Ip')" idevid-enrolls-only "it opens nothing else"
+cradle ca retire born --force >ca.out 2>&1; rc=$?
+[ $rc != 0 ]; ok $? "the CA that issues is not retired"
+cradle ca create born2 --use idevid --passphrase-file "$T/pass" >ca.out 2>&1 && cradle ca activate born2 >>ca.out 2>&1; ok $? "another one takes its place"
+cradle ca retire born --force >ca.out 2>&1; ok $? "now it is retired"
+est id4 /simpleenroll P-4 reset4
+is "$code $reason" "403 ca-retired" "and its IDevIDs enroll nothing"
 site_stop
 cradled -f "$SITE" >fold.out 2>&1; ok $? "fold(events) = tables"
 rm "$SITE/profiles/idevid.conf"
