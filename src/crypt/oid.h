@@ -22,4 +22,8 @@
 #define OID_KP_IDEVID "\x69\x81\xd2\xc4\xaf\xfa\x92\xc4\x8a\x82\x8d\xb9\x82\xe3\x9d\x9a\xbb\xd3\x8a\x05"
 #define OID_HARDWARE_MODULE_NAME OID_PKIX "\x08\x04" /* id-on-hardwareModuleName, RFC 4108 5 */
 
+/* attributes of CSR attributes, RFC 9908 appendix A: id-aa-certificationRequestInfoTemplate, id-aa-extensionReqTemplate */
+#define OID_REQUEST_INFO_TEMPLATE "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02\x3d"
+#define OID_EXTENSION_REQ_TEMPLATE "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02\x3e"
+
 #endif

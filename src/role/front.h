@@ -25,6 +25,7 @@ struct front_config {
     const char *https_url;   /* of this service, for links in answers; borrowed */
     int64_t ocsp_ms;         /* how long an OCSP answer may be given again */
     int64_t download_rate, download_total; /* bytes/s: of one download, of all; 0: no limit */
+    bool csrattrs_template;  /* EST /csrattrs: the template of RFC 9908 too */
     bool ddi_tokens;         /* hawkBit clients get links that need no certificate */
     bool require_rev;        /* PATCH and DELETE without If-Match: 428 rev-required */
 };

@@ -9,7 +9,7 @@
 enum err front_est_open(struct front *fr, struct fault *f)
 {
     CLEANUP(buf_free) struct buf attrs = BUF_INIT(4096);
-    enum err e = est_csrattrs(fr->profile.key_algs, &attrs, f);
+    enum err e = est_csrattrs(fr->profile.key_algs, fr->config.csrattrs_template, &attrs, f);
     if (!e)
         buf_put_base64(&fr->csrattrs, buf_span(&attrs), EST_LINE);
     return e;

@@ -55,6 +55,7 @@ static enum err front_start(struct front_process *p, const struct role_context *
         .download_rate = s->download_rate,
         .download_total = s->download_total,
         .ddi_tokens = strcmp(s->ddi_links, "capability") == 0,
+        .csrattrs_template = s->csrattrs_template,
         .require_rev = s->require_if_match,
         .https_url = p->https_url,
         .ocsp_ms = s->ocsp_validity >= 60 ? 30000 : s->ocsp_validity * 500,

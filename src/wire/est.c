@@ -77,20 +77,84 @@ static enum err put_attr(const struct attr *a, struct span alg, struct buf *out)
     return e;
 }
 
-enum err est_csrattrs(const char *key_algs, struct buf *der, struct fault *f)
+static const struct attr *attr_of(struct span alg)
+{
+    for (size_t i = 0; i < ARRAY_LEN(attrs); i++)
+        if (span_eq_str(alg, attrs[i].alg) || (attrs[i].alg[strlen(attrs[i].alg) - 1] == ':' && span_starts(alg, attrs[i].alg)))
+            return &attrs[i];
+    return NULL;
+}
+
+/* -- RFC 9908 3.4 --------------------------------------------------------------------------------------------------------------- */
+/* ExtensionReqTemplate: a critical keyUsage, digitalSignature (RFC 5280 4.2.1.3). */
+static void put_extensions(struct buf *out)
+{
+    size_t attr = der_begin(out, DER_SEQUENCE);
+    der_put(out, DER_OID, SPAN_LIT(OID_EXTENSION_REQ_TEMPLATE));
+    size_t set = der_begin(out, DER_SET), list = der_begin(out, DER_SEQUENCE), ext = der_begin(out, DER_SEQUENCE);
+    der_put(out, DER_OID, SPAN_LIT("\x55\x1d\x0f"));
+    der_put_bool(out, true);
+    der_put(out, DER_OCTET_STRING, SPAN_LIT("\x03\x02\x07\x80"));
+    der_end(out, ext);
+    der_end(out, list);
+    der_end(out, set);
+    der_end(out, attr);
+}
+
+/* AlgorithmIdentifier alone: of an RSA key no length is asked for, and key_gate judges what comes. */
+static void put_key(const struct attr *a, struct buf *out)
+{
+    size_t key = der_begin(out, DER_CONTEXT_CONS(0)), alg = der_begin(out, DER_SEQUENCE);
+    der_put(out, DER_OID, a->type.n ? a->type : a->sig);
+    if (a->value.n)
+        der_put(out, DER_OID, a->value);
+    else if (a->type.n)
+        der_put(out, DER_NULL, span_of(NULL, 0));
+    der_end(out, alg);
+    der_end(out, key);
+}
+
+/* A common name without a value: the client fills in its UID. */
+static void put_subject(struct buf *out)
+{
+    size_t name = der_begin(out, DER_SEQUENCE), rdn = der_begin(out, DER_SET), one = der_begin(out, DER_SEQUENCE);
+    der_put(out, DER_OID, SPAN_LIT("\x55\x04\x03"));
+    der_end(out, one);
+    der_end(out, rdn);
+    der_end(out, name);
+}
+
+static void put_template(const struct attr *a, struct buf *out)
+{
+    size_t attr = der_begin(out, DER_SEQUENCE);
+    der_put(out, DER_OID, SPAN_LIT(OID_REQUEST_INFO_TEMPLATE));
+    size_t set = der_begin(out, DER_SET), info = der_begin(out, DER_SEQUENCE);
+    der_put_small(out, 0);
+    put_subject(out);
+    put_key(a, out);
+    size_t more = der_begin(out, DER_CONTEXT_CONS(1));
+    put_extensions(out);
+    der_end(out, more);
+    der_end(out, info);
+    der_end(out, set);
+    der_end(out, attr);
+}
+
+enum err est_csrattrs(const char *key_algs, bool with_template, struct buf *der, struct fault *f)
 {
     struct span rest = span_str(key_algs), alg;
+    const struct attr *first = NULL;
     size_t seq = der_begin(der, DER_SEQUENCE);
     while (span_cut(&rest, ' ', &alg)) {
         if (alg.n == 0)
             continue;
-        const struct attr *a = NULL;
-        for (size_t i = 0; i < ARRAY_LEN(attrs) && !a; i++)
-            if (span_eq_str(alg, attrs[i].alg) || (attrs[i].alg[strlen(attrs[i].alg) - 1] == ':' && span_starts(alg, attrs[i].alg)))
-                a = &attrs[i];
+        const struct attr *a = attr_of(alg);
         if (!a || put_attr(a, alg, der))
             return fault_set(f, CE_UNSUPPORTED, "no CSR attribute is known for key algorithm '" SPAN_FMT "'", SPAN_ARG(alg));
+        first = first ? first : a;
     }
+    if (with_template && first)
+        put_template(first, der);
     der_end(der, seq);
     return buf_err(der);
 }

@@ -13,7 +13,9 @@
  * ignored, RFC 8951 3.1), the same in PEM armour, with text around it or without, and raw DER. CE_BAD_BASE64, CE_TRUNCATED (empty), CE_TOO_LARGE. */
 MUST_USE enum err est_body_decode(struct span body, struct buf *der, struct fault *f);
 
-/* CsrAttrs (RFC 7030 4.5.2) for a list such as "ec:P-256 ed25519": appends DER. Unknown algorithm names: CE_UNSUPPORTED. */
-MUST_USE enum err est_csrattrs(const char *key_algs, struct buf *der, struct fault *f);
+/* CsrAttrs (RFC 7030 4.5.2) for a list such as "ec:P-256 ed25519": appends DER. with_template: and, last, what RFC 9908 3.4 has instead: a request info template with
+ * a common name that the client fills in, the first algorithm of the list, and the key usage of a signing key; who does not know it ignores it. Unknown algorithm
+ * names: CE_UNSUPPORTED. */
+MUST_USE enum err est_csrattrs(const char *key_algs, bool with_template, struct buf *der, struct fault *f);
 
 #endif

@@ -18,7 +18,7 @@ CA=$SITE/ca/bundle.pem
 EST=$HTTPS/.well-known/est
 line pump; line valve
 n=0
-for d in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22; do device_add D-$d pump >/dev/null; done
+for d in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23; do device_add D-$d pump >/dev/null; done
 infra st1 station pump
 next() { n=$((n + 1)); key k; csr k "/CN=D-$n" "$@"; } # a new key k and its request k.csr, of the next device
 
@@ -60,9 +60,12 @@ is "$(curl -s --cacert "$CA" $ADMIN -o out -w '%{http_code}' "$OLD/api/v1/lines"
 # -- what the site says
 curl -s --cacert "$CA" -o out "$EST/pump/csrattrs"
 openssl base64 -d -in out | openssl asn1parse -inform DER | sed 's/^ *[0-9]*:d=\([0-9]*\) .*: \([A-Z]* *[A-Z]*\) *:*\(.*\)$/\1 \2 \3/; s/  */ /g; s/ $//' >attrs
-is "$(tr '\n' ',' <attrs)" \
-    "0 SEQUENCE,1 SEQUENCE,2 OBJECT id-ecPublicKey,2 SET,3 OBJECT prime256v1,1 OBJECT ecdsa-with-SHA256,1 SEQUENCE,2 OBJECT id-ecPublicKey,2 SET,3 OBJECT secp384r1,1 OBJECT ecdsa-with-SHA384,1 OBJECT ED25519,1 SEQUENCE,2 OBJECT rsaEncryption,2 SET,3 INTEGER 0C00,1 OBJECT sha256WithRSAEncryption," \
-    "csrattrs: exactly the keys of the profile, as RFC 7030 4.5.2 and RFC 9908 write them"
+keys="0 SEQUENCE,1 SEQUENCE,2 OBJECT id-ecPublicKey,2 SET,3 OBJECT prime256v1,1 OBJECT ecdsa-with-SHA256,1 SEQUENCE,2 OBJECT id-ecPublicKey,2 SET,3 OBJECT secp384r1,1 OBJECT ecdsa-with-SHA384,1 OBJECT ED25519,1 SEQUENCE,2 OBJECT rsaEncryption,2 SET,3 INTEGER 0C00,1 OBJECT sha256WithRSAEncryption,"
+is "$(head -n 17 attrs | tr '\n' ',')" "$keys" "csrattrs: exactly the keys of the profile, as RFC 7030 4.5.2 and RFC 8951 write them"
+is "$(sed '1,17d' attrs | sed 's/^\([26]\) OBJECT .*16\.2\.\(6[12]\)$/\1 OBJECT \2/' | tr '\n' ',')" \
+    "1 SEQUENCE,2 OBJECT 61,2 SET,3 SEQUENCE,4 INTEGER 00,4 SEQUENCE,5 SET,6 SEQUENCE,7 OBJECT commonName,4 cont [ 0 ],5 SEQUENCE,6 OBJECT id-ecPublicKey,6 OBJECT prime256v1,4 cont [ 1 ],5 SEQUENCE,6 OBJECT 62,6 SET,7 SEQUENCE,8 SEQUENCE,9 OBJECT X509v3 Key Usage,9 BOOLEAN 255,9 OCTET STRING [HEX DUMP]:03020780," \
+    "and, after them, the template of RFC 9908 3.4"
+next -addext keyUsage=critical,digitalSignature; est st1 /simpleenroll k.csr; is "$code" 200 "a request as the template asks for"
 for label in "" pump/ valve/; do
     for what in cacerts csrattrs; do is "$(curl -s --cacert "$CA" -o out -w '%{http_code}' "$EST/$label$what")" 200 "GET /$label$what"; done
 done

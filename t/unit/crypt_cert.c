@@ -75,6 +75,7 @@ static void profiles(void)
     ok(!profile_default_text("other", SPAN_LIT(""), &out), "no default for another name");
     v.serial = SPAN_LIT("a\nb");
     ok(profile_subject(&p, &v, &out, &f) == CE_BAD_NAME, "a serial with a newline: %s", f.text);
+    profile_refused("ca = idevid\n", "a CA for IDevIDs, in another profile");
     profile_refused("subject = CN={who}\n", "unknown place");
     profile_refused("subject = CN={uid\n", "open brace");
     profile_refused("subject = CN=a}\n", "closed brace");

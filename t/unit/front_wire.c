@@ -97,9 +97,9 @@ static void test_est(void)
     static const uint8_t want[] = {0x30, 0x21, 0x30, 0x15, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
                                    0x01, 0x31, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01,
                                    0x07, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02};
-    ok(est_csrattrs("ec:P-256", &attrs, &f) == CE_OK && span_eq(buf_span(&attrs), span_of(want, sizeof want)),
+    ok(est_csrattrs("ec:P-256", false, &attrs, &f) == CE_OK && span_eq(buf_span(&attrs), span_of(want, sizeof want)),
        "csrattrs: P-256 with ecdsa-with-SHA256, byte by byte");
-    ok(est_csrattrs("ec:P-256 ec:P-384 ed25519 rsa:3072", &none, &f) == CE_OK && est_csrattrs("dsa", &none, &f) == CE_UNSUPPORTED,
+    ok(est_csrattrs("ec:P-256 ec:P-384 ed25519 rsa:3072", true, &none, &f) == CE_OK && est_csrattrs("dsa", true, &none, &f) == CE_UNSUPPORTED,
        "csrattrs of every algorithm, none of an unknown one");
 }
 
