@@ -128,10 +128,26 @@ enum err agent_key(struct agent *a, struct fault *f)
     return CE_OK;
 }
 
+/* A TPM or token may be away when the key is to be made. */
+static enum err act_key(struct agent *a, struct fault *f)
+{
+    enum err e = agent_key(a, f);
+    if (!e) {
+        a->est_attempts = 0;
+        return CE_OK;
+    }
+    int64_t wait_ms = agent_backoff_ms(a, a->est_attempts++);
+    a->next_est_ms = clock_mono_ms() + wait_ms;
+    log_warn(0, "the key of %s cannot be made (%s): %s; next try in %lld ms", a->cfg.uid, err_reason(e), f->text, (long long)wait_ms);
+    return e;
+}
+
 enum err agent_identity(struct agent *a, bool force, struct fault *f)
 {
     int64_t now_ms = clock_mono_ms();
-    enum err e = agent_key(a, f);
+    if (a->phase == CRADLE_NO_KEY && now_ms < a->next_est_ms)
+        return CE_OK;
+    enum err e = a->phase == CRADLE_NO_KEY ? act_key(a, f) : CE_OK;
     if (e)
         return e;
     if (a->phase == CRADLE_NO_CERT && now_ms >= a->next_est_ms)

@@ -63,4 +63,4 @@ static enum err file_destroy(const struct agent_config *cfg, const char *path, s
     return CE_OK;
 }
 
-const struct key_backend key_backend_file = { "file", "key.pem", file_wanted, file_make, file_open, file_destroy };
+const struct key_backend key_backend_file = { "file", "key.pem", file_wanted, file_make, file_open, file_destroy, NULL };

@@ -177,4 +177,4 @@ static enum err tpm_key_destroy(const struct agent_config *cfg, const char *path
     return e ? e : tpm_persistent_remove(&t, file.handle, f);
 }
 
-const struct key_backend key_backend_tpm = { "tpm", "key.tpm", tpm_wanted, tpm_key_new, tpm_key_open, tpm_key_destroy };
+const struct key_backend key_backend_tpm = { "tpm", "key.tpm", tpm_wanted, tpm_key_new, tpm_key_open, tpm_key_destroy, NULL };

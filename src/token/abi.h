@@ -55,7 +55,9 @@ struct ck_functions {
     ck_rv (*close_all_sessions)(ck_ulong slot);
     void *skip_c[3];                              /* C_GetSessionInfo C_GetOperationState C_SetOperationState */
     ck_rv (*login)(ck_ulong session, ck_ulong user, const unsigned char *pin, ck_ulong len);
-    void *skip_d[5];                              /* C_Logout C_CreateObject C_CopyObject C_DestroyObject C_GetObjectSize */
+    void *skip_d[3];                              /* C_Logout C_CreateObject C_CopyObject */
+    ck_rv (*destroy)(ck_ulong session, ck_ulong object);
+    void *skip_h;                                 /* C_GetObjectSize */
     ck_rv (*get_attribute)(ck_ulong session, ck_ulong object, struct ck_attribute *t, ck_ulong count);
     void *skip_e;                                 /* C_SetAttributeValue */
     ck_rv (*find_init)(ck_ulong session, struct ck_attribute *t, ck_ulong count);

@@ -69,6 +69,8 @@ void token_lost(struct token *t, uint64_t generation);
 /* pair.c; the module is locked, the session ready */
 MUST_USE enum err pair_find(struct token_session *s, const struct pkcs11_uri *u, ck_ulong class, ck_ulong *out, ck_ulong *found, struct fault *f);
 MUST_USE enum err pair_generate(struct token_session *s, const struct pkcs11_uri *u, const char *alg, ck_ulong *pub, ck_ulong *priv, struct fault *f);
+/* Both halves of all pairs that u names: the private ones first. */
+MUST_USE enum err pair_destroy(struct token_session *s, const struct pkcs11_uri *u, struct fault *f);
 MUST_USE enum err pair_spki(struct token_session *s, ck_ulong pub, struct buf *spki, struct fault *f);
 
 #endif

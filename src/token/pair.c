@@ -19,11 +19,11 @@ static const struct curve {
     { "ed25519", CKM_EC_EDWARDS_KEY_PAIR_GEN_, { (const uint8_t *)"\x13\x0c" "edwards25519", 14 }, 32 }, /* PKCS#11 v3.0 2.3.3: by name */
 };
 
-enum err pair_find(struct token_session *s, const struct pkcs11_uri *u, ck_ulong class, ck_ulong *out, ck_ulong *found, struct fault *f)
+static enum err find_two(struct token_session *s, const struct pkcs11_uri *u, ck_ulong class, ck_ulong objects[2], ck_ulong *found, struct fault *f)
 {
     const struct ck_functions *ck = s->token->module->ck;
     struct ck_attribute want[3] = { { CKA_CLASS_, &class, sizeof class } };
-    ck_ulong objects[2], n = 1;
+    ck_ulong n = 1;
     if (u->object[0])
         want[n++] = (struct ck_attribute){ CKA_LABEL_, (void *)u->object, strlen(u->object) };
     if (u->id_len)
@@ -34,12 +34,35 @@ enum err pair_find(struct token_session *s, const struct pkcs11_uri *u, ck_ulong
         rv = ck->find(s->handle, objects, 2, found);
         ck->find_final(s->handle);
     }
-    if (rv != CKR_OK_)
-        return ck_fail(f, "search its objects", rv);
+    return rv == CKR_OK_ ? CE_OK : ck_fail(f, "search its objects", rv);
+}
+
+enum err pair_find(struct token_session *s, const struct pkcs11_uri *u, ck_ulong class, ck_ulong *out, ck_ulong *found, struct fault *f)
+{
+    ck_ulong objects[2];
+    enum err e = find_two(s, u, class, objects, found, f);
+    if (e)
+        return e;
     if (*found > 1)
         return fault_set(f, CE_EXISTS, "the token holds more than one object '%s'; name another with object= or id=", u->object);
     if (*found)
         *out = objects[0];
+    return CE_OK;
+}
+
+enum err pair_destroy(struct token_session *s, const struct pkcs11_uri *u, struct fault *f)
+{
+    static const ck_ulong classes[] = { CKO_PRIVATE_KEY_, CKO_PUBLIC_KEY_ };
+    ck_ulong objects[2], found;
+    for (size_t i = 0; i < ARRAY_LEN(classes);) {
+        enum err e = find_two(s, u, classes[i], objects, &found, f);
+        if (e)
+            return e;
+        ck_rv rv = found ? s->token->module->ck->destroy(s->handle, objects[0]) : CKR_OK_;
+        if (rv != CKR_OK_)
+            return ck_fail(f, "destroy the key", rv);
+        i += !found;
+    }
     return CE_OK;
 }
 

@@ -68,48 +68,53 @@ static enum err key_ready(struct token_key *k, struct fault *f)
     return CE_OK;
 }
 
-static enum err sign_once(struct token_key *k, struct span message, struct buf *sig, struct fault *f)
+static enum err sign_once(struct token_key *k, ck_ulong mechanism, struct span in, uint8_t raw[SIGNATURE_MAX], ck_ulong *len, struct fault *f)
 {
     const struct ck_functions *ck = k->session->token->module->ck;
-    uint8_t input[sizeof digest_info + SHA384_LEN], raw[SIGNATURE_MAX];
-    struct ck_mechanism m = { 0, NULL, 0 };
-    size_t n = input_make(k->alg, message, input, &m.mechanism);
-    struct span in = n ? span_of(input, n) : message;
-    ck_ulong len = sizeof raw;
+    struct ck_mechanism m = { mechanism, NULL, 0 };
     enum err e = key_ready(k, f);
     if (e)
         return e;
+    *len = SIGNATURE_MAX;
     ck_rv rv = ck->sign_init(k->session->handle, &m, k->object);
     if (rv == CKR_OK_)
-        rv = ck->sign(k->session->handle, in.p, in.n, raw, &len);
-    if (rv != CKR_OK_)
-        return ck_fail(f, "sign", rv);
-    return output_put(k->alg, span_of(raw, len), sig);
+        rv = ck->sign(k->session->handle, in.p, in.n, raw, len);
+    return rv == CKR_OK_ ? CE_OK : ck_fail(f, "sign", rv);
 }
 
-/* key_sign_fn. A token that is gone is looked for: first its session, then the module from the beginning. */
-static enum err token_sign(void *ctx, struct span message, struct buf *sig)
+/* A token that is gone is looked for: first its session, then the module from the beginning. */
+static enum err sign_raw(struct token_key *k, ck_ulong mechanism, struct span in, uint8_t raw[SIGNATURE_MAX], ck_ulong *len, struct fault *f)
 {
-    struct token_key *k = ctx;
     struct token *t = k->session->token;
-    struct fault f = { 0 };
     enum err e = CE_OK;
     for (int attempt = 0; attempt < 3; attempt++) {
         module_lock(t->module, false);
         uint64_t generation = t->generation;
         bool connected = t->connected;
-        e = sign_once(k, message, sig, &f);
+        e = sign_once(k, mechanism, in, raw, len, f);
         module_unlock(t->module);
         if (e == CE_NOT_FOUND || e == CE_KEY_INVALID)
             return CE_CRYPTO; /* the token is there, the key is not: nothing is begun anew for that */
         if (e != CE_TOKEN_LOST || !connected)
             return e;
-        if (attempt == 2 || token_again(t, generation, attempt == 1, &f)) {
+        if (attempt == 2 || token_again(t, generation, attempt == 1, f)) {
             token_lost(t, generation);
             break;
         }
     }
     return CE_TOKEN_LOST;
+}
+
+/* key_sign_fn */
+static enum err token_sign(void *ctx, struct span message, struct buf *sig)
+{
+    struct token_key *k = ctx;
+    uint8_t input[sizeof digest_info + SHA384_LEN], raw[SIGNATURE_MAX];
+    struct fault f = { 0 };
+    ck_ulong mechanism, len;
+    size_t n = input_make(k->alg, message, input, &mechanism);
+    enum err e = sign_raw(k, mechanism, n ? span_of(input, n) : message, raw, &len, &f);
+    return e ? e : output_put(k->alg, span_of(raw, len), sig);
 }
 
 static void key_release(void *ctx)
@@ -139,20 +144,37 @@ static enum err pair_take(struct token_key *k, const char *alg, struct fault *f)
     return pair_spki(k->session, pub, &k->spki, f);
 }
 
-/* own: freed with the key, when that was made. */
-static enum err key_open(struct token_session *s, const struct pkcs11_uri *u, const char *alg, struct token *own, struct key **out, struct fault *f)
+static enum err take(struct token_key *k, const char *alg, struct spki_info *info, struct fault *f)
+{
+    struct token *t = k->session->token;
+    module_lock(t->module, !!alg);
+    uint64_t generation = t->generation;
+    enum err e = pair_take(k, alg, f);
+    module_unlock(t->module);
+    if (e == CE_TOKEN_LOST)
+        token_lost(t, generation); /* so that token_retry looks for it */
+    e = e ? e : spki_parse(buf_span(&k->spki), info, f);
+    if (!e)
+        k->alg = info->alg;
+    return e;
+}
+
+static struct token_key *key_new(struct token_session *s, const struct pkcs11_uri *u)
 {
     struct token_key *k = mem_calloc(1, sizeof *k);
-    struct spki_info info;
     k->session = s;
     k->uri = *u;
     s->users++;
-    module_lock(s->token->module, !!alg);
-    enum err e = pair_take(k, alg, f);
-    module_unlock(s->token->module);
-    e = e ? e : spki_parse(buf_span(&k->spki), &info, f);
+    return k;
+}
+
+/* own: freed with the key, when that was made. */
+static enum err key_open(struct token_session *s, const struct pkcs11_uri *u, const char *alg, struct token *own, struct key **out, struct fault *f)
+{
+    struct token_key *k = key_new(s, u);
+    struct spki_info info;
+    enum err e = take(k, alg, &info, f);
     if (!e) {
-        k->alg = info.alg;
         k->own = own;
         e = key_external(buf_span(&k->spki), token_sign, key_release, k, out, f);
     }
@@ -190,4 +212,52 @@ enum err token_key_make(const char *uri, const char *object_default, const char 
     struct pkcs11_uri u;
     enum err e = pkcs11_uri_parse(span_str(uri), object_default, &u, f);
     return e ? e : token_key_own(&u, alg, o, out, where, f);
+}
+
+/* -- digests -------------------------------------------------------------------------------------------------------------- */
+enum err token_digest_open(struct token_session *s, const struct pkcs11_uri *u, bool make, struct token_key **out, uint8_t point[65], struct fault *f)
+{
+    struct token_key *k = key_new(s, u);
+    struct spki_info info;
+    enum err e = take(k, make ? "ec:P-256" : NULL, &info, f);
+    if (!e && info.alg != KEY_EC_P256)
+        e = fault_set(f, CE_KEY_ALG, "the key '%s' in the PKCS#11 token is not on P-256", u->object);
+    if (e) {
+        key_release(k);
+        return e;
+    }
+    memcpy(point, info.key.p, 65);
+    *out = k;
+    return CE_OK;
+}
+
+void token_digest_close(struct token_key *k)
+{
+    if (k)
+        key_release(k);
+}
+
+enum err token_digest_sign(struct token_key *k, const uint8_t digest[32], uint8_t sig[64], struct fault *f)
+{
+    uint8_t raw[SIGNATURE_MAX];
+    ck_ulong len;
+    enum err e = sign_raw(k, CKM_ECDSA_, span_of(digest, 32), raw, &len, f);
+    if (!e && len != 64)
+        return fault_set(f, CE_CRYPTO, "the PKCS#11 token gave a signature of %lu bytes where r and s have 64", len);
+    if (!e)
+        memcpy(sig, raw, 64);
+    return e;
+}
+
+enum err token_key_destroy(struct token_session *s, const struct pkcs11_uri *u, struct fault *f)
+{
+    struct token *t = s->token;
+    module_lock(t->module, true);
+    uint64_t generation = t->generation;
+    enum err e = session_ready(s, f);
+    e = e ? e : pair_destroy(s, u, f);
+    module_unlock(t->module);
+    if (e == CE_TOKEN_LOST)
+        token_lost(t, generation);
+    return e;
 }

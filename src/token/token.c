@@ -248,6 +248,14 @@ bool token_is_lost(struct token *t)
     return lost;
 }
 
+bool token_pin_refused(struct token *t)
+{
+    module_lock(t->module, false);
+    bool refused = t->pin_refused;
+    module_unlock(t->module);
+    return refused;
+}
+
 void token_info_get(struct token *t, struct token_info *out)
 {
     module_lock(t->module, false);

@@ -38,6 +38,8 @@ MUST_USE enum err token_connect(struct token *t, struct fault *f);
 /* The same for one that was lost: everything about its module is begun anew, unless another token of it answers. */
 MUST_USE enum err token_retry(struct token *t, struct fault *f);
 bool token_is_lost(struct token *t);
+/* Did the token refuse the PIN? Then this struct token does not log in again. */
+bool token_pin_refused(struct token *t);
 /* As of the last connect. */
 void token_info_get(struct token *t, struct token_info *out);
 
@@ -47,6 +49,16 @@ void token_session_free(struct token_session *s);
 /* The key pair that u names. alg (see key.h): makes it, not extractable, when the token has none; NULL: CE_NOT_FOUND then. CE_EXISTS: there are two
  * like it. *out signs in the token. */
 MUST_USE enum err token_key_open(struct token_session *s, const struct pkcs11_uri *u, const char *alg, struct key **out, struct fault *f);
+
+/* -- P-256 pairs for callers that hash by themselves (TLS) -- */
+struct token_key; /* owned by who opened it; it belongs to its session */
+/* The pair that u names; make: makes it, as token_key_open does, when there is none. point: its public half, uncompressed. */
+MUST_USE enum err token_digest_open(struct token_session *s, const struct pkcs11_uri *u, bool make, struct token_key **out, uint8_t point[65], struct fault *f);
+void token_digest_close(struct token_key *k); /* NULL is fine */
+/* r || s over 32 bytes as they are (CKM_ECDSA). CE_TOKEN_LOST: until token_retry; CE_CRYPTO. */
+MUST_USE enum err token_digest_sign(struct token_key *k, const uint8_t digest[32], uint8_t sig[64], struct fault *f);
+/* Destroys all pairs that u names, whole or half, in the token (C_DestroyObject). CE_OK also when there is none. */
+MUST_USE enum err token_key_destroy(struct token_session *s, const struct pkcs11_uri *u, struct fault *f);
 
 /* All of it for ceremonies: token, session and key of one URI; key_free ends them. alg NULL: the key must be there. where may be NULL. */
 MUST_USE enum err token_key_own(const struct pkcs11_uri *u, const char *alg, const struct token_options *o, struct key **out, struct token_info *where,

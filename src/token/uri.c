@@ -141,6 +141,35 @@ enum err pkcs11_uri_parse(struct span uri, const char *object_default, struct pk
     return e ? e : settle(u, object_default, f);
 }
 
+/* RFC 7512 2.3: what stands for itself in an attribute of the path; the rest is percent-encoded. */
+static void label_put(struct buf *out, const char *label)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    for (; *label; label++)
+        buf_printf(out, strchr(plain, *label) ? "%c" : "%%%02X", (unsigned char)*label);
+}
+
+enum err pkcs11_uri_relabel(struct span uri, const char *label, struct buf *out)
+{
+    struct span rest = span_trim(uri), path = { 0 }, one;
+    span_cut(&rest, '?', &path);
+    if (!span_starts(path, "pkcs11:"))
+        return CE_USAGE;
+    path = span_of(path.p + 7, path.n - 7);
+    buf_put_str(out, "pkcs11:");
+    while (span_cut(&path, ';', &one))
+        if (one.n && !span_starts(one, "object=")) {
+            buf_put_span(out, one);
+            buf_put_u8(out, ';');
+        }
+    buf_put_str(out, "object=");
+    label_put(out, label);
+    if (rest.n)
+        buf_put_u8(out, '?');
+    buf_put_span(out, rest);
+    return buf_err(out);
+}
+
 bool pkcs11_uri_same_token(const struct pkcs11_uri *a, const struct pkcs11_uri *b)
 {
     return strcmp(a->module, b->module) == 0 && strcmp(a->module_name, b->module_name) == 0 && strcmp(a->token, b->token) == 0 &&

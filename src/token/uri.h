@@ -30,6 +30,8 @@ struct pkcs11_uri {
 /* object_default: label of the key when neither object nor id is there. CE_USAGE says which attribute is wrong or missing: one of token, serial
  * and slot-id is needed, and one of module-path and module-name. */
 MUST_USE enum err pkcs11_uri_parse(struct span uri, const char *object_default, struct pkcs11_uri *out, struct fault *f);
+/* Appends the URI, one that pkcs11_uri_parse takes, with `label` for its object. CE_TOO_LARGE: out is full. */
+MUST_USE enum err pkcs11_uri_relabel(struct span uri, const char *label, struct buf *out);
 /* The same token of the same module? */
 bool pkcs11_uri_same_token(const struct pkcs11_uri *a, const struct pkcs11_uri *b);
 

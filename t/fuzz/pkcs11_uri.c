@@ -11,6 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fault f = { 0 };
     struct pkcs11_uri u, v;
+    CLEANUP(buf_free) struct buf out = BUF_INIT(8192);
     if (pkcs11_uri_parse(span_of(data, size), "default", &u, &f)) {
         INVARIANT(f.code != CE_OK && f.text[0]);
         return 0;
@@ -22,6 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     INVARIANT(u.module[0] ? u.module[0] == '/' : u.module_name[0] && !strchr(u.module_name, '/'));
     INVARIANT(u.pin_source[0] != '|');
     INVARIANT(pkcs11_uri_parse(span_of(data, size), "default", &v, &f) == CE_OK && pkcs11_uri_same_token(&u, &v));
+    if (pkcs11_uri_relabel(span_of(data, size), "a;b", &out) == CE_OK)
+        INVARIANT(pkcs11_uri_parse(buf_span(&out), NULL, &v, &f) == CE_OK && pkcs11_uri_same_token(&u, &v) && strcmp(v.object, "a;b") == 0);
     return 0;
 }
 

@@ -1,9 +1,11 @@
 /* faulty_p11.c: a PKCS#11 module for tests that stands before a real one ($FAULTY_P11_MODULE) and does what the file $FAULTY_P11_CONTROL
  * says, read at every call: words "slow_ms=N" (signatures last so long), "lost" (no token is there), "gone=LABEL" (this token is not), "drop=N" (each new N makes all
- * sessions void), "fail=N" (each new N makes one signature fail), "serial" (it cannot lock). */
+ * sessions void), "fail=N" (each new N makes one signature fail), "serial" (it cannot lock), "die-before", "die-after" (the process is
+ * killed before or after a key pair is made). What each login came to is appended to the file $FAULTY_P11_LOGINS, a number a line. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,12 +42,14 @@ static long number(const char *name)
     return at ? strtol(at + strlen(name), NULL, 10) : 0;
 }
 
-static int is_lost(void)
+static int says(const char *word)
 {
     char text[256];
     control(text);
-    return strstr(text, "lost") != NULL;
+    return strstr(text, word) != NULL;
 }
+
+static int is_lost(void) { return says("lost"); }
 
 /* "lost", or "gone" and the label of the token in this slot. */
 static int is_away(ck_ulong slot)
@@ -88,9 +92,7 @@ static int is_void(ck_ulong session)
 
 static ck_rv w_initialize(void *args)
 {
-    char text[256];
-    control(text);
-    return strstr(text, "serial") && args ? (ck_rv)CKR_CANT_LOCK_ : real->initialize(args);
+    return says("serial") && args ? (ck_rv)CKR_CANT_LOCK_ : real->initialize(args);
 }
 
 static ck_rv w_slots(unsigned char with_token, ck_ulong *slots, ck_ulong *count)
@@ -127,6 +129,29 @@ static ck_rv w_open(ck_ulong slot, ck_ulong flags, void *app, void *notify, ck_u
 static ck_rv w_find_init(ck_ulong session, struct ck_attribute *t, ck_ulong count)
 {
     return is_session_away(session) ? (ck_rv)CKR_DEVICE_REMOVED_ : is_void(session) ? (ck_rv)CKR_SESSION_HANDLE_INVALID_ : real->find_init(session, t, count);
+}
+
+static ck_rv w_login(ck_ulong session, ck_ulong user, const unsigned char *pin, ck_ulong len)
+{
+    ck_rv rv = real->login(session, user, pin, len);
+    const char *path = getenv("FAULTY_P11_LOGINS");
+    FILE *out = path ? fopen(path, "a") : NULL;
+    if (out)
+        fprintf(out, "%lu\n", rv), fclose(out);
+    return rv;
+}
+
+static ck_rv w_destroy(ck_ulong session, ck_ulong object) { return is_session_away(session) ? (ck_rv)CKR_DEVICE_REMOVED_ : real->destroy(session, object); }
+
+static ck_rv w_generate(ck_ulong session, struct ck_mechanism *m, struct ck_attribute *pub, ck_ulong npub, struct ck_attribute *priv, ck_ulong npriv,
+                        ck_ulong *pub_out, ck_ulong *priv_out)
+{
+    if (says("die-before"))
+        raise(SIGKILL);
+    ck_rv rv = is_session_away(session) ? (ck_rv)CKR_DEVICE_REMOVED_ : real->generate_pair(session, m, pub, npub, priv, npriv, pub_out, priv_out);
+    if (says("die-after"))
+        raise(SIGKILL);
+    return rv;
 }
 
 static ck_rv w_sign_init(ck_ulong session, struct ck_mechanism *m, ck_ulong key)
@@ -174,7 +199,10 @@ ck_rv C_GetFunctionList(struct ck_functions **out)
     mine.initialize = w_initialize;
     mine.get_slot_list = w_slots;
     mine.open_session = w_open;
+    mine.login = w_login;
     mine.find_init = w_find_init;
+    mine.destroy = w_destroy;
+    mine.generate_pair = w_generate;
     mine.sign_init = w_sign_init;
     mine.sign = w_sign;
     *out = &mine;

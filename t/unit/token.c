@@ -13,6 +13,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "crypt/der.h"
+#include "crypt/hash.h"
 #include "token/key_file.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -62,6 +64,28 @@ static void test_uri(void)
     uri("pkcs11:token=%00a?module-path=/m", CE_USAGE, "a NUL");
     uri("pkcs11:token=%4?module-path=/m", CE_USAGE, "half an escape");
     uri("pkcs11:token=012345678901234567890123456789012?module-path=/m", CE_USAGE, "a label of 33 bytes");
+}
+
+static void relabel(const char *text, const char *label, const char *want, const char *what)
+{
+    CLEANUP(buf_free) struct buf out = BUF_INIT(512);
+    struct pkcs11_uri a, b;
+    struct fault f = { 0 };
+    enum err e = pkcs11_uri_relabel(span_str(text), label, &out);
+    ok(e == CE_OK && strcmp(buf_cstr(&out), want) == 0, "URI: another label: %s: %s", what, buf_cstr(&out));
+    e = pkcs11_uri_parse(span_str(text), "d", &a, &f);
+    e = e ? e : pkcs11_uri_parse(buf_span(&out), NULL, &b, &f);
+    ok(e == CE_OK && pkcs11_uri_same_token(&a, &b) && strcmp(b.object, label) == 0, "URI: it reads as the same token and that label %s", f.text);
+}
+
+static void test_relabel(void)
+{
+    CLEANUP(buf_free) struct buf small = BUF_INIT(40);
+    relabel("pkcs11:token=a?module-path=/m", "k-1", "pkcs11:token=a;object=k-1?module-path=/m", "there was none");
+    relabel(" pkcs11:object=old;token=a;type=private?module-path=/m&pin-source=/p", "new", "pkcs11:token=a;type=private;object=new?module-path=/m&pin-source=/p", "in the place of one");
+    relabel("pkcs11:token=My%20t;;object=x%3by;?module-path=/m;n", "a b;c=%?&\xc3\xa9", "pkcs11:token=My%20t;object=a%20b%3Bc%3D%25%3F%26%C3%A9?module-path=/m;n", "what has a meaning is encoded");
+    ok(pkcs11_uri_relabel(SPAN_LIT("token=a"), "x", &small) == CE_USAGE && !small.len, "URI: another label: no URI");
+    ok(pkcs11_uri_relabel(SPAN_LIT("pkcs11:token=a?module-path=/a/long/path"), "x", &small) != CE_OK, "URI: another label: no room");
 }
 
 /* -- the token -------------------------------------------------------------------------------------------------------------------- */
@@ -219,6 +243,68 @@ static void test_neighbour(void)
     }
 }
 
+/* -- digests, and destroying ------------------------------------------------------------------------------------------------------ */
+static bool digest_good(struct token_key *k, const uint8_t point[65])
+{
+    static const uint8_t head[] = { 0x30, 0x59, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7, 3, 0x42, 0 };
+    CLEANUP(buf_free) struct buf spki = BUF_INIT(128), sig = BUF_INIT(128);
+    uint8_t digest[32], raw[64];
+    struct fault f = { 0 };
+    sha256(SPAN_LIT("message"), digest);
+    if (token_digest_sign(k, digest, raw, &f))
+        return false;
+    buf_put_span(&spki, span_of(head, sizeof head));
+    buf_put_span(&spki, span_of(point, 65));
+    size_t at = der_begin(&sig, DER_SEQUENCE);
+    der_put_uint(&sig, span_of(raw, 32));
+    der_put_uint(&sig, span_of(raw + 32, 32));
+    der_end(&sig, at);
+    return spki_verify(buf_span(&spki), SIG_ECDSA_SHA256, SPAN_LIT("message"), buf_span(&sig)) == CE_OK;
+}
+
+static struct token *connect_to(const char *pin, struct pkcs11_uri *u, const char *label, enum err want)
+{
+    const struct token_options stay = { .stay = true, .need_pin = true };
+    struct token *t = NULL;
+    struct fault f = { 0 };
+    if (pkcs11_uri_parse(span_str(uri_of(pin)), label, u, &f) || token_new(u, &stay, &t, &f) || token_connect(t, &f) != want)
+        ok(0, "connected: %s", f.text);
+    return t;
+}
+
+static void test_digest(void)
+{
+    struct fault f = { 0 };
+    struct pkcs11_uri u, half;
+    struct token_key *k = NULL, *again = NULL;
+    uint8_t point[65], same[65], digest[32] = { 1 }, raw[64];
+    struct token *t = connect_to("pin", &u, "device", CE_OK);
+    struct token_session *s = token_session_new(t);
+    ok(token_digest_open(s, &u, false, &k, point, &f) == CE_NOT_FOUND, "digests: no such pair: %s", f.text);
+    ok(token_digest_open(s, &u, true, &k, point, &f) == CE_OK && point[0] == 4 && digest_good(k, point), "digests: a pair is made and signs one");
+    ok(token_digest_open(s, &u, true, &again, same, &f) == CE_OK && memcmp(point, same, 65) == 0, "digests: one that is there is not made again");
+    tell("drop=21");
+    ok(digest_good(k, point) && digest_good(again, point), "digests: sessions that the token forgot are opened again");
+    token_digest_close(again);
+    tell("drop=22 lost");
+    ok(token_digest_sign(k, digest, raw, &f) == CE_TOKEN_LOST && token_is_lost(t), "digests: the token is away: %s", f.text);
+    tell("drop=22");
+    ok(token_retry(t, &f) == CE_OK && digest_good(k, point), "digests: and back");
+    tell("drop=23 lost"); /* gone, and only a new key notices */
+    ok(token_digest_open(s, &u, false, &again, same, &f) == CE_TOKEN_LOST && token_is_lost(t), "digests: the search for a key sees it too: %s", f.text);
+    tell("drop=23");
+    ok(token_retry(t, &f) == CE_OK && digest_good(k, point), "digests: found again %s", f.text);
+    ok(pkcs11_uri_parse(span_str(uri_of("pin")), "key1", &half, &f) == CE_OK && token_digest_open(s, &half, false, &again, same, &f) == CE_KEY_ALG, "digests: a key on P-384: %s", f.text);
+    ok(token_key_destroy(s, &u, &f) == CE_OK && token_digest_sign(k, digest, raw, &f) != CE_OK, "destroyed, it signs nothing: %s", f.text);
+    ok(token_digest_open(s, &u, false, &again, same, &f) == CE_NOT_FOUND && token_key_destroy(s, &u, &f) == CE_OK, "it is gone, and destroying it once more is no error");
+    token_digest_close(k);
+    token_session_free(s);
+    token_free(t);
+    t = connect_to("badpin", &u, "device", CE_CRYPTO);
+    ok(token_pin_refused(t) && token_retry(t, &f) == CE_CRYPTO && strstr(f.text, "not tried again"), "a PIN that was refused is not tried again: %s", f.text);
+    token_free(t);
+}
+
 /* -- several at once ------------------------------------------------------------------------------------------------------------------ */
 static void *sign_some(void *arg)
 {
@@ -277,11 +363,13 @@ static void test_sessions(bool serial)
 int main(void)
 {
     test_uri();
+    test_relabel();
     set_up();
     test_algorithms();
     __lsan_enable();
     test_loss();
     test_neighbour();
+    test_digest();
     test_sessions(true);
     test_sessions(false);
     nftw(dir, remove_one, 16, FTW_PHYS | FTW_DEPTH);
