@@ -185,7 +185,7 @@ enum err jail_files(enum jail j, const char *site, struct fault *f)
         [JAIL_DEPOT] = { { "artifact", LANDLOCK_WRITE }, { "delta", LANDLOCK_WRITE }, { "depot", LANDLOCK_WRITE }, { "run/nginx/client_body", LANDLOCK_READ } },
     };
     INVARIANT((unsigned)j < JAIL_COUNT);
-    INVARIANT(site || !rules[j][0].folder);
+    INVARIANT(site || !rules[j][0].path);
     enum err e = jail_prepare(f);
     return e ? e : landlock_enter(site, rules[j], LANDLOCK_NO_TCP, f);
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -33,6 +34,8 @@
 #define LL_NET_BIND 1u           /* ABI 4: TCP */
 #define LL_NET_CONNECT 2u
 
+/* what there is to allow of what is not a folder */
+#define LL_OF_FILE (LL_FS_EXECUTE | LL_FS_WRITE_FILE | LL_FS_READ_FILE | LL_FS_TRUNCATE)
 #define LL_READ (LL_FS_READ_FILE | LL_FS_READ_DIR)
 #define LL_WRITE                                                                                                                 \
     (LL_READ | LL_FS_WRITE_FILE | LL_FS_REMOVE_DIR | LL_FS_REMOVE_FILE | LL_FS_MAKE_DIR | LL_FS_MAKE_REG | LL_FS_REFER | \
@@ -54,18 +57,20 @@ int landlock_abi(void)
     return v < 0 ? 0 : (int)v;
 }
 
-static enum err add_folder(int ruleset, const char *site, const struct landlock_rule *r, uint64_t handled, struct fault *f)
+static enum err add_path(int ruleset, const char *site, const struct landlock_rule *r, uint64_t handled, struct fault *f)
 {
     char path[PATH_MAX_LEN];
-    if (r->folder[0] == '/')
-        path_join(path, "%s", r->folder);
+    if (r->path[0] == '/')
+        path_join(path, "%s", r->path);
     else
-        path_join(path, "%s/%s", site, r->folder);
-    CLEANUP(fd_close_p) int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        path_join(path, "%s/%s", site, r->path);
+    CLEANUP(fd_close_p) int fd = open(path, O_PATH | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
         return CE_OK; /* what is not there cannot be reached */
-    struct ll_path rule = { .allowed = accesses[r->access] & handled, .parent_fd = fd };
-    if (fd < 0 || syscall(LL_ADD_RULE, ruleset, LL_RULE_PATH_BENEATH, &rule, 0))
+    struct stat st = { 0 };
+    bool there = fd >= 0 && fstat(fd, &st) == 0;
+    struct ll_path rule = { .allowed = accesses[r->access] & handled & (S_ISDIR(st.st_mode) ? ~0ull : LL_OF_FILE), .parent_fd = fd };
+    if (!there || syscall(LL_ADD_RULE, ruleset, LL_RULE_PATH_BENEATH, &rule, 0))
         return fault_set(f, CE_UNSUPPORTED, "Landlock refused %s: %s", path, strerror(errno));
     return CE_OK;
 }
@@ -80,8 +85,8 @@ enum err landlock_enter(const char *site, const struct landlock_rule *rules, enu
     CLEANUP(fd_close_p) int fd = (int)syscall(LL_CREATE_RULESET, &set, abi >= 4 ? sizeof set : sizeof set.fs, 0);
     if (fd < 0)
         return fault_set(f, CE_UNSUPPORTED, "Landlock refused its rule set: %s", strerror(errno));
-    for (; rules->folder; rules++) {
-        enum err e = add_folder(fd, site, rules, set.fs, f);
+    for (; rules->path; rules++) {
+        enum err e = add_path(fd, site, rules, set.fs, f);
         if (e)
             return e;
     }

@@ -17,12 +17,12 @@ enum landlock_access {
 enum landlock_tcp { LANDLOCK_NO_TCP, LANDLOCK_BIND, LANDLOCK_CONNECT };
 
 struct landlock_rule {
-    const char *folder; /* below the site, or absolute; NULL ends the list */
+    const char *path; /* a folder with all below it, or a file: below the site, or absolute; NULL ends the list */
     enum landlock_access access;
 };
 
 int landlock_abi(void); /* 0: the kernel has none */
-/* Everything outside the rules' folders becomes unreachable, and every process outside for ptrace; where the kernel can do that, TCP
+/* Everything outside the rules' paths becomes unreachable, and every process outside for ptrace; where the kernel can do that, TCP
  * too, as far as tcp says. Needs no_new_privs. CE_UNSUPPORTED: the kernel has Landlock but refused. */
 MUST_USE enum err landlock_enter(const char *site, const struct landlock_rule *rules, enum landlock_tcp tcp, struct fault *f);
 

@@ -33,9 +33,9 @@ static enum err nginx_confine(const struct parent *p, struct fault *f)
     struct landlock_rule rules[] = {
         { "/usr", LANDLOCK_RUN },  { "/lib", LANDLOCK_RUN },  { "/lib32", LANDLOCK_RUN }, { "/lib64", LANDLOCK_RUN }, { "/bin", LANDLOCK_RUN },
         { "/sbin", LANDLOCK_RUN }, { "/opt", LANDLOCK_RUN },  { "/nix", LANDLOCK_RUN },   { "/etc", LANDLOCK_READ },  { "/run", LANDLOCK_READ },
-        { "/proc", LANDLOCK_READ }, { "/sys", LANDLOCK_READ }, { "/dev", LANDLOCK_WRITE }, { "tls", LANDLOCK_READ },   { "ca", LANDLOCK_READ },
+        { "/proc", LANDLOCK_READ }, { "/sys", LANDLOCK_READ }, { "/dev/null", LANDLOCK_WRITE }, { "/dev/urandom", LANDLOCK_READ }, { "tls", LANDLOCK_READ }, { "ca", LANDLOCK_READ },
         { "pub", LANDLOCK_READ },  { "log", LANDLOCK_READ },  { "artifact", LANDLOCK_READ }, { "delta", LANDLOCK_READ },
-         { "run", LANDLOCK_WRITE },  { own, LANDLOCK_RUN },      { NULL, LANDLOCK_READ },
+        { "run", LANDLOCK_WRITE },  { own, LANDLOCK_RUN },      { NULL, LANDLOCK_READ },
     };
     char real[PATH_MAX];
     if (realpath(p->settings.nginx, real)) {
