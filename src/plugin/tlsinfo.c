@@ -30,24 +30,73 @@ static void unlist(struct place *p) /* locked */
 }
 
 static struct policyfile *policy; /* whose CAs the contexts get; NULL: none yet */
-static uintptr_t policy_turn;     /* counts the documents */
-static int ctx_index = -1;        /* of a context: the turn that it has */
+static uint64_t policy_turn;      /* counts the documents */
+
+/* Contexts are known from when they are made: since OpenSSL 3.2 a new SSL object has none yet when its places are made. */
+struct context {
+    SSL_CTX *ctx; /* of the broker; valid while OpenSSL has not called on_context_free */
+    pthread_t thread;
+    uint64_t turn; /* the CAs that it has */
+    struct context *next;
+};
+static struct context *contexts;
+static int ctx_index = -1;
+
+static struct context *context_add(SSL_CTX *ctx) /* locked */
+{
+    struct context *c = mem_calloc(1, sizeof *c);
+    *c = (struct context){ ctx, pthread_self(), 0, contexts };
+    return contexts = c;
+}
+
+static void on_context(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
+{
+    (void)ptr, (void)argl, (void)argp;
+    pthread_mutex_lock(&lock);
+    CRYPTO_set_ex_data(ad, idx, context_add(parent)); /* refused: on_context_free looks for it all the same */
+    pthread_mutex_unlock(&lock);
+}
+
+static void on_context_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
+{
+    (void)ptr, (void)ad, (void)idx, (void)argl, (void)argp;
+    pthread_mutex_lock(&lock);
+    for (struct context **at = &contexts, *c; (c = *at); at = &c->next)
+        if (c->ctx == parent) {
+            *at = c->next;
+            free(c);
+            break;
+        }
+    pthread_mutex_unlock(&lock);
+}
 
 /* Mosquitto reads its cafile once. The CAs of today go into the store beside it, where they lead to a root and are none: a chain still ends
  * at a self-signed certificate of cafile (RFC 5280 6.1; X509_V_FLAG_PARTIAL_CHAIN is not set). */
-static void ctx_feed(SSL_CTX *ctx) /* locked */
+static void context_feed(struct context *c) /* locked */
 {
-    if (!ctx || !policy || (uintptr_t)SSL_CTX_get_ex_data(ctx, ctx_index) == policy_turn)
-        return;
     for (size_t i = 0; i < policy_cas(policy->policy); i++) {
         const struct policy_ca *ca = policy_ca_at(policy->policy, i);
         const uint8_t *p = ca->der.p;
         X509 *x = d2i_X509(NULL, &p, (long)ca->der.n);
         if (x)
-            X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), x);
+            X509_STORE_add_cert(SSL_CTX_get_cert_store(c->ctx), x);
         X509_free(x);
     }
-    SSL_CTX_set_ex_data(ctx, ctx_index, (void *)policy_turn);
+    c->turn = policy_turn;
+}
+
+/* All contexts of this thread, one of before tlsinfo_open with them as soon as a connection shows it. */
+static void contexts_feed(const SSL *ssl) /* locked */
+{
+    SSL_CTX *own = ssl ? SSL_get_SSL_CTX(ssl) : NULL;
+    struct context *c;
+    for (c = contexts; c && c->ctx != own; c = c->next)
+        ;
+    if (own && !c)
+        context_add(own);
+    for (c = policy ? contexts : NULL; c; c = c->next)
+        if (c->turn != policy_turn && pthread_equal(c->thread, pthread_self()))
+            context_feed(c);
 }
 
 void tlsinfo_policy(struct policyfile *p)
@@ -70,7 +119,7 @@ static void on_new(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long ar
         return;
     }
     pthread_mutex_lock(&lock);
-    ctx_feed(SSL_get_SSL_CTX(parent));
+    contexts_feed(SSL_get_SSL_CTX(parent) || !newest || !pthread_equal(newest->thread, p->thread) ? parent : newest->ssl);
     p->older = newest;
     *(newest ? &newest->newer : &oldest) = p;
     newest = p;
@@ -103,7 +152,7 @@ enum err tlsinfo_open(struct fault *f)
     if (ex_index < 0)
         ex_index = CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, NULL, on_new, on_dup, on_free);
     if (ctx_index < 0)
-        ctx_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+        ctx_index = SSL_CTX_get_ex_new_index(0, NULL, on_context, NULL, on_context_free);
     return ex_index < 0 || ctx_index < 0 ? fault_set(f, CE_UNSUPPORTED, "OpenSSL gives the plugin no place in its connections") : CE_OK;
 }
 
@@ -111,13 +160,19 @@ void tlsinfo_close(void)
 {
     if (ex_index < 0)
         return;
-    CRYPTO_free_ex_index(CRYPTO_EX_INDEX_SSL, ex_index); /* from here on neither on_new nor on_free is called */
-    ex_index = -1;
+    CRYPTO_free_ex_index(CRYPTO_EX_INDEX_SSL, ex_index); /* from here on nothing here is called */
+    CRYPTO_free_ex_index(CRYPTO_EX_INDEX_SSL_CTX, ctx_index);
+    ex_index = ctx_index = -1;
     pthread_mutex_lock(&lock);
     while (oldest) {
         struct place *p = oldest;
         unlist(p);
         free(p);
+    }
+    while (contexts) {
+        struct context *c = contexts;
+        contexts = c->next;
+        free(c);
     }
     policyfile_drop(policy);
     policy = NULL;

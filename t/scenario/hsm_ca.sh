@@ -43,7 +43,7 @@ token_does ""
 [ ! -e "$SITE/ca/tok2.pem" ]; ok $? "ca create is killed after the key was made"
 ca_make tok2; ok $? "and finished by the same command"
 has "$(cat tok2.out)" "repaired: an earlier run" "which says what it repaired"
-is "$(p11 --list-objects --type privkey 2>/dev/null | grep -c 'tok2')" 1 "with the key that was made"
+is "$(p11 --list-objects --type privkey 2>/dev/null | grep -c '^ *label: *tok2')" 1 "with the key that was made"
 cradle ca activate tok2 >/dev/null
 enrolls D-2 tok2
 has "$(ocsp D-1.pem tok1)" "D-1.pem: good" "the first one answers as before"

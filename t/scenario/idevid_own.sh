@@ -23,7 +23,7 @@ has "$(openssl x509 -in id1.pem -noout -subject -nameopt RFC2253)" 'serialNumber
 has "$text" 'Key Usage: critical' "keyUsage is critical"
 has "$text" 'Digital Signature' "it signs"
 has "$(openssl asn1parse -in id1.pem)" 'PRINTABLESTRING *:SN-1' "openssl reads the serial number"
-has "$(openssl asn1parse -in id1.pem -strparse "$(openssl asn1parse -in id1.pem | awk -F: '/X509v3 Subject Alternative Name/ { getline; print $1 + 0 }')")" 'OBJECT *:1.3.6.1.5.5.7.8.4' "the hardwareModuleName is there (RFC 4108)"
+has "$(openssl asn1parse -in id1.pem -strparse "$(openssl asn1parse -in id1.pem | awk -F: '/X509v3 Subject Alternative Name/ { getline; print $1 + 0 }')")" 'OBJECT *:(1.3.6.1.5.5.7.8.4|Hardware Module Name)' "the hardwareModuleName is there (RFC 4108)"
 is "$(printf '%s' "$text" | grep -c 'URI:http')" 0 "no URL is in it"
 has "$(openssl verify -purpose sslclient -CAfile "$CA" id1.pem 2>&1)" 'purpose' "openssl takes it for no TLS client"
 has "$(openssl verify -CAfile "$CA" id1.pem 2>&1)" 'OK$' "its signature is good"
