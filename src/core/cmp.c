@@ -78,6 +78,18 @@ enum err cmp_wrong_try(struct batch *b, const struct caller *c, const struct cmp
 }
 
 /* -- transactions ---------------------------------------------------------------------------------------------------------------------------- */
+/* An IDevID has no name yet: it is known by its key. A certificate may end within a transaction. */
+static struct span who_of(struct batch *b, const struct caller *c)
+{
+    CLEANUP(buf_free) struct buf text = BUF_INIT(0);
+    if (c->kind != CALLER_IDEVID)
+        return c->name;
+    buf_printf(&text, "idevid:");
+    buf_put_hex(&text, c->m->spki);
+    return arena_copy(b->arena, buf_span(&text));
+}
+static int64_t kind_of(const struct caller *c) { return c->kind == CALLER_EXPIRED ? CALLER_DEVICE : c->kind; }
+
 static int64_t confirm_ms(const struct batch *b) { return core_config(b->core)->cmp_confirm_s * 1000; }
 
 static enum err tx_put(struct batch *b, const struct cmp_tx_row *r, struct fault *f)
@@ -89,6 +101,7 @@ static enum err tx_put(struct batch *b, const struct cmp_tx_row *r, struct fault
 enum err cmp_begin(struct batch *b, const struct caller *c, const struct msg_enroll *m, const struct cmp_turn *t, struct fault *f)
 {
     struct cmp_tx_row r;
+    struct span who = who_of(b, c);
     int64_t n = 0;
     enum err e = store_cmp_tx_get(b->db, b->arena, t->m.tx, &r, f);
     if (!e)
@@ -100,12 +113,12 @@ enum err cmp_begin(struct batch *b, const struct caller *c, const struct msg_enr
         e = fault_set(f, CE_NAME_MISMATCH, "the secret is that of device '" SPAN_FMT "': it enrolls no other", SPAN_ARG(t->secret.uid));
     if (!e && t->m.ra_verified && !(c->role & R_STATION))
         e = fault_set(f, CE_ROLE_FORBIDDEN, "RFC 9483 4.1.1: raVerified is the word of a registration authority (role station); prove possession by a signature");
-    e = e ? e : store_cmp_tx_count(b->db, c->name, &n, f);
+    e = e ? e : store_cmp_tx_count(b->db, who, &n, f);
     if (!e && n >= CMP_OPEN_MAX)
-        e = fault_set(f, CE_RATE, "'" SPAN_FMT "' has %d transactions open; confirm them, or try again later", SPAN_ARG(c->name), CMP_OPEN_MAX);
+        e = fault_set(f, CE_RATE, "'" SPAN_FMT "' has %d transactions open; confirm them, or try again later", SPAN_ARG(who), CMP_OPEN_MAX);
     if (e)
         return e;
-    r = (struct cmp_tx_row){ .tx = t->m.tx, .kind = c->kind, .who = c->name, .ref = c->kind == CALLER_SECRET ? c->m->cn : span_of(NULL, 0), .uid = m->uid,
+    r = (struct cmp_tx_row){ .tx = t->m.tx, .kind = kind_of(c), .who = who, .ref = c->kind == CALLER_SECRET ? c->m->cn : span_of(NULL, 0), .uid = m->uid,
                              .answer = t->m.type, .state = SPAN_LIT("signing"), .nonce = t->m.nonce, .began_at = b->now_ms, .until_at = b->now_ms + confirm_ms(b) };
     return tx_put(b, &r, f);
 }
@@ -148,9 +161,10 @@ enum err cmp_issued(struct batch *b, struct span tx, bool implicit, struct span 
 static enum err tx_of(struct batch *b, const struct caller *c, const struct cmp_turn *t, struct cmp_tx_row *r, struct fault *f)
 {
     enum err e = store_cmp_tx_get(b->db, b->arena, t->m.tx, r, f);
-    bool own = !e && r->kind == c->kind && span_eq(r->who, c->name) && (c->kind != CALLER_SECRET || span_eq(r->ref, c->m->cn));
+    struct span who = who_of(b, c);
+    bool own = !e && r->kind == kind_of(c) && span_eq(r->who, who) && (c->kind != CALLER_SECRET || span_eq(r->ref, c->m->cn));
     if (e == CE_NOT_FOUND || (!e && !own))
-        return fault_set(f, CE_TRANSACTION_NONE, "'" SPAN_FMT "' has no open transaction with this transactionID", SPAN_ARG(c->name));
+        return fault_set(f, CE_TRANSACTION_NONE, "'" SPAN_FMT "' has no open transaction with this transactionID", SPAN_ARG(who));
     if (!e && !span_eq(r->nonce, t->m.recip_nonce))
         return fault_set(f, CE_CMP_RECIP_NONCE, "RFC 9810 5.1.1: recipNonce is not the senderNonce of our last message in this transaction");
     return e;
@@ -167,17 +181,6 @@ static void confirmed_event(struct batch *b, const struct cert_row *c, const str
     event_end(b);
 }
 
-static enum err unconfirmed_revoke(struct batch *b, struct cert_row *c, struct span note, struct span by, struct fault *f)
-{
-    struct revoke_change change = { .status = CERT_REVOKED, .reason = REVOKE_SUPERSEDED, .why = "certificate-revoked", .note = note, .by = by };
-    struct device d = { .rev = 0 };
-    enum err e = c->holder_kind == CERT_HOLDER_DEVICE ? device_get(b, c->holder, &d, f) : CE_OK;
-    if (!e && c->holder_kind == CERT_HOLDER_DEVICE)
-        e = device_touch(b, &d, f);
-    change.rev = d.rev;
-    return e ? e : cert_status_change(b, c, &change, f);
-}
-
 static enum err confirm_write(struct batch *b, const struct msg_cmp_confirm *m, struct cmp_tx_row *r, struct cert_row *c, struct fault *f)
 {
     enum err e = CE_OK;
@@ -188,7 +191,7 @@ static enum err confirm_write(struct batch *b, const struct msg_cmp_confirm *m, 
     } else if (c->state.status != CERT_REVOKED) {
         struct span note = span_str(arena_printf(b->arena, "rejected by its holder (certConf)%s" SPAN_FMT, m->text.n ? ": " : "", SPAN_ARG(m->text)));
         note.n = note.n > 200 ? 200 : note.n;
-        e = unconfirmed_revoke(b, c, span_is_utf8(note) ? note : SPAN_LIT("rejected by its holder (certConf)"), r->who, f);
+        e = cmp_unconfirmed_revoke(b, c, span_is_utf8(note) ? note : SPAN_LIT("rejected by its holder (certConf)"), r->who, f);
     }
     r->state = m->accepted ? SPAN_LIT("confirmed") : SPAN_LIT("rejected");
     e = e ? e : tx_put(b, r, f);
@@ -326,72 +329,3 @@ enum err cmp_op_protect(struct batch *b, const struct caller *c, const void *msg
     out->body = arena_copy(b->arena, span_of(own, cmp_mac_make(&mac, s.secret, m->part, own)));
     return CE_OK;
 }
-
-/* -- what ends by itself ---------------------------------------------------------------------------------------------------------------------------- */
-struct cmp_part_state { int64_t due_ms; }; /* wall clock; INT64_MAX: nothing */
-
-void cmp_due(struct batch *b, int64_t at_ms)
-{
-    struct cmp_part_state *s = core_part(b->core, CORE_PART_CMP);
-    if (s && at_ms < s->due_ms)
-        s->due_ms = at_ms;
-}
-
-static enum err tx_over(struct batch *b, const struct cmp_tx_row *r, struct fault *f)
-{
-    struct cert_row c;
-    bool keep = core_config(b->core)->cmp_keep_unconfirmed;
-    enum err e = store_cmp_tx_drop(b->db, r->tx, f);
-    if (e || !span_eq_str(r->state, "issued") || !r->fresh)
-        return e;
-    e = store_cert_get(b->db, b->arena, r->kid, r->serial, &c, f);
-    if (e || c.state.first_used_at || c.state.status != CERT_GOOD)
-        return e;
-    struct json_out *j = event_begin(b, EVENT_CERT_UNCONFIRMED, c.holder_kind == CERT_HOLDER_DEVICE ? c.holder : span_of(NULL, 0), 0);
-    json_hex(j, "kid", c.kid);
-    json_hex(j, "serial", c.serial);
-    json_hex(j, "transaction", r->tx);
-    json_str(j, "by", r->who);
-    json_bool(j, "kept", keep);
-    event_end(b);
-    return keep ? CE_OK : unconfirmed_revoke(b, &c, SPAN_LIT("not confirmed in time (certConf)"), span_of(NULL, 0), f);
-}
-
-static enum err part_open(struct core *core, void **state, struct fault *f)
-{
-    struct cmp_part_state *s = mem_calloc(1, sizeof *s);
-    (void)core;
-    (void)f;
-    *state = s; /* due at once: what ended while nobody looked */
-    return CE_OK;
-}
-
-static bool part_tick(struct batch *b, void *state, int64_t *next_ms)
-{
-    const struct cmp_part_state *s = state;
-    int64_t wait = s->due_ms - b->now_ms;
-    *next_ms = b->mono_ms + (wait > 60000 ? 60000 : wait < 100 ? 100 : wait);
-    return wait <= 0;
-}
-
-static enum err part_work(struct batch *b, void *state, struct fault *f)
-{
-    struct cmp_part_state *s = state;
-    struct cmp_tx_row *rows;
-    size_t n = 0;
-    int64_t tx = 0, wipe = 0;
-    enum err e = store_cmp_tx_over(b->db, b->arena, b->now_ms, 100, &rows, &n, f);
-    for (size_t i = 0; !e && i < n; i++)
-        e = tx_over(b, &rows[i], f);
-    e = e ? e : secrets_work(b, f);
-    e = e ? e : store_cmp_tx_next(b->db, &tx, f);
-    e = e ? e : store_secret_next(b->db, &wipe, f);
-    if (e)
-        return e;
-    s->due_ms = tx ? tx : INT64_MAX;
-    if (wipe && wipe < s->due_ms)
-        s->due_ms = wipe;
-    return CE_OK;
-}
-
-const struct core_part cmp_part = { .name = "cmp", .open = part_open, .close = free, .tick = part_tick, .work = part_work };

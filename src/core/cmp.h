@@ -9,6 +9,7 @@
 #define CRADLE_CORE_CMP_H
 
 #include "core/batch.h"
+#include "store/cert.h"
 #include "store/cmp.h"
 
 #define CMP_OPEN_MAX 256          /* transactions that one caller may have open */
@@ -58,7 +59,8 @@ MUST_USE enum err secret_wipe_at(struct batch *b, struct span ref, int64_t at, s
 MUST_USE enum err secret_end(struct batch *b, struct secret_row *s, const char *state, const char *why, struct fault *f); /* event secret-over, wiped */
 MUST_USE enum err secrets_work(struct batch *b, struct fault *f);
 
-/* -- the part: what ends by itself ---------------------------------------------------------------------------------------------------------- */
+/* -- the part: what ends by itself: cmp_part.c -------------------------------------------------------------------------------------------- */
+MUST_USE enum err cmp_unconfirmed_revoke(struct batch *b, struct cert_row *c, struct span note, struct span by, struct fault *f);
 extern const struct core_part cmp_part;
 void cmp_due(struct batch *b, int64_t at_ms); /* something ends then (wall clock, ms) */
 

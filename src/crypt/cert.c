@@ -68,6 +68,7 @@ static enum err ext_san(struct cert *c, struct span v)
 {
     struct san san;
     enum err e = san_parse(v, &san, NULL);
+    c->san = v;
     c->san_uri = san.uri;
     c->san_dns = san.dns;
     c->hw_type = san.hw_type;

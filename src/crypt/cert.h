@@ -32,6 +32,7 @@ struct cert { /* every span points into the DER given */
     int path_len;                       /* -1: none */
     unsigned key_usage;                 /* enum cert_key_usage; 0: extension absent */
     unsigned eku;                       /* enum cert_eku; 0: extension absent */
+    struct span san;                    /* subjectAltName: its whole value */
     struct span san_uri, san_dns;       /* the first of each */
     struct span hw_type, hw_serial;     /* hardwareModuleName (RFC 4108 5): contents of its OID and OCTET STRING. With one it is an IDevID: see cert_is_idevid */
     bool ocsp_nocheck;

@@ -74,6 +74,16 @@ enum err chain_anchor_read(struct span root, struct span inters, struct chain_an
     return e;
 }
 
+#define CHAIN_TRIES 32
+
+void chain_more_read(const struct span *ders, size_t n, struct chain_more *out)
+{
+    out->n = 0;
+    out->tries = CHAIN_TRIES;
+    for (size_t i = 0; i < n && out->n < CHAIN_CAS_MAX; i++)
+        out->n += ca_read(ders[i], &out->ca[out->n], NULL) == CE_OK;
+}
+
 /* -- path ----------------------------------------------------------------------------------------------------------------------------- */
 static bool names_issuer(const struct cert *c, const struct cert *issuer)
 {
@@ -82,6 +92,7 @@ static bool names_issuer(const struct cert *c, const struct cert *issuer)
 
 struct climb {
     const struct chain_anchor *a;
+    struct chain_more *more; /* may be NULL */
     int64_t now_s;
     bool named;          /* somebody known here is named as the issuer */
     struct fault *f;
@@ -99,6 +110,8 @@ static enum err issuer_judge(struct climb *x, const struct cert *c, const struct
         return chain_bad(x->f, issuer, "6.1.3 (a)(2): this CA is not valid yet");
     if (ended(issuer, x->now_s))
         return chain_bad(x->f, issuer, "6.1.3 (a)(2): this CA has expired");
+    if (x->more && x->more->tries-- <= 0)
+        return fault_set(x->f, CE_CHAIN, "the certificates that came with it make too many paths");
     if (c->sig_alg == SIG_NONE)
         return chain_bad(x->f, c, "4.1.1.2: is signed with an algorithm that is not taken (SHA-1 and MD5 are none, RSA-PSS neither)");
     if (spki_verify(issuer->spki, c->sig_alg, c->tbs, c->sig))
@@ -115,22 +128,21 @@ static enum err climb(struct climb *x, const struct cert *c, int certs, int belo
         if (!(e = issuer_judge(x, c, &x->a->root, below)))
             return CE_OK;
     }
-    for (size_t i = 0; i < x->a->n_inter; i++) {
-        const struct cert *up = &x->a->inter[i];
+    for (size_t i = 0; i < x->a->n_inter + (x->more ? x->more->n : 0); i++) {
+        const struct cert *up = i < x->a->n_inter ? &x->a->inter[i] : &x->more->ca[i - x->a->n_inter];
         if (up == c || !names_issuer(c, up))
             continue;
-        x->named = true;
+        x->named = x->named || i < x->a->n_inter; /* what came with the leaf is not known here */
         if (certs + 2 > CHAIN_MAX) { /* with up and an anchor */
             e = fault_set(x->f, CE_CHAIN, "the path has more than %d certificates", CHAIN_MAX);
             continue;
         }
-        if ((e = issuer_judge(x, c, up, below)))
-            continue;
-        e = climb(x, up, certs + 1, below + !span_eq(up->issuer, up->subject));
-        if (!e)
-            return CE_OK;
+        e = climb(x, up, certs + 1, below + !span_eq(up->issuer, up->subject)); /* from the anchor down: who names none costs no signature */
         if (e == CE_CERT_FOREIGN)
             e = chain_bad(x->f, up, "6.1: its issuer is neither the anchor nor given with it");
+        e = e ? e : issuer_judge(x, c, up, below);
+        if (!e)
+            return CE_OK;
     }
     return e;
 }
@@ -155,9 +167,9 @@ static enum err leaf_judge(const struct cert *leaf, int64_t now_s, struct fault 
     return key_gate(leaf->spki, NULL, &key, f);
 }
 
-enum err chain_verify(const struct cert *leaf, const struct chain_anchor *a, int64_t now_s, struct fault *f)
+enum err chain_verify(const struct cert *leaf, const struct chain_anchor *a, struct chain_more *more, int64_t now_s, struct fault *f)
 {
-    struct climb x = { .a = a, .now_s = now_s, .f = f };
+    struct climb x = { .a = a, .more = more, .now_s = now_s, .f = f };
     enum err e = climb(&x, leaf, 1, 0);
     if (e && !x.named)
         return fault_set(f, CE_CERT_FOREIGN, "the client certificate names no issuer that is known here");

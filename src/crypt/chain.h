@@ -22,9 +22,18 @@ struct chain_anchor { /* every span points into the bytes that chain_anchor_read
  * of them as a CA whose key is sound. CE_CHAIN with the rule, CE_BAD_CERT, CE_KEY_…, CE_TOO_LARGE. */
 MUST_USE enum err chain_anchor_read(struct span root, struct span inters, struct chain_anchor *out, struct fault *f);
 
+/* CAs that a stranger sent along with a leaf: they help to find a path to an anchor and are trusted for nothing. */
+struct chain_more {
+    struct cert ca[CHAIN_CAS_MAX];
+    size_t n;
+    int tries; /* signatures that are still verified with them: a bound to what a stranger may make us compute */
+};
+/* What is no sound CA, or one too many, is left out. Spans point into ders. */
+void chain_more_read(const struct span *ders, size_t n, struct chain_more *out);
+
 /* Is there a valid path from leaf to the anchor at now_s? The leaf must be no CA, for signatures and (if it has an EKU) for TLS clients, and its key sound.
  * CE_CERT_FOREIGN: it names no issuer that is known here. CE_CERT_EXPIRED, CE_CERT_NOT_YET: the leaf's own dates. CE_CHAIN: a rule of
- * RFC 5280 is broken. CE_KEY_…: its key. */
-MUST_USE enum err chain_verify(const struct cert *leaf, const struct chain_anchor *a, int64_t now_s, struct fault *f);
+ * RFC 5280 is broken. more: NULL when the anchor and what was given with it are all. CE_KEY_…: its key. */
+MUST_USE enum err chain_verify(const struct cert *leaf, const struct chain_anchor *a, struct chain_more *more, int64_t now_s, struct fault *f);
 
 #endif

@@ -34,6 +34,7 @@ static enum err csr_san(struct csr *r, struct span value, struct fault *f)
     enum err e = san_parse(value, &san, f);
     if (e)
         return e;
+    r->san = value;
     r->san_uri = san.uri;
     r->san_dns = san.dns;
     r->n_san_uri = san.n_uri;

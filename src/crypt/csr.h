@@ -15,6 +15,7 @@ struct csr { /* every span points into the DER given */
     struct span cn;                     /* exactly one, 1..64 bytes, UTF-8 without control characters */
     struct span serial_number, o;       /* empty when absent */
     unsigned n_rdn_other;               /* subject attributes besides CN, serialNumber, O */
+    struct span san;                    /* subjectAltName: its whole value */
     struct span san_uri, san_dns;       /* the first of each, empty when absent */
     unsigned n_san_uri, n_san_dns, n_san_other;
     struct span spki;

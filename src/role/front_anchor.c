@@ -107,13 +107,13 @@ void front_idevid_read(const struct cert *c, struct front_idevid *out)
     out->nhw_serial = bytes_put(out->hw_serial, sizeof out->hw_serial, c->hw_serial);
 }
 
-enum err front_anchors_judge(const struct front_anchors *as, const struct cert *c, struct front_idevid *out, struct fault *f)
+enum err front_anchors_judge(const struct front_anchors *as, const struct cert *c, struct chain_more *more, struct front_idevid *out, struct fault *f)
 {
     enum err best = CE_CERT_FOREIGN;
     fault_set(f, best, "the client certificate names no issuer that is known here");
     for (size_t i = 0; i < as->n; i++) {
         struct fault why = {0};
-        enum err e = chain_verify(c, &as->list[i]->chain, clock_now_s(), &why);
+        enum err e = chain_verify(c, &as->list[i]->chain, more, clock_now_s(), &why);
         if (!e) {
             front_idevid_read(c, out);
             memcpy(out->anchor, as->list[i]->sha256, SHA256_LEN);

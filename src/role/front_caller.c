@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "crypt/cert.h"
+#include "crypt/chain.h"
 #include "crypt/hash.h"
 #include "role/front_cmp.h"
 
@@ -137,22 +138,26 @@ static enum err ours_judge(const struct front *fr, const struct cert *c, struct 
     return CE_OK;
 }
 
+/* w: of c. more: CAs that came with it, NULL without. */
+static enum err vouch_cert(const struct front *fr, const struct cert *c, struct chain_more *more, struct front_who *w, struct fault *f)
+{
+    if (w->kind == CALLER_IDEVID || (w->kind == CALLER_DEVICE && clock_now_s() >= c->not_after)) /* OpenSSL lets it end in that second */
+        return ours_judge(fr, c, w, f);
+    if (w->kind != CALLER_FOREIGN)
+        return fault_set(f, CE_CERT_FOREIGN, "%s", err_text(CE_CERT_FOREIGN));
+    enum err e = front_anchors_judge(fr->anchors, c, more, &w->id, f);
+    if (!e)
+        w->kind = CALLER_IDEVID;
+    return e;
+}
+
 static enum err vouch_look(struct front *fr, struct span header, struct front_who *w, struct fault *f)
 {
     CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
     struct cert c;
     enum err e = http_client_cert(header, &der, f);
     e = e ? e : cert_parse(buf_span(&der), &c, f);
-    if (e)
-        return e;
-    if (w->kind == CALLER_IDEVID || (w->kind == CALLER_DEVICE && clock_now_s() >= c.not_after)) /* OpenSSL lets it end in that second */
-        return ours_judge(fr, &c, w, f);
-    if (w->kind != CALLER_FOREIGN)
-        return fault_set(f, CE_CERT_FOREIGN, "%s", err_text(CE_CERT_FOREIGN));
-    e = front_anchors_judge(fr->anchors, &c, &w->id, f);
-    if (!e)
-        w->kind = CALLER_IDEVID;
-    return e;
+    return e ? e : vouch_cert(fr, &c, NULL, w, f);
 }
 
 /* CE_OK: w->kind is CALLER_IDEVID or CALLER_EXPIRED, and front has verified that. */
@@ -265,19 +270,31 @@ static void caller_fill(struct front_req *r)
 }
 
 /* nginx has verified nothing here: the signature of the CA is ours to verify. */
-enum err front_caller_signer(struct front_req *r, const struct cert *cert, struct fault *f)
+static enum err signer_known(const struct front *fr, const struct cert *c, const struct span *sent, size_t n_sent, struct front_who *w, struct fault *f)
+{
+    const struct front_ca *ca = front_ca_by_kid(fr, c->aki);
+    who_of(fr, c, w);
+    if ((w->kind == CALLER_DEVICE && clock_now_s() < c->not_after) || w->kind == CALLER_INFRA)
+        return cert_check_issued(c, &ca->ca.cert) ? fault_set(f, CE_CERT_FOREIGN, "the signer's certificate was not issued by a CA of this site") : CE_OK;
+    struct chain_more more;
+    chain_more_read(sent, w->kind == CALLER_FOREIGN ? n_sent : 0, &more);
+    return vouch_cert(fr, c, &more, w, f);
+}
+
+enum err front_caller_signer(struct front_req *r, const struct cert *cert, const struct span *sent, size_t n_sent, struct fault *f)
 {
     struct front_who *w = &r->who;
-    *w = (struct front_who){.kind = CALLER_FOREIGN, .err = CE_CERT_FOREIGN};
-    const struct front_ca *ca = front_ca_by_kid(r->fr, cert->aki);
-    if (!ca || cert_check_issued(cert, &ca->ca.cert))
-        return fault_set(f, w->err, "the signer's certificate was not issued by a CA of this site");
-    who_of(r->fr, cert, w);
-    w->err = w->kind == CALLER_IDEVID ? CE_ROLE_FORBIDDEN : standing(r, w); /* those enroll by EST */
-    if (w->err)
+    *w = (struct front_who){.kind = CALLER_FOREIGN};
+    enum err e = signer_known(r->fr, cert, sent, n_sent, w, f);
+    if (e)
+        w->kind = CALLER_FOREIGN;
+    else if ((e = standing(r, w)))
+        fault_set(f, e, "%s", err_text(e));
+    w->err = e;
+    if (e)
         w->role = 0;
     caller_fill(r);
-    return w->err ? fault_set(f, w->err, "%s", err_text(w->err)) : CE_OK;
+    return e;
 }
 
 void front_caller_read(struct front_req *r)

@@ -101,7 +101,7 @@ static enum err caller_judge(struct front_req *r, struct front_cmp_note *n, stru
     if (cmp_alg_is_mac(n->m.alg))
         return secret_caller(r, n, f);
     enum err e = signer_verify(n, f);
-    return e ? e : front_caller_signer(r, &n->signer, f);
+    return e ? e : front_caller_signer(r, &n->signer, n->m.certs + 1, n->m.n_certs - 1, f);
 }
 
 /* -- what it asks for ------------------------------------------------------------------------------------------------------------------------- */
@@ -132,11 +132,15 @@ static struct span turn_pack(struct front_req *r, const struct front_cmp_note *n
     return arena_copy(&r->arena, buf_span(&out));
 }
 
+static bool is_renewer(const struct front_req *r) { return r->caller.kind == CALLER_DEVICE || r->caller.kind == CALLER_EXPIRED; }
+
 /* A key update is one of the certificate that protects it; a device that asks by its certificate for another one renews as well. */
 static enum err renewal_judge(const struct front_req *r, struct front_cmp_note *n, const struct cmp_cert_request *q, struct fault *f)
 {
     bool kur = n->m.type == CMP_KUR;
-    n->enroll.renew = kur || r->caller.kind == CALLER_DEVICE;
+    n->enroll.renew = kur || is_renewer(r);
+    if (kur && r->caller.kind == CALLER_IDEVID)
+        return fault_set(f, CE_IDEVID_ONLY, "an IDevID is not renewed; it enrolls (ir, cr, p10cr)");
     if (kur && n->by_secret)
         return fault_set(f, CE_CMP_UNPROTECTED, "RFC 9483 4.1.3: a key update is signed with the key of the certificate that it follows");
     if (kur && q->old_serial.n && (!span_eq(q->old_serial, n->signer.serial) || !span_eq(q->old_issuer, n->signer.issuer)))
@@ -144,13 +148,14 @@ static enum err renewal_judge(const struct front_req *r, struct front_cmp_note *
     return CE_OK;
 }
 
-/* OpenSSL's client puts the SAN of the certificate that it signs with into the template unless it is told not to. A station's own name in a
- * request for a device means nothing, so it is taken as not there. */
+/* OpenSSL's client puts the SAN of the certificate that it signs with into the template unless it is told not to. In a first request that is a
+ * station's own name, or the hardwareModuleName of an IDevID: it means nothing, so it is taken as not there. */
 static void default_san_drop(const struct front_req *r, const struct front_cmp_note *n, struct csr *csr)
 {
-    if (r->caller.kind == CALLER_INFRA && !n->enroll.renew && csr->n_san_uri == 1 && span_eq(csr->san_uri, n->signer.san_uri)) {
-        csr->san_uri = span_of(NULL, 0);
-        csr->n_san_uri = 0;
+    bool other = r->caller.kind == CALLER_INFRA || r->caller.kind == CALLER_IDEVID;
+    if (other && !n->enroll.renew && csr->san.n && span_eq(csr->san, n->signer.san)) {
+        csr->san_uri = csr->san_dns = span_of(NULL, 0);
+        csr->n_san_uri = csr->n_san_dns = csr->n_san_other = 0;
     }
 }
 
@@ -164,7 +169,8 @@ static enum err crmf_read(struct front_req *r, struct front_cmp_note *n, const s
         return e;
     n->inside = true;
     e = renewal_judge(r, n, &q, f);
-    if (!e && q.want.issuer.n > 2 && !ca_by_name(r->fr, q.want.issuer))
+    bool default_issuer = r->caller.kind == CALLER_IDEVID && span_eq(q.want.issuer, n->signer.issuer); /* like the SAN: OpenSSL puts it there */
+    if (!e && q.want.issuer.n > 2 && !default_issuer && !ca_by_name(r->fr, q.want.issuer))
         e = fault_set(f, CE_WRONG_AUTHORITY, "the issuer in the template is no CA of this site");
     e = e ? e : cmp_request_csr(&q, &spki, &csr, f);
     if (!e) {
@@ -183,7 +189,7 @@ static enum err p10_read(struct front_req *r, struct front_cmp_note *n, const st
 {
     n->inside = true;
     n->id = -1;
-    n->enroll.renew = r->caller.kind == CALLER_DEVICE;
+    n->enroll.renew = is_renewer(r);
     bool renew = n->enroll.renew != 0;
     enum err e = front_csr_judge(&r->arena, n->m.body, p, &n->enroll, f);
     n->enroll.renew = renew;
@@ -195,13 +201,14 @@ static enum err p10_read(struct front_req *r, struct front_cmp_note *n, const st
 static enum err enroll_read(struct front_req *r, struct front_cmp_note *n, struct fault *f)
 {
     bool infra = r->caller.kind == CALLER_INFRA && n->m.type == CMP_KUR;
-    const struct profile *p = infra ? &r->fr->infra : &r->fr->profile;
-    struct span label = r->match.nparams ? r->match.params[0] : span_of(NULL, 0);
+    const struct profile *p = n->idevid ? &r->fr->idevid : infra ? &r->fr->infra : &r->fr->profile;
     n->answer = n->m.type == CMP_IR ? CMP_IP : n->m.type == CMP_KUR ? CMP_KUP : CMP_CP;
     r->desc = &msg_desc_enroll;
     r->msg = &n->enroll;
     enum err e = n->m.type == CMP_P10CR ? p10_read(r, n, p, f) : crmf_read(r, n, p, f);
-    n->enroll.label = label;
+    n->enroll.label = n->label;
+    n->enroll.idevid = n->idevid;
+    front_idevid_fill(&r->who, &n->enroll);
     return e;
 }
 
@@ -290,9 +297,10 @@ enum err front_cmp(struct front_req *r, struct fault *f)
     n->m = (struct cmp_message){.pvno = 2, .type = CMP_ERROR};
     r->note = n;
     enum err e = random_bytes(n->nonce, sizeof n->nonce);
-    e = e ? fault_set(f, e, "no random numbers") : r->match.nparams ? name_check_label("label", r->match.params[0], f) : CE_OK;
+    e = e ? fault_set(f, e, "no random numbers") : CE_OK;
     e = e ? e : cmp_parse(r->body, &n->m, f);
     e = e ? e : header_judge(&n->m, f);
     e = e ? e : caller_judge(r, n, f);
+    e = e ? e : front_label_read(r, &n->label, &n->idevid, f);
     return e ? e : body_read(r, n, f);
 }

@@ -23,6 +23,8 @@ struct front_cmp_note {
     int64_t id;                  /* certReqId of the answer */
     bool inside;                 /* the request is readable: what is refused now is refused in the body of its answer */
     bool by_secret;
+    struct span label;           /* of the path: a product line; may be empty */
+    bool idevid;                 /* an initial identity is asked for: LINE.idevid */
     struct cmp_mac mac;          /* by_secret */
     struct cert signer;          /* otherwise */
     uint8_t nonce[CMP_NONCE];    /* of our answer */
@@ -34,7 +36,8 @@ struct front_cmp_note {
     struct span issued;          /* the certificate in it */
 };
 
-/* From the message's signer to r->who and r->caller, as a TLS caller: issued by one of our CAs, dates, not blocked. f: why not. */
-MUST_USE enum err front_caller_signer(struct front_req *r, const struct cert *cert, struct fault *f); /* front_caller.c */
+/* From the message's signer to r->who and r->caller, as a TLS caller: issued by one of our CAs, or an IDevID that leads to an anchor, by CAs that are
+ * pinned or that were sent; dates, not blocked. f: why not. */
+MUST_USE enum err front_caller_signer(struct front_req *r, const struct cert *cert, const struct span *sent, size_t n_sent, struct fault *f); /* front_caller.c */
 
 #endif

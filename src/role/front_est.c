@@ -16,8 +16,7 @@ enum err front_est_open(struct front *fr, struct fault *f)
 }
 
 /* -- requests ------------------------------------------------------------------------------------------------------------------- */
-/* The label is the path's parameter, if the template has one (RFC 7030 3.2.2): the name of a product line. */
-static enum err label_read(struct front_req *r, struct span *label, bool *idevid, struct fault *f)
+enum err front_label_read(struct front_req *r, struct span *label, bool *idevid, struct fault *f)
 {
     static const char tail[] = ".idevid"; /* LINE.idevid: an initial identity is asked for; no line is called so (core/line.c) */
     const size_t n = sizeof tail - 1;
@@ -26,6 +25,8 @@ static enum err label_read(struct front_req *r, struct span *label, bool *idevid
     if (*idevid)
         label->n -= n;
     enum err e = label->n ? name_check_label("label", *label, f) : CE_OK;
+    if (!e && *idevid && !r->fr->idevid.name[0])
+        e = fault_set(f, CE_NOT_FOUND, "this site makes no IDevIDs: it has no profiles/" PROFILE_IDEVID ".conf");
     if (e || !label->n || front_map_get(&r->fr->lines, *label))
         return e;
     if (!r->fr->ready)
@@ -37,7 +38,7 @@ static enum err ready_made(struct front_req *r, const struct buf *what, const ch
 {
     struct span label;
     bool idevid;
-    enum err e = label_read(r, &label, &idevid, f);
+    enum err e = front_label_read(r, &label, &idevid, f);
     if (e)
         return e;
     buf_put_span(&r->out, buf_span(what));
@@ -59,7 +60,7 @@ static enum err not_here(struct front_req *r, enum err code, const char *section
 {
     struct span label;
     bool idevid;
-    enum err e = label_read(r, &label, &idevid, f);
+    enum err e = front_label_read(r, &label, &idevid, f);
     return e ? e : fault_set(f, code, "%s (RFC 7030 %s is not offered)", err_text(code), section);
 }
 enum err front_serverkeygen(struct front_req *r, struct fault *f)
@@ -123,11 +124,9 @@ static enum err enroll(struct front_req *r, bool renew, struct fault *f)
     struct span label;
     r->desc = &msg_desc_enroll;
     r->note = m; /* names the device in a refusal */
-    enum err e = label_read(r, &label, &idevid, f);
+    enum err e = front_label_read(r, &label, &idevid, f);
     if (!e && idevid && renew)
         e = fault_set(f, CE_IDEVID_ONLY, "an IDevID is not renewed");
-    if (!e && idevid && !r->fr->idevid.name[0])
-        e = fault_set(f, CE_NOT_FOUND, "this site makes no IDevIDs: it has no profiles/" PROFILE_IDEVID ".conf");
     if (!e)
         e = est_body_decode(r->body, &der, f);
     struct span csr = arena_copy(&r->arena, buf_span(&der));

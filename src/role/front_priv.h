@@ -33,6 +33,7 @@
 #define FRONT_BLOCKED_MAX 65536 /* blocked certificates of devices that are remembered */
 
 struct front_req;
+struct chain_more;
 
 enum front_to { FRONT_SELF, FRONT_CORE, FRONT_QUERY, FRONT_DEPOT };
 enum front_style { STYLE_PROBLEM, STYLE_EST, STYLE_OCSP, STYLE_CMP };
@@ -206,7 +207,7 @@ uint64_t front_anchors_changes(const struct front_anchors *as); /* moves when a 
 void front_push_anchor(struct front *fr, const struct msg_push_anchor *m);
 void front_idevid_read(const struct cert *c, struct front_idevid *out);
 /* Does c lead to an anchor now? CE_CERT_FOREIGN: it names nobody known; else the rule that its path breaks. */
-MUST_USE enum err front_anchors_judge(const struct front_anchors *as, const struct cert *c, struct front_idevid *out, struct fault *f);
+MUST_USE enum err front_anchors_judge(const struct front_anchors *as, const struct cert *c, struct chain_more *more, struct front_idevid *out, struct fault *f);
 void front_idevid_fill(const struct front_who *w, struct msg_enroll *m); /* for core, when it is one; m points into w */
 
 /* front_conn.c: connections whose request has not arrived in time */
@@ -266,6 +267,9 @@ MUST_USE enum err front_est_open(struct front *fr, struct fault *f);
 MUST_USE enum err front_csr_judge(struct arena *a, struct span der, const struct profile *p, struct msg_enroll *out, struct fault *f);
 /* The same without the proof: of what another format asks for, which the caller verifies. */
 struct csr;
+/* The label in the path of EST (RFC 7030 3.2.2) or CMP (RFC 9483 6.1), if there is one: the name of a product line. idevid: LINE.idevid was given.
+ * CE_LINE_UNKNOWN, CE_NOT_FOUND (the site makes no IDevIDs). */
+MUST_USE enum err front_label_read(struct front_req *r, struct span *label, bool *idevid, struct fault *f);
 MUST_USE enum err front_csr_names(struct arena *a, const struct csr *csr, const struct profile *p, struct msg_enroll *out, struct fault *f);
 /* front_cmp.c, front_cmp_answer.c */
 front_decode_fn front_cmp;

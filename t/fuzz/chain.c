@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     INVARIANT(e == CE_OK || (f.code == e && f.text[0]));
     if (e || cert_parse(der, &leaf, NULL))
         return 0;
-    e = chain_verify(&leaf, &a, now_s, &f);
+    e = chain_verify(&leaf, &a, NULL, now_s, &f);
     INVARIANT(e == CE_OK || (f.code == e && f.text[0]));
     if (!e)
         again(&leaf, &a, now_s);

@@ -59,7 +59,7 @@ static enum err judge_at(const char *leaf, const char *root, const char *inters,
     }
     enum err e = chain_anchor_read(buf_span(&r), buf_span(&all), &a, f);
     e = e ? e : cert_parse(buf_span(&l), &c, f);
-    return e ? e : chain_verify(&c, &a, at_s, f);
+    return e ? e : chain_verify(&c, &a, NULL, at_s, f);
 }
 
 static void good(const char *leaf, const char *root, const char *inters, const char *what)
@@ -170,16 +170,55 @@ static void tampered(void)
     for (size_t i = 0; i < leaf.len; i++) {
         leaf.data[i] ^= 1;
         if (!chain_anchor_read(buf_span(&root), buf_span(&mid), &a, NULL) && !cert_parse(buf_span(&leaf), &c, NULL))
-            taken += chain_verify(&c, &a, now_s, NULL) == CE_OK;
+            taken += chain_verify(&c, &a, NULL, now_s, NULL) == CE_OK;
         leaf.data[i] ^= 1;
     }
     for (size_t i = 0; i < mid.len; i++) {
         mid.data[i] ^= 1;
         if (!chain_anchor_read(buf_span(&root), buf_span(&mid), &a, NULL) && !cert_parse(buf_span(&leaf), &c, NULL))
-            taken += chain_verify(&c, &a, now_s, NULL) == CE_OK;
+            taken += chain_verify(&c, &a, NULL, now_s, NULL) == CE_OK;
         mid.data[i] ^= 1;
     }
     ok(taken == 0, "with any bit 0 of a byte changed, in the leaf or in the CA between, no path holds");
+}
+
+/* The CAs between come with the leaf. */
+static enum err judge_sent(const char *leaf, const char *root, const char *const *sent, size_t n, int *tries)
+{
+    CLEANUP(buf_free) struct buf l = BUF_INIT(0), r = BUF_INIT(0);
+    struct buf mids[CHAIN_CAS_MAX + 1];
+    struct span ders[CHAIN_CAS_MAX + 1];
+    struct chain_anchor a;
+    struct chain_more more;
+    struct cert c;
+    struct fault f = { .code = CE_OK };
+    for (size_t i = 0; i < n; i++) {
+        mids[i] = BUF_INIT(0);
+        der_load(sent[i], &mids[i]);
+        ders[i] = buf_span(&mids[i]);
+    }
+    der_load(leaf, &l);
+    der_load(root, &r);
+    chain_more_read(ders, n, &more);
+    enum err e = chain_anchor_read(buf_span(&r), span_of(NULL, 0), &a, &f);
+    e = e ? e : cert_parse(buf_span(&l), &c, &f);
+    e = e ? e : chain_verify(&c, &a, &more, now_s, &f);
+    *tries = more.tries;
+    for (size_t i = 0; i < n; i++)
+        buf_free(&mids[i]);
+    return e;
+}
+
+static void sent(void)
+{
+    static const char *const both[] = { "low", "mid" }, *const mid[] = { "mid" }, *const noca[] = { "noca", "dev" };
+    int tries, all;
+    ok(judge_sent("dev4", "root", both, 2, &tries) == CE_OK, "the CAs between come with the leaf, in any order");
+    ok(judge_sent("dev4", "root", mid, 1, &all) == CE_CERT_FOREIGN, "one of them does not");
+    ok(judge_sent("dev4", "stranger", both, 2, &all) == CE_CERT_FOREIGN && all > tries, "a whole path to a stranger is foreign, and costs no signature");
+    ok(judge_sent("below", "root", noca, 2, &all) == CE_CERT_FOREIGN, "what is no CA is left out, whoever sends it");
+    static const char *const many[] = { "mid", "low", "mid", "low", "mid", "low", "mid", "low", "mid" };
+    ok(judge_sent("dev4", "root", many, 9, &all) == CE_OK, "more than are read: the first count");
 }
 
 static void oids(void)
@@ -234,6 +273,7 @@ int main(int argc, char **argv)
     broken();
     dates();
     tampered();
+    sent();
     oids();
     if (argc > 1) { /* makes the corpus of the fuzz target */
         corpus(argv[1], "straight.bin", "dev", "root", "");

@@ -1,0 +1,13 @@
+# cmp.sh: the client of OpenSSL against the running site of a test that is in $T. Source after lib.sh.
+cmp() { # [options of openssl cmp]: c.log has what it says
+    openssl cmp -config "" -server "localhost:$((BASE + 1))" -path .well-known/cmp -trusted "$SITE/ca/root.pem" -unprotected_errors "$@" >c.log 2>&1
+}
+cmp_reasons() { api "$HTTPS/api/v1/events?kind=refused&limit=500" | jq -r '.items[].payload.reason'; }
+cmp_refused() { cmp_reasons | grep -qx "$1"; }
+no() { # FAILINFO REASON NAME [options]: refused so, with an event, and nothing comes
+    fail=$1 why=$2 name=$3; shift 3
+    rm -f no.pem
+    cmp "$@" -certout no.pem
+    has "$? $(cat c.log)" "$fail" "$name: $fail"
+    [ ! -e no.pem ] && wait_for 10 cmp_refused "$why"; ok $? "$name: $why in the evidence"
+}
