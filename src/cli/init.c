@@ -129,6 +129,7 @@ static const struct verb_opt opts[] = {
     { "--root-pkcs11", "URI", "make the root key in a PKCS#11 token: pkcs11:token=T;object=O?module-path=FILE&pin-source=FILE", false },
     { "--pkcs11-ca", "URI", "make the keys of the issuing CAs in a PKCS#11 token that stays with the service: pkcs11:token=T?module-path=FILE&pin-source=FILE", false },
     { "--pkcs11-ocsp", NULL, "those of the OCSP responders there too: every OCSP answer is then signed by the token", false },
+    { "--pkcs11-cmp", NULL, "that of the answers of CMP there too", false },
     { "--pkcs11-log", NULL, "that of the evidence log there too (Ed25519; not every token can)", false },
 };
 

@@ -26,7 +26,7 @@ struct init {
     char secret[SECRET_MAX];              /* passphrase of the root key; zeroed as soon as the key is written */
     const char *ca_alg;             /* keys of the CAs and their responders */
     const char *ca_pkcs11;          /* URI for the keys of the issuing CAs, NULL: files */
-    bool ocsp_in_token, log_in_token; /* of the OCSP responders, of the log: there too */
+    bool ocsp_in_token, log_in_token, cmp_in_token; /* of the OCSP responders, of the log, of CMP: there too */
     const char *pkcs11;             /* URI of the root key in a token, NULL: a file */
     char base_url[CA_URL_MAX];      /* http://HOST:PORT */
     char origin[256];               /* of the log: HOST/NAME */

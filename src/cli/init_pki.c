@@ -238,7 +238,7 @@ static enum err make_cmp(struct init *in, struct fault *f)
     char cn[96];
     snprintf(cn, sizeof cn, "%s CMP", in->name);
     CLEANUP(key_free_p) struct key *key = NULL;
-    enum err e = make_key(in, "keys/cmp.key", "ec:P-256", &key, f);
+    enum err e = make_online_key(in, "cmp", "ec:P-256", in->cmp_in_token, &key, f);
     if (e)
         return e;
     struct issue_spec spec = { .cn = cn, .org = in->org, .spki = key_spki(key), .not_before = in->now_s - BACKDATE_S, .not_after = in->now_s + in->server_s };

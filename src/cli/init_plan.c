@@ -144,8 +144,9 @@ enum err init_plan(struct init *in, struct fault *f)
     in->ca_pkcs11 = cli_opt(in->c, "--pkcs11-ca");
     in->ocsp_in_token = cli_flag(in->c, "--pkcs11-ocsp");
     in->log_in_token = cli_flag(in->c, "--pkcs11-log");
-    if (!in->ca_pkcs11 && (in->ocsp_in_token || in->log_in_token))
-        return fault_set(f, CE_USAGE, "--pkcs11-ocsp and --pkcs11-log go with --pkcs11-ca URI, which names the token");
+    in->cmp_in_token = cli_flag(in->c, "--pkcs11-cmp");
+    if (!in->ca_pkcs11 && (in->ocsp_in_token || in->log_in_token || in->cmp_in_token))
+        return fault_set(f, CE_USAGE, "--pkcs11-ocsp, --pkcs11-cmp and --pkcs11-log go with --pkcs11-ca URI, which names the token");
     struct pkcs11_uri u;
     if (in->ca_pkcs11 && (e = pkcs11_uri_parse(span_str(in->ca_pkcs11), "x", &u, f)))
         return e;

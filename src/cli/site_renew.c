@@ -145,7 +145,7 @@ static enum err cmp_renew(struct renewal *r, struct ca *ca, struct fault *f)
 {
     char path[PATH_MAX_LEN], org[UID_MAX + 1];
     path_join(path, "%s/keys/cmp.key", r->c->site);
-    if (file_exists(path))
+    if (file_exists(path) || key_is_in_token(r->c->site, "cmp"))
         return renew_one(r, "ca/cmp.pem", ca, KIND_CMP, f);
     CLEANUP(key_free_p) struct key *key = NULL;
     CLEANUP(buf_free) struct buf pem = BUF_INIT(16384), der = BUF_INIT(CERT_MAX);

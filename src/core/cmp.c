@@ -6,6 +6,7 @@
 #include "core/cert.h"
 #include "core/device.h"
 #include "core/revoke.h"
+#include "core/token.h"
 #include "crypt/cmp.h"
 #include "wire/route.h"
 
@@ -113,6 +114,8 @@ enum err cmp_begin(struct batch *b, const struct caller *c, const struct msg_enr
         e = fault_set(f, CE_NAME_MISMATCH, "the secret is that of device '" SPAN_FMT "': it enrolls no other", SPAN_ARG(t->secret.uid));
     if (!e && t->m.ra_verified && !(c->role & R_STATION))
         e = fault_set(f, CE_ROLE_FORBIDDEN, "RFC 9483 4.1.1: raVerified is the word of a registration authority (role station); prove possession by a signature");
+    if (!e && c->kind != CALLER_SECRET) /* nobody gets a certificate in an answer that cannot be signed */
+        e = token_ready(b->core, SPAN_LIT("cmp"), "", f);
     e = e ? e : store_cmp_tx_count(b->db, who, &n, f);
     if (!e && n >= CMP_OPEN_MAX)
         e = fault_set(f, CE_RATE, "'" SPAN_FMT "' has %d transactions open; confirm them, or try again later", SPAN_ARG(who), CMP_OPEN_MAX);
@@ -317,6 +320,9 @@ enum err cmp_op_protect(struct batch *b, const struct caller *c, const void *msg
     (void)c;
     if (!m->ref.n) {
         const struct msg_sign_cmp ask = { .part = m->part };
+        enum err e = token_ready(b->core, SPAN_LIT("cmp"), "", f);
+        if (e)
+            return e;
         struct reply_to *to = mem_calloc(1, sizeof *to);
         batch_defer(b, to);
         batch_sign_msg(b, &msg_desc_sign_cmp, &ask, (struct sign_done){ .fn = protect_signed, .drop = free, .data = to, .read_only = true });

@@ -47,6 +47,7 @@ const struct core_token *token_of_request(const struct core *core, uint16_t type
         return msg_unpack_all(&msg_desc_sign_meta, body, &m) ? NULL
                : token_with(core, span_eq_str(m.meta.role, "timestamp") ? SPAN_LIT("tuf-timestamp") : SPAN_LIT("tuf-snapshot"));
     case MSG_SIGN_DIRECTIVE: return token_with(core, SPAN_LIT("directive"));
+    case MSG_SIGN_CMP: return token_with(core, SPAN_LIT("cmp"));
     case MSG_SIGN_HEAD: return token_with(core, SPAN_LIT("log"));
     case MSG_SIGN_FRAME:
     case MSG_SIGN_SNAPSHOT: return token_with(core, SPAN_LIT("stream"));

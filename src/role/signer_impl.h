@@ -44,6 +44,9 @@ struct signer {
     struct signer_update_key update[SIGNER_UPDATE_ROLES];
     struct key *cmp_key;              /* owned; NULL: this site signs no answers of CMP */
     struct pubkey *cmp_pub;           /* owned */
+    bool cmp_elsewhere;               /* it is with the other signer */
+    struct cert *cmp_cas;             /* in the arena: the CAs whose certificates may be in answers */
+    size_t n_cmp_cas;
     struct arena arena;               /* of what lasts */
     uint64_t head_size;               /* of the last tree head signed since the start */
     struct merkle_hash head_root;
@@ -77,7 +80,7 @@ MUST_USE enum err signer_judge_dates(const struct signer *s, const char *what, i
 /* Loads the keys of the online update roles, all or none, and signs once with each. */
 MUST_USE enum err signer_update_open(struct signer *s, const char *dir, struct fault *f);
 void signer_update_close(struct signer *s);
-/* Loads keys/cmp.key when there is one, and signs once with it. */
+/* Loads the key of CMP answers when there is one, and signs once with it. */
 MUST_USE enum err signer_cmp_open(struct signer *s, const char *dir, struct fault *f);
 void signer_cmp_close(struct signer *s);
 

@@ -5,6 +5,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
 need curl curl; need openssl openssl; need jq jq
 . t/hsm.sh
+. t/cmp.sh
 site_init || { ok 1 "a site"; finish; }
 hsm_conf
 site_start || { ok 1 "cradled starts"; finish; }
@@ -34,6 +35,7 @@ is "$(pgrep -P "$CRADLED" -f nginx)" "$front" "the TLS server was not restarted"
 has "$(cat "$T/cradled.log")" "key bad cannot be used: .*bad.uri" "beside a URI that is wrong, which is named"; rm "$SITE/keys/bad.uri"
 cradle ca activate tok1 >/dev/null; ok $? "it is activated"
 enrolls D-1 tok1
+cmp -cmd cr -cert st.pem -key st.key -newkey D-1.key -subject /CN=D-1 -certout c1.pem; ok $? "by CMP too, whose answers are signed by a key in a file"
 
 # -- a second one, killed on the way
 token_does slow_ms=2000 # the CA signs its OCSP responder: time enough

@@ -5,10 +5,11 @@ cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
 need curl curl; need openssl openssl; need jq jq
 . t/hsm.sh
-site_init --pkcs11-ca "$URI" --pkcs11-ocsp --pkcs11-log || { ok 1 "cradle init with the keys in a token"; finish; }
+. t/cmp.sh
+site_init --pkcs11-ca "$URI" --pkcs11-ocsp --pkcs11-log --pkcs11-cmp || { ok 1 "cradle init with the keys in a token"; finish; }
 CA=$SITE/ca/bundle.pem
 has "$(cat "$T/init.log")" 'key +test-device +in token site, serial [0-9a-f]+, SoftHSM project' "init says where the keys are"
-is "$(cd "$SITE/keys" && ls | tr '\n' ' ')" "cmp.key device-ocsp.uri device.uri directive.key infra-ocsp.uri infra.uri log.uri stream.key tuf-snapshot.key tuf-timestamp.key " "URIs instead of keys"
+is "$(cd "$SITE/keys" && ls | tr '\n' ' ')" "cmp.uri device-ocsp.uri device.uri directive.key infra-ocsp.uri infra.uri log.uri stream.key tuf-snapshot.key tuf-timestamp.key " "URIs instead of keys"
 has "$(cat "$SITE/keys/device.uri")" '^pkcs11:token=site;object=test-device\?' "a URI names token and key"
 hsm_conf "hsm_timeout = 5"
 cd "$T" || exit 1
@@ -33,10 +34,11 @@ wait_for 10 test -s "$SITE/log/checkpoint"; ok $? "a log head by the token's key
 key op; csr op /CN=op
 api -d "{\"name\":\"op\",\"role\":\"auditor\",\"lines\":\"\",\"csr\":\"$(tr -d '\n' <op.csr)\"}" "$HTTPS/api/v1/operators" | jq -r .certificate >op.pem
 has "$(openssl verify -CAfile "$CA" op.pem 2>&1)" 'OK$' "an operator, by the other CA"
-is "$(grep -rl 'PRIVATE KEY' "$SITE/keys" | wc -l)" 5 "only stream, CMP and update keys are files"
+is "$(grep -rl 'PRIVATE KEY' "$SITE/keys" | wc -l)" 4 "only stream and update keys are files"
 pkcs11-tool --module "$FAULTY_P11_MODULE" --token-label site --login --pin 654321 --list-objects --type privkey 2>/dev/null >objects
-is "$(grep -c 'Access:.*never extractable' objects)" 5 "five keys that never leave the token"
+is "$(grep -c 'Access:.*never extractable' objects)" 6 "six keys that never leave the token"
 is "$(api "$HTTPS/api/v1/status" | jq -r '.tokens[0] | .token + " " + (.lost | tostring)')" "site false" "status names the token"
+cmp -cmd cr -cert st.pem -key st.key -newkey D-1.key -subject /CN=D-1 -certout c1.pem; ok $? "a device enrolls by CMP: the answers are signed by the token"
 events() { api "$HTTPS/api/v1/events?kind=$1" | jq -r '.items[].kind' | grep -c .; }
 told() { [ "$(events token-keys)" -ge 1 ]; }
 wait_for 5 told; ok $? "the evidence says where the keys are"
@@ -49,6 +51,7 @@ has "$retry" '^[1-9]' "come again later"
 wait_for 5 health_says degraded; ok $? "/healthz says degraded"
 has "$(health)" '"tokens_lost":"site"' "and which token"
 est D-3; is "$code $reason" "503 token-lost" "the next one is refused at once"
+no systemUnavail - "by CMP too" -cmd cr -cert st.pem -key st.key -newkey D-3.key -subject /CN=D-3
 is "$(api -o /dev/null -w '%{http_code}' "$HTTPS/api/v1/devices")" 200 "reads go on"
 is "$(api -o /dev/null -w '%{http_code}' -d '{"uid":"D-9","model":"m","serial":"S-9"}' "$HTTPS/api/v1/devices")" 201 "so do changes"
 has "$(ocsp D-1.pem device)" 'good' "an OCSP answer that was made before is served"
