@@ -134,7 +134,7 @@ struct core_part {
     void (*peer)(struct batch *b, void *state, int peer);
     void (*metrics)(void *state, struct core_stats *s);
 };
-enum core_part_id { CORE_PART_CERT, CORE_PART_STREAM, CORE_PART_CRL, CORE_PART_EVLOG, CORE_PART_PRESENCE, CORE_PART_CLONE, CORE_PART_UPDATE, CORE_PART_ROLLOUT, CORE_PART_ENROLL, CORE_PART_CMP, CORE_PART_ATTEST, CORE_PART_MASS, CORE_PARTS };
+enum core_part_id { CORE_PART_CERT, CORE_PART_STREAM, CORE_PART_CRL, CORE_PART_EVLOG, CORE_PART_PRESENCE, CORE_PART_CLONE, CORE_PART_UPDATE, CORE_PART_ROLLOUT, CORE_PART_ENROLL, CORE_PART_CMP, CORE_PART_ATTEST, CORE_PART_MASS, CORE_PART_CRYPTO_FILL, CORE_PARTS };
 void *core_part(const struct core *core, enum core_part_id id); /* its state; NULL when it is not open */
 
 /* -- the core, for its own code ------------------------------------------------------------------------------------------------------ */

@@ -229,6 +229,7 @@ static enum err judge_end(const struct batch *b, const struct caller *c, const s
     return CE_OK;
 }
 
+#define LIVE_MOST 100000 /* core waits for no longer count */
 static enum err retire(struct batch *b, const struct caller *c, const struct core_ca *ca, const struct msg_ca_set *m, struct fault *f)
 {
     int64_t live = 0, lines = 0;
@@ -241,10 +242,10 @@ static enum err retire(struct batch *b, const struct caller *c, const struct cor
     if (!e && lines)
         e = fault_set(f, CE_CA_STATE, "%lld product lines name CA " SPAN_FMT ": cradle line set LINE --ca default", (long long)lines, SPAN_ARG(ca->name));
     if (!e && ca_use_issues(ca->use))
-        e = store_ca_live(b->db, ca->kid, b->now_ms / 1000, &live, f);
+        e = store_ca_live(b->db, ca->kid, b->now_ms / 1000, LIVE_MOST, &live, f);
     if (!e && live && !m->force)
-        e = fault_set(f, CE_CA_STATE, "%lld certificates of CA " SPAN_FMT " live: their holders are shut out; wait for their renewals, or say force",
-                      (long long)live, SPAN_ARG(ca->name));
+        e = fault_set(f, CE_CA_STATE, "%s%lld certificates of CA " SPAN_FMT " live: their holders are shut out; wait for their renewals, or say force",
+                      live == LIVE_MOST ? "at least " : "", (long long)live, SPAN_ARG(ca->name));
     return e ? e : state_write(b, ca, CA_RETIRED, 0, m->note, c->name, f);
 }
 

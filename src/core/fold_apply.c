@@ -129,6 +129,26 @@ static enum err fold_issued(struct fold *x)
     return e ? e : fold_rev(x);
 }
 
+/* A line each: holder kid serial key_alg sig_alg not_after. */
+static enum err fold_certs_read(struct fold *x)
+{
+    struct span lines = fold_text(x, "certs"), line;
+    enum err e = x->err;
+    while (!e && span_cut(&lines, '\n', &line) && line.n) {
+        CLEANUP(buf_free) struct buf kid = BUF_INIT(64), serial = BUF_INIT(64);
+        struct span word[6];
+        struct crypto_row c = { 0 };
+        size_t n = 0;
+        while (n < 6 && span_cut(&line, ' ', &word[n]))
+            n++;
+        if (n != 6 || hex_decode(word[1], &kid) || hex_decode(word[2], &serial) || !span_to_i64(word[5], &c.not_after))
+            return fault_set(x->f, CE_LOG_INCONSISTENT, "field 'certs' is malformed");
+        c = (struct crypto_row){ word[0], buf_span(&kid), buf_span(&serial), word[3], word[4], c.not_after };
+        e = store_crypto_put(x->to, &c, x->f);
+    }
+    return e;
+}
+
 /* The state before, then what the event changes in it. */
 static enum err state_of(struct fold *x, struct span kid, struct span serial, struct cert_state *s)
 {
@@ -268,6 +288,7 @@ static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_DEVICE_ADDED] = fold_device,      [EVENT_DEVICE_STATE] = fold_device_state,
     [EVENT_DEVICE_TAGS] = fold_device_tags,
     [EVENT_CERT_INTENT] = fold_intent,       [EVENT_CERT_ISSUED] = fold_issued,
+    [EVENT_CERTS_READ] = fold_certs_read,
     [EVENT_CERT_ORPHAN] = fold_orphan,       [EVENT_CERT_REVOKED] = fold_revoked,
     [EVENT_CERT_FIRST_USE] = fold_first_use, [EVENT_CERT_SUPERSEDED] = fold_superseded,
     [EVENT_TUF_ACCEPTED] = fold_tuf,         [EVENT_TUF_SIGNED] = fold_tuf,

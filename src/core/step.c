@@ -12,6 +12,7 @@
 #include "core/engine.h"
 #include "core/attest.h"
 #include "core/enroll.h"
+#include "core/crypto_fill.h"
 #include "core/mass.h"
 #include "core/evlog.h"
 #include "core/presence.h"

@@ -47,12 +47,12 @@ enum err store_ca_state_list(struct db *db, struct arena *a, struct ca_state_row
     return db_rows_end(&r, f);
 }
 
-enum err store_ca_live(struct db *db, struct span kid, int64_t now_s, int64_t *n, struct fault *f)
+enum err store_ca_live(struct db *db, struct span kid, int64_t now_s, int64_t most, int64_t *n, struct fault *f)
 {
     return db_get_i64(db,
-                      "SELECT COUNT(*) FROM cert c LEFT JOIN cert_state s ON s.kid = c.kid AND s.serial = c.serial "
-                      "WHERE c.kid = $1 AND c.not_after > $2 AND COALESCE(s.status, 0) <> 1",
-                      DB_ARGS(DB_B(kid), DB_I(now_s)), 0, n, f);
+                      "SELECT COUNT(*) FROM (SELECT 1 FROM cert c LEFT JOIN cert_state s ON s.kid = c.kid AND s.serial = c.serial "
+                      "WHERE c.kid = $1 AND c.not_after > $2 AND COALESCE(s.status, 0) <> 1 LIMIT $3) x",
+                      DB_ARGS(DB_B(kid), DB_I(now_s), DB_I(most)), 0, n, f);
 }
 
 enum err store_ca_crls(struct db *db, struct span kid, int64_t *all, int64_t *published, struct fault *f)

@@ -17,8 +17,8 @@ MUST_USE enum err store_ca_list(struct db *db, struct arena *a, struct ca_row **
 MUST_USE enum err store_ca_state_put(struct db *db, const struct ca_state_row *s, struct fault *f);
 MUST_USE enum err store_ca_state_list(struct db *db, struct arena *a, struct ca_state_row **out, size_t *n, struct fault *f);
 
-/* Certificates of the key kid that are neither revoked nor over at now_s. */
-MUST_USE enum err store_ca_live(struct db *db, struct span kid, int64_t now_s, int64_t *n, struct fault *f);
+/* Certificates of the key kid that are neither revoked nor over at now_s, by an index of their ends, and counted up to most. */
+MUST_USE enum err store_ca_live(struct db *db, struct span kid, int64_t now_s, int64_t most, int64_t *n, struct fault *f);
 /* CRL shards of kid, and those of them that have been published at least once. */
 MUST_USE enum err store_ca_crls(struct db *db, struct span kid, int64_t *all, int64_t *published, struct fault *f);
 

@@ -2,6 +2,7 @@
 #include "store/crypto.h"
 
 #include "base/clock.h"
+#include "store/rows.h"
 
 #define GROUP "line, release, key_alg, sig_alg, month"
 
@@ -54,6 +55,58 @@ enum err store_crypto_release(struct db *db, struct span uid, struct span releas
     e = count_less(db, uid, f);
     e = e ? e : db_run(db, "UPDATE device_crypto SET release = $2 WHERE uid = $1", DB_ARGS(DB_T(uid), DB_T(release)), NULL, f);
     return e ? e : count_more(db, uid, f);
+}
+
+/* -- the walk over devices of before ------------------------------------------------------------------------------------------------ */
+enum err store_crypto_place(struct db *db, struct arena *a, bool *due, struct span *after, struct fault *f)
+{
+    struct db_rows r;
+    db_rows(db, "SELECT value FROM meta WHERE name = 'crypto_after'", DB_NOARGS, &r);
+    *due = db_next(&r);
+    if (*due)
+        *after = arena_copy(a, db_span(&r, 0));
+    return db_rows_end(&r, f);
+}
+
+static enum err newest_cert(struct db *db, struct arena *a, struct crypto_unread *u, struct fault *f)
+{
+    struct db_rows r;
+    db_rows(db, "SELECT c.kid, c.serial, c.der, c.not_after, COALESCE(s.status, 0) FROM cert c LEFT JOIN cert_state s ON s.kid = c.kid AND s.serial = c.serial "
+                "WHERE c.holder = $1 AND c.holder_kind = 2 ORDER BY c.issued_at DESC LIMIT 1", DB_ARGS(DB_T(u->uid)), &r);
+    if (db_next(&r) && db_i64(&r, 4) != 1)
+        *u = (struct crypto_unread){ u->uid, arena_copy(a, db_span(&r, 0)), arena_copy(a, db_span(&r, 1)), arena_copy(a, db_span(&r, 2)), db_i64(&r, 3) };
+    return db_rows_end(&r, f);
+}
+
+enum err store_crypto_unread(struct db *db, struct arena *a, struct span after, int64_t limit, struct crypto_unread **out, size_t *n, struct span *last, struct fault *f)
+{
+    struct db_rows r;
+    struct rows_list l = ROWS_LIST(struct crypto_unread);
+    int64_t seen = 0;
+    *last = after;
+    db_rows(db, "SELECT d.uid, CASE WHEN x.uid IS NULL THEN 1 ELSE 0 END FROM device d LEFT JOIN device_crypto x ON x.uid = d.uid WHERE d.uid > $1 ORDER BY d.uid LIMIT $2",
+            DB_ARGS(DB_T(after), DB_I(limit)), &r);
+    for (; db_next(&r); seen++) {
+        *last = arena_copy(a, db_span(&r, 0));
+        if (db_i64(&r, 1))
+            ((struct crypto_unread *)rows_add(&l, a))->uid = *last;
+    }
+    enum err e = db_rows_end(&r, f);
+    struct crypto_unread *u = l.items;
+    for (size_t i = 0; !e && i < l.n; i++)
+        e = newest_cert(db, a, &u[i], f);
+    if (seen < limit)
+        *last = span_of(NULL, 0);
+    *out = u;
+    *n = l.n;
+    return e;
+}
+
+enum err store_crypto_place_put(struct db *db, struct span last, struct fault *f)
+{
+    if (!last.n)
+        return db_run(db, "DELETE FROM meta WHERE name = 'crypto_after'", DB_NOARGS, NULL, f);
+    return db_run(db, "UPDATE meta SET value = $1 WHERE name = 'crypto_after'", DB_ARGS(DB_T(last)), NULL, f);
 }
 
 void crypto_total_rows(struct db *db, struct db_rows *out)

@@ -1,6 +1,6 @@
 /* store/crypto.h: tables device_crypto (key, signature and end of the certificate that each device got last, unless it was revoked) and crypto_count (how
- * many devices have what, kept in the same transaction). SQL only. Devices that got their certificate before these tables were there are in them
- * from their next certificate on. Errors: of class STORE, as db.h says.
+ * many devices have what, kept in the same transaction). SQL only. Devices that got their certificate before these tables were there
+ * are filled in by core/crypto_fill.c. Errors: of class STORE, as db.h says.
  */
 #ifndef CRADLE_STORE_CRYPTO_H
 #define CRADLE_STORE_CRYPTO_H
@@ -19,6 +19,20 @@ MUST_USE enum err store_crypto_put(struct db *db, const struct crypto_row *r, st
 MUST_USE enum err store_crypto_drop(struct db *db, struct span uid, struct span kid, struct span serial, struct fault *f);
 /* The device runs this release now; a device without a row stays without one. store_version_put calls it. */
 MUST_USE enum err store_crypto_release(struct db *db, struct span uid, struct span release, struct fault *f);
+
+/* -- devices of before these tables: a walk, once, whose place is in the database -- */
+/* A device without a row, and its newest certificate. */
+struct crypto_unread {
+    struct span uid, kid, serial, der; /* kid empty: it has none, or the newest is revoked; arena */
+    int64_t not_after;
+};
+/* *due: the walk is not done; *after: it goes on behind this UID. */
+MUST_USE enum err store_crypto_place(struct db *db, struct arena *a, bool *due, struct span *after, struct fault *f);
+/* Of the next limit devices those without a row. *last: the last one looked at; empty: there are no more. */
+MUST_USE enum err store_crypto_unread(struct db *db, struct arena *a, struct span after, int64_t limit, struct crypto_unread **out, size_t *n, struct span *last,
+                                      struct fault *f);
+/* last empty: done. */
+MUST_USE enum err store_crypto_place_put(struct db *db, struct span last, struct fault *f);
 
 /* -- for the query role; spans live until the next row -- */
 /* line, key_alg, sig_alg, month of the end (yyyymm), devices */

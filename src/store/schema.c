@@ -198,6 +198,9 @@ static const char *const since_2[] = {
     "CREATE INDEX mass_job_state ON mass_job (state, id)",
     "CREATE TABLE mass_device (job BIGINT NOT NULL, is_open BIGINT NOT NULL, uid TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL, "
     "PRIMARY KEY (job, is_open, uid))" CLUSTERED,
+    "CREATE INDEX cert_end ON cert (kid, not_after)",
+    /* store/crypto.h: devices of before device_crypto; how far the walk over them is, until it is done */
+    "INSERT INTO meta (name, value) VALUES ('crypto_after', '')",
 };
 
 /* One row a version: how the database gets there from the version before: first expand, then what is new in it. expand and contract may be

@@ -67,6 +67,7 @@ static const char *const schema_back[] = {
     "DROP TABLE device_order", "DROP TABLE device_version", "DROP TABLE rollout", "DROP TABLE rollout_approval", "DROP TABLE rollout_wave",
     "DROP TABLE rollout_device", "DROP TABLE rollout_count", "DROP TABLE rollout_pace", "DROP TABLE version_count", "DROP TABLE device_crypto", "DROP TABLE crypto_count", "DROP TABLE presence",
     "DROP TABLE ca_state", "DROP TABLE presence_beside", "DROP TABLE broker_run", "DROP TABLE broker_total", V1_PRESENCE,
+    "DROP INDEX cert_end", "DELETE FROM meta WHERE name = 'crypto_after'",
     "UPDATE meta SET value = '1' WHERE name = 'schema'",
 };
 
