@@ -1,4 +1,6 @@
-# ca.sh: a site with edge and broker, and devices enrolled by EST, for tests of CAs. Source after lib.sh and broker.sh.
+# ca.sh: a site with edge and broker, and devices enrolled by EST, for tests of CAs. Source after lib.sh.
+. t/broker.sh
+need curl curl; need jq jq
 PATH="$B/t:$PATH"
 est() { # IDENTITY OPERATION UID: "CODE REASON" of an enrollment for UID
     openssl req -new -key "$PKI/$3.key" -subj "/CN=$3" -outform DER 2>/dev/null | openssl base64 >"$T/csr"

@@ -50,7 +50,7 @@ void updater_close(struct updater *u)
     fd_close_p(&u->lock_fd);
 }
 
-enum err updater_connect(struct updater *u, struct fault *f)
+static enum err updater_connect(struct updater *u, struct fault *f)
 {
     struct creds c = { .cfg = u->cfg };
     net_close_p(&u->net);
@@ -58,7 +58,7 @@ enum err updater_connect(struct updater *u, struct fault *f)
     return enroll_open(&c, CREDS_CURRENT, u->cfg->update_url, ANSWER_MAX, &u->net, f);
 }
 
-int64_t updater_backoff_ms(const struct updater *u, unsigned attempt)
+static int64_t updater_backoff_ms(const struct updater *u, unsigned attempt)
 {
     uint32_t r = 0;
     if (random_bytes(&r, sizeof r))

@@ -48,7 +48,6 @@ void updater_close(struct updater *u);
 int64_t updater_step(struct updater *u);
 
 /* -- shared by the files named above */
-MUST_USE enum err updater_connect(struct updater *u, struct fault *f);
 /* Stores the order with a new state. reason and text may be NULL. */
 MUST_USE enum err updater_move(struct updater *u, enum order_state s, const char *reason, const char *text, struct fault *f);
 MUST_USE enum err updater_save(struct updater *u, struct fault *f);
@@ -63,7 +62,6 @@ MUST_USE enum err updater_post(struct updater *u, const struct update_said *said
 /* The same where it does not matter whether it arrives. */
 void updater_mention(struct updater *u, const char *state, int percent);
 void updater_version(struct updater *u); /* reads what runs */
-int64_t updater_backoff_ms(const struct updater *u, unsigned attempt);
 
 /* Fetches and judges the metadata with this directive; CE_OK: target is good and the state is stored. A refusal of the library is CE_BAD_SIGNATURE and
  * *refusal its code; other errors are of the connection. */

@@ -94,7 +94,6 @@ void evidence_judge_people(struct evidence *ev);
 void evidence_judge_signatures(struct evidence *ev);
 /* Inclusion proof of a leaf in the whole tree, verified. False when it does not hold. */
 bool evidence_proof(const struct evidence *ev, int64_t index, struct merkle_proof *out);
-enum ev_state ev_state_parse(const char *name);
 
 /* uid NULL: every device when there are few, else none. */
 MUST_USE enum err evidence_print(struct evidence *ev, struct cli *c, const char *uid, struct fault *f);

@@ -87,7 +87,7 @@ static enum ev_kind kind_of(const char *name)
     return EV_OTHER;
 }
 
-enum ev_state ev_state_parse(const char *name)
+static enum ev_state ev_state_parse(const char *name)
 {
     static const char *const names[EV_STATES] = {"", "registered", "provisioned", "active", "suspended", "revoked", "decommissioned",
                                                   "quarantined"};

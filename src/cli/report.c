@@ -72,7 +72,8 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-void spread_of(int64_t *values, size_t n, struct spread *out)
+/* Sorts values. */
+static void spread_of(int64_t *values, size_t n, struct spread *out)
 {
     *out = (struct spread){ .n = n };
     if (!n)

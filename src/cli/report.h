@@ -26,7 +26,5 @@ struct report {
 void cuts_html(const struct report *r, struct buf *out);
 void cuts_csv(const struct report *r, struct buf *out);
 json_t *cuts_json(const struct report *r);
-/* Sorts values. */
-void spread_of(int64_t *values, size_t n, struct spread *out);
 
 #endif

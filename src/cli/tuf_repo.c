@@ -60,9 +60,9 @@ static enum err newest(struct repo *r, const char *role, struct repo_file *out, 
     return out->version ? repo_read(r, role, out->version, &out->env, f) : CE_OK;
 }
 
-/* What enough keys once signed may have been published, also when some of them have lost the role since: it never changes under its number. A root's numbers have no
+/* The version that a change of file makes: the next one, or again the same draft. What enough keys once signed may have been published, also when some of them have lost the role since: it never changes under its number. A root's numbers have no
  * gap, and one that lacks signatures of the old or the new keys was never published. */
-int64_t repo_next(const struct repo_file *file)
+static int64_t repo_next(const struct repo_file *file)
 {
     bool was_complete = strcmp(file->role, "root") != 0 && file->threshold > 0 && (int64_t)file->env.n_sigs >= file->threshold;
     return file->complete || was_complete || !file->version ? file->version + 1 : file->version;

@@ -34,8 +34,6 @@ void repo_close(struct repo *r);
 /* The newest version of a line's role; version 0 when there is none. */
 MUST_USE enum err repo_line(struct repo *r, const char *line, struct repo_file *out, struct fault *f);
 const struct tuf_role *repo_line_role(const struct repo *r, struct span line); /* its delegation, or NULL */
-/* The version that a change of file makes: the next one, or again the same draft. */
-int64_t repo_next(const struct repo_file *file);
 /* Writes an envelope as DIR/VERSION.ROLE.json. */
 MUST_USE enum err repo_put(const struct repo *r, const char *role, int64_t version, const struct dsse *env, struct fault *f);
 MUST_USE enum err repo_put_root(struct repo *r, struct tuf_root *root, struct fault *f);          /* as the next draft */

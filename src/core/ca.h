@@ -36,7 +36,5 @@ MUST_USE enum err ca_op_set(struct batch *b, const struct caller *c, const void 
 /* The caller holds a certificate of a compromised CA that the register knows, with the key that it knows. May it renew now? Fills role and
  * kind. CE_CA_COMPROMISED: not, or not yet. */
 enum err ca_reenroll_judge(const struct core *core, struct caller *c, struct fault *f);
-/* Its place among a hundred waves, 0 to 99: the same for ever. */
-unsigned ca_reenroll_place(struct span uid);
 
 #endif

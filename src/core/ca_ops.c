@@ -287,7 +287,8 @@ enum err ca_op_set(struct batch *b, const struct caller *c, const void *msg, str
 }
 
 /* -- after a compromise ------------------------------------------------------------------------------------------------------------------- */
-unsigned ca_reenroll_place(struct span uid)
+/* Its place among a hundred waves, 0 to 99: the same for ever. */
+static unsigned ca_reenroll_place(struct span uid)
 {
     uint8_t digest[SHA256_LEN];
     sha256(uid, digest);

@@ -14,67 +14,52 @@ enum err fold_mass_created(struct fold *x)
     return x->err ? x->err : store_mass_put(x->to, &r, x->f);
 }
 
-static enum err row_of(struct fold *x, struct mass_row *r)
+/* An event about a job that is there: its row as the event leaves it. */
+static enum err row_change(struct fold *x, void (*change)(struct fold *x, struct mass_row *r))
 {
+    struct mass_row r;
     int64_t id = fold_number(x, "id");
-    return x->err ? x->err : store_mass_get(x->to, &x->arena, id, r, x->f);
-}
-
-static enum err row_put(struct fold *x, struct mass_row *r)
-{
-    r->changed_at = x->ev->at;
-    return x->err ? x->err : store_mass_put(x->to, r, x->f);
-}
-
-enum err fold_mass_counted(struct fold *x)
-{
-    struct mass_row r;
-    enum err e = row_of(x, &r);
+    enum err e = x->err ? x->err : store_mass_get(x->to, &x->arena, id, &r, x->f);
     if (e)
         return e;
-    r.state = SPAN_LIT("waiting");
-    r.matched = fold_number(x, "matched");
-    return row_put(x, &r);
+    change(x, &r);
+    r.changed_at = x->ev->at;
+    return x->err ? x->err : store_mass_put(x->to, &r, x->f);
 }
 
-enum err fold_mass_confirmed(struct fold *x)
+static void counted(struct fold *x, struct mass_row *r)
 {
-    struct mass_row r;
-    enum err e = row_of(x, &r);
-    if (e)
-        return e;
-    r.state = SPAN_LIT("running");
-    r.confirmed_by = fold_text(x, "by");
-    r.confirmed_at = x->ev->at;
-    return row_put(x, &r);
+    r->state = SPAN_LIT("waiting");
+    r->matched = fold_number(x, "matched");
 }
 
-enum err fold_mass_state(struct fold *x)
+static void confirmed(struct fold *x, struct mass_row *r)
 {
-    struct mass_row r;
-    enum err e = row_of(x, &r);
-    if (e)
-        return e;
-    r.state = fold_text(x, "to");
-    r.why = fold_text(x, "why");
-    return row_put(x, &r);
+    r->state = SPAN_LIT("running");
+    r->confirmed_by = fold_text(x, "by");
+    r->confirmed_at = x->ev->at;
 }
 
-enum err fold_mass_ended(struct fold *x)
+static void moved(struct fold *x, struct mass_row *r)
 {
-    struct mass_row r;
-    enum err e = row_of(x, &r);
-    if (e)
-        return e;
-    r.state = fold_text(x, "to");
-    r.why = fold_text(x, "why");
-    r.done = fold_number(x, "done");
-    r.already = fold_number(x, "already");
-    r.refused = fold_number(x, "refused");
-    r.first = fold_text(x, "first");
-    r.last = fold_text(x, "last");
-    return row_put(x, &r);
+    r->state = fold_text(x, "to");
+    r->why = fold_text(x, "why");
 }
+
+static void ended(struct fold *x, struct mass_row *r)
+{
+    moved(x, r);
+    r->done = fold_number(x, "done");
+    r->already = fold_number(x, "already");
+    r->refused = fold_number(x, "refused");
+    r->first = fold_text(x, "first");
+    r->last = fold_text(x, "last");
+}
+
+enum err fold_mass_counted(struct fold *x) { return row_change(x, counted); }
+enum err fold_mass_confirmed(struct fold *x) { return row_change(x, confirmed); }
+enum err fold_mass_state(struct fold *x) { return row_change(x, moved); }
+enum err fold_mass_ended(struct fold *x) { return row_change(x, ended); }
 
 /* -- the list of devices ---------------------------------------------------------------------------------------------------------- */
 enum err fold_mass_listed(struct fold *x)

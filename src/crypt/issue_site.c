@@ -107,42 +107,48 @@ static void put_name_constraints(struct buf *out)
     ext_end(out, x);
 }
 
+/* A CA's certificate below a root: what all of them have, before and after what makes them differ. */
+static enum err ca_begin(struct site_cert *c, struct ca *root, const struct issue_spec *spec, int path_len, struct fault *f)
+{
+    enum err e = site_begin(c, root, root->key ? key_sig_alg(root->key) : SIG_NONE, spec, f);
+    if (e)
+        return e;
+    tbs_put_basic(&c->tbs, true, path_len);
+    tbs_put_key_usage(&c->tbs, KU_CERT_SIGN | KU_CRL_SIGN);
+    return CE_OK;
+}
+
+static enum err ca_end(struct site_cert *c, struct ca *root, struct buf *out, struct fault *f)
+{
+    char crl[CA_URL_OUT], cert[CA_URL_OUT];
+    ca_url_crl(root, 0, crl);
+    ca_url_cert(root, cert);
+    tbs_put_cdp(&c->tbs, crl);
+    tbs_put_aia(&c->tbs, NULL, cert);
+    return site_end(c, root->key, root->pub, out, f);
+}
+
 enum err issue_issuing(struct ca *root, const struct issue_spec *spec, bool server_auth, struct buf *out, struct fault *f)
 {
     CLEANUP(site_cert_free) struct site_cert c;
-    char crl[CA_URL_OUT], cert[CA_URL_OUT];
-    enum err e = site_begin(&c, root, root->key ? key_sig_alg(root->key) : SIG_NONE, spec, f);
+    enum err e = ca_begin(&c, root, spec, 0, f);
     if (e)
         return e;
-    ca_url_crl(root, 0, crl);
-    ca_url_cert(root, cert);
-    tbs_put_basic(&c.tbs, true, 0);
-    tbs_put_key_usage(&c.tbs, KU_CERT_SIGN | KU_CRL_SIGN);
     tbs_put_eku(&c.tbs, EKU_CLIENT_AUTH | EKU_OCSP_SIGNING | (server_auth ? EKU_SERVER_AUTH | EKU_CMC_RA : 0));
     if (!server_auth)
         put_name_constraints(&c.tbs);
-    tbs_put_cdp(&c.tbs, crl);
-    tbs_put_aia(&c.tbs, NULL, cert);
-    return site_end(&c, root->key, root->pub, out, f);
+    return ca_end(&c, root, out, f);
 }
 
 enum err issue_root_link(struct ca *root, const struct issue_spec *spec, struct buf *out, struct fault *f)
 {
     CLEANUP(site_cert_free) struct site_cert c;
-    char crl[CA_URL_OUT], cert[CA_URL_OUT];
-    enum err e = site_begin(&c, root, root->key ? key_sig_alg(root->key) : SIG_NONE, spec, f);
-    if (e)
-        return e;
-    ca_url_crl(root, 0, crl);
-    ca_url_cert(root, cert);
-    tbs_put_basic(&c.tbs, true, 1);
-    tbs_put_key_usage(&c.tbs, KU_CERT_SIGN | KU_CRL_SIGN);
-    tbs_put_cdp(&c.tbs, crl);
-    tbs_put_aia(&c.tbs, NULL, cert);
-    return site_end(&c, root->key, root->pub, out, f);
+    enum err e = ca_begin(&c, root, spec, 1, f);
+    return e ? e : ca_end(&c, root, out, f);
 }
 
-enum err issue_ocsp(struct ca *ca, const struct issue_spec *spec, struct buf *out, struct fault *f)
+/* A certificate for signing one kind of answers in the CA's stead. */
+static enum err issue_answerer(struct ca *ca, const struct issue_spec *spec, unsigned eku, bool nocheck, struct buf *out, struct fault *f)
 {
     CLEANUP(site_cert_free) struct site_cert c;
     enum err e = site_begin(&c, ca, ca->key ? key_sig_alg(ca->key) : SIG_NONE, spec, f);
@@ -150,22 +156,14 @@ enum err issue_ocsp(struct ca *ca, const struct issue_spec *spec, struct buf *ou
         return e;
     tbs_put_basic(&c.tbs, false, -1);
     tbs_put_key_usage(&c.tbs, KU_DIGITAL_SIGNATURE);
-    tbs_put_eku(&c.tbs, EKU_OCSP_SIGNING);
-    tbs_put_nocheck(&c.tbs);
+    tbs_put_eku(&c.tbs, eku);
+    if (nocheck)
+        tbs_put_nocheck(&c.tbs);
     return site_end(&c, ca->key, ca->pub, out, f);
 }
 
-enum err issue_cmp(struct ca *ca, const struct issue_spec *spec, struct buf *out, struct fault *f)
-{
-    CLEANUP(site_cert_free) struct site_cert c;
-    enum err e = site_begin(&c, ca, ca->key ? key_sig_alg(ca->key) : SIG_NONE, spec, f);
-    if (e)
-        return e;
-    tbs_put_basic(&c.tbs, false, -1);
-    tbs_put_key_usage(&c.tbs, KU_DIGITAL_SIGNATURE);
-    tbs_put_eku(&c.tbs, EKU_CMC_RA);
-    return site_end(&c, ca->key, ca->pub, out, f);
-}
+enum err issue_ocsp(struct ca *ca, const struct issue_spec *spec, struct buf *out, struct fault *f) { return issue_answerer(ca, spec, EKU_OCSP_SIGNING, true, out, f); }
+enum err issue_cmp(struct ca *ca, const struct issue_spec *spec, struct buf *out, struct fault *f) { return issue_answerer(ca, spec, EKU_CMC_RA, false, out, f); }
 
 static enum err put_host(struct buf *out, struct span host, struct fault *f)
 {

@@ -144,7 +144,7 @@ static const struct alg_row {
     { SPAN_LIT("\x2a\x86\x48\xce\x3d\x04\x01"), false, true }, /* ECDSA with SHA-1 */
 };
 
-void lint_algorithm(struct lint *l, struct span algorithm)
+static void lint_algorithm(struct lint *l, struct span algorithm)
 {
     struct span seq, oid;
     if (der_get(&algorithm, DER_SEQUENCE, &seq) || algorithm.n || der_get_oid(&seq, &oid)) {
@@ -189,7 +189,7 @@ static void signed_judge(struct lint *l, enum lint_object o, struct span body)
     tbs_judge(l, o, tbs.all);
 }
 
-void lint_ocsp_outer(struct lint *l, struct span body)
+static void lint_ocsp_outer(struct lint *l, struct span body)
 {
     struct span status, wrap, seq, oid, octets, basic;
     if (der_get(&body, DER_ENUMERATED, &status) || status.n != 1) {

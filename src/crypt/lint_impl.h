@@ -18,15 +18,12 @@ static inline void lint_add_if(struct lint *l, bool broken, enum lint_rule rule)
 }
 /* Every element below: tags of one byte, lengths, booleans, integers, strings, times. False: it cannot be walked. */
 bool lint_walk(struct lint *l, struct span in);
-void lint_algorithm(struct lint *l, struct span algorithm);
 /* Takes a time; kind judged by its year unless general (OCSP). -1: it is none. */
 bool lint_time(struct lint *l, struct span *in, int64_t *at_s);
 
 /* lint_name.c */
 struct lint_names { bool empty; unsigned n_cn, n_serial; };
 void lint_name(struct lint *l, struct span name, struct lint_names *out); /* contents of a Name */
-void lint_uri(struct lint *l, struct span uri);
-void lint_general_name(struct lint *l, const struct der_item *name);
 /* GeneralNames: how many; URIs of places are http or ldap when `fetched`. */
 size_t lint_general_names(struct lint *l, struct span names, bool fetched);
 
@@ -51,6 +48,5 @@ void lint_tbs_cert(struct lint *l, struct span tbs);
 void lint_tbs_csr(struct lint *l, struct span tbs);
 void lint_tbs_crl(struct lint *l, struct span tbs);
 void lint_tbs_ocsp(struct lint *l, struct span tbs);
-void lint_ocsp_outer(struct lint *l, struct span body);
 
 #endif

@@ -104,7 +104,7 @@ void lint_name(struct lint *l, struct span name, struct lint_names *out)
 
 /* -- general names ----------------------------------------------------------------------------------------------------------------- */
 /* RFC 3986 3: scheme ":" something, in the characters that a URI may have. */
-void lint_uri(struct lint *l, struct span uri)
+static void lint_uri(struct lint *l, struct span uri)
 {
     size_t colon = 0;
     bool good = uri.n > 0;
@@ -158,7 +158,7 @@ static void email_judge(struct lint *l, struct span v)
         lint_add(l, LINT_EMAIL, "%s", l->place);
 }
 
-void lint_general_name(struct lint *l, const struct der_item *name)
+static void lint_general_name(struct lint *l, const struct der_item *name)
 {
     struct span v = name->body, oid, seq;
     struct lint_names names;

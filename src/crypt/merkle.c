@@ -64,21 +64,6 @@ void merkle_range_root(const struct merkle_range *r, struct merkle_hash *out)
     *out = h;
 }
 
-enum err merkle_range_load(const struct merkle_source *s, uint64_t size, struct merkle_range *out)
-{
-    *out = (struct merkle_range){ .size = size };
-    uint64_t at = 0;
-    for (unsigned level = MERKLE_LEVELS; level-- > 0;) {
-        if (!(size >> level & 1))
-            continue;
-        enum err e = s->node(s->ctx, level, at >> level, &out->h[out->n++]);
-        if (e)
-            return e;
-        at += UINT64_C(1) << level;
-    }
-    return CE_OK;
-}
-
 /* MTH(D[lo:hi]); lo is a multiple of a power of two that is >= hi - lo, as every split of RFC 6962 leaves it. */
 static enum err subtree(const struct merkle_source *s, uint64_t lo, uint64_t hi, struct merkle_hash *out)
 {

@@ -42,9 +42,8 @@ struct merkle_proof {
     struct merkle_hash h[MERKLE_PROOF_MAX];
 };
 
-/* Root of the tree of the first size leaves, the compact range, and proofs (RFC 6962 2.1.1, 2.1.2).
+/* Root of the tree of the first size leaves, and proofs (RFC 6962 2.1.1, 2.1.2).
  * index >= size, or old == 0 or old > size: CE_BAD_PROOF. */
-MUST_USE enum err merkle_range_load(const struct merkle_source *s, uint64_t size, struct merkle_range *out);
 MUST_USE enum err merkle_root_at(const struct merkle_source *s, uint64_t size, struct merkle_hash *out);
 MUST_USE enum err merkle_inclusion(const struct merkle_source *s, uint64_t index, uint64_t size, struct merkle_proof *out);
 MUST_USE enum err merkle_consistency(const struct merkle_source *s, uint64_t old, uint64_t size, struct merkle_proof *out);

@@ -48,7 +48,7 @@ static bool bytes_take(struct span *rest, struct span *out)
     return spop_varint_take(rest, &n) && n <= rest->n && span_get(rest, (size_t)n, out);
 }
 
-enum err spop_value_take(struct span *rest, struct spop_value *out)
+static enum err spop_value_take(struct span *rest, struct spop_value *out)
 {
     uint8_t head;
     bool whole = true;

@@ -43,7 +43,6 @@ struct spop_check { /* the arguments of the NOTIFY's messages */
 
 /* in: one frame without its length. CE_TRUNCATED, CE_BAD_INPUT. */
 MUST_USE enum err spop_frame_parse(struct span in, struct spop_frame *out);
-MUST_USE enum err spop_value_take(struct span *rest, struct spop_value *out);
 /* Payloads. Unknown keys and arguments are passed over; CE_TRUNCATED, CE_BAD_INPUT (a known one of another type, or twice). */
 MUST_USE enum err spop_hello_parse(struct span payload, struct spop_hello *out);
 MUST_USE enum err spop_notify_parse(struct span payload, struct spop_check *out);

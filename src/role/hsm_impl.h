@@ -77,7 +77,6 @@ struct hsm {
 /* hsm_keys.c: reads keys/NAME.uri, loads modules, reads PINs. At the start of the service what is wrong with one ends it: CE_BAD_CONFIG and what
  * token_new says. Later that key alone is lost. */
 MUST_USE enum err hsm_keys_open(struct hsm *h, struct fault *f);
-void hsm_keys_close(struct hsm *h);
 /* The signer of a worker, with the keys that can be opened now. */
 MUST_USE enum err hsm_signer_open(struct hsm_worker *w, struct fault *f);
 /* Does the token, which answers, let its keys be opened? A key pair that it does not have says nothing about it. */

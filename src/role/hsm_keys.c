@@ -81,14 +81,6 @@ enum err hsm_keys_open(struct hsm *h, struct fault *f)
     return e;
 }
 
-void hsm_keys_close(struct hsm *h)
-{
-    for (size_t i = 0; i < h->n_tokens; i++) {
-        token_free(h->tokens[i].token);
-        buf_free(&h->tokens[i].keys);
-    }
-}
-
 /* -- one key ------------------------------------------------------------------------------------------------------------------ */
 /* The key of ca/NAME.pem, when there is such a certificate: another one would sign what nobody believes. */
 static enum err key_judge(const struct hsm *h, const char *name, const struct key *key, struct fault *f)

@@ -113,7 +113,8 @@ static void on_grace(evutil_socket_t fd, short what, void *arg)
         stop_step(p);
 }
 
-void parent_stop(struct parent *p, int exit_code)
+/* Begins, or hastens, the end. */
+static void parent_stop(struct parent *p, int exit_code)
 {
     struct msg_role_drain drain = { p->settings.drain_time * 1000 };
     struct timeval tv = { p->settings.drain_time, 0 }, grace = { p->settings.drain_time > 2 ? 1 : 0, 500000 };
@@ -179,7 +180,8 @@ static void judge_death(struct parent *p, struct child *c, int status)
     child_start_later(c);
 }
 
-void parent_role_down(struct parent *p, struct child *c, int status)
+/* c was reaped. */
+static void parent_role_down(struct parent *p, struct child *c, int status)
 {
     c->state = CHILD_DOWN;
     child_end(c);

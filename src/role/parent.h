@@ -68,9 +68,7 @@ int parent_main(const char *site, const char *conf, const struct settings *s);
 /* The two that hold keys and have one descriptor, to core: they start and end with it. */
 static inline bool role_signs(enum role r) { return r == ROLE_SIGNER || r == ROLE_HSM; }
 bool parent_wants_hsm(const struct parent *p);
-void parent_stop(struct parent *p, int exit_code);      /* begins, or hastens, the end */
 void parent_role_up(struct parent *p, struct child *c);   /* c said READY */
-void parent_role_down(struct parent *p, struct child *c, int status); /* c was reaped */
 
 /* parent_child.c */
 void child_init(struct parent *p, struct child *c, enum role role, unsigned index);

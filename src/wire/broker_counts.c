@@ -25,7 +25,7 @@ void broker_number_name(int i, char *out)
         snprintf(out, BROKER_NAME_MAX, REFUSED "%s", err_reason((enum err)(i - BROKER_COUNTS)));
 }
 
-int broker_number_find(struct span name)
+static int broker_number_find(struct span name) /* -1: none */
 {
     char one[BROKER_NAME_MAX];
     for (int i = 0; i < BROKER_NUMBERS; i++) {

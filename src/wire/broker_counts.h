@@ -25,7 +25,6 @@ bool broker_number_gauge(int i);
 /* Name of number i: "connects", or "refused.REASON". Needs BROKER_NAME_MAX bytes. */
 #define BROKER_NAME_MAX 64
 void broker_number_name(int i, char *out);
-int broker_number_find(struct span name); /* -1: none */
 
 void broker_counts_put(struct buf *out, const struct broker_counts *c);
 /* Names that are not known are skipped (a newer broker). CE_BAD_FIELD: no such text, a name twice, a number below 0 or above BROKER_NUMBER_MAX. */

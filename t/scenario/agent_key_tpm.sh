@@ -5,7 +5,6 @@ cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
 . t/agent_key.sh
 . t/tpm.sh
-export ASAN_OPTIONS=detect_leaks=0 # GLib, under the resource manager's client
 key_site; ok $? "a site"
 tpm_start a $((BASE + 6)); ok $? "a TPM behind a resource manager"
 

@@ -3,9 +3,7 @@
 # at the service, in OCSP and in the root's CRL. Then the fleet comes back, in waves, by the keys that the register knows.
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
-. t/broker.sh
 . t/ca.sh
-need curl curl; need jq jq
 ca_site pump || { ok 1 "a site with a broker"; finish; }
 DEVICES="c1 c2 c3 c4 c5 c6"
 for d in $DEVICES victim lost; do cradle device add $d --model m-pump >/dev/null; is "$(enroll $d)" 200 "$d enrolls"; done

@@ -3,9 +3,7 @@
 # old CA stays, a device from the new CA connects to a broker that was never told of it, and openssl verifies, OCSP and CRLs answer for both.
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
-. t/broker.sh
 . t/ca.sh
-need curl curl; need jq jq
 ca_site pump || { ok 1 "a site with a broker"; finish; }
 for d in old1 old2 new1 new2; do cradle device add $d --model m-pump >/dev/null; done
 is "$(enroll old1)" "200" "a device gets its certificate from the first CA"

@@ -3,9 +3,7 @@
 # new root reaches old ones through cross-signed CAs; openssl is the judge.
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
-. t/broker.sh
 . t/ca.sh
-need curl curl; need jq jq
 ca_site pump || { ok 1 "a site with a broker"; finish; }
 for d in d1 d2; do cradle device add $d --model m-pump >/dev/null; done
 is "$(enroll d1)" 200 "a device of the old root's time"

@@ -5,7 +5,6 @@ cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
 . t/agent_key.sh
 . t/tpm.sh
-export ASAN_OPTIONS=detect_leaks=0 # GLib, under the resource manager's client
 key_site; ok $? "a site"
 cradle line set vib --key-home tpm --quiet; ok $? "a line that takes keys only that are proved to live in a TPM"
 tpm_start a $((BASE + 6)) --create-ek-cert --lock-nvram; ok $? "a TPM with a certificate of its endorsement key"

@@ -136,15 +136,13 @@ static bool large_sizes(void)
 static bool range_agrees(void)
 {
     struct merkle_hash leaves[300], a, b;
-    struct merkle_range r = {0}, loaded;
+    struct merkle_range r = {0};
     struct merkle_source src = {leaves, leaf_node};
     for (uint64_t i = 0; i < 300; i++) {
         merkle_leaf(span_of(&i, sizeof i), &leaves[i]);
         merkle_range_add(&r, &leaves[i]);
         merkle_range_root(&r, &a);
         if (merkle_root_at(&src, i + 1, &b) || !merkle_eq(&a, &b))
-            return false;
-        if (merkle_range_load(&src, i + 1, &loaded) || loaded.n != r.n || memcmp(loaded.h, r.h, r.n * sizeof r.h[0]) != 0)
             return false;
     }
     return true;
@@ -203,7 +201,7 @@ int main(int argc, char **argv)
     ask = fdopen(fd, "w");
     ok(ask != NULL, "a file for the questions");
     known_answers();
-    ok(range_agrees(), "compact range, root_at and range_load agree for 1..300 leaves");
+    ok(range_agrees(), "compact range and root_at agree for 1..300 leaves");
     ok(all_sizes(), "every proof of 1..70 leaves: good ones accepted, corrupted ones refused");
     ok(large_sizes(), "random large trees: good proofs accepted, corrupted ones refused");
     fclose(ask);
