@@ -164,13 +164,14 @@ install: all man
 	install -m 0644 LICENSE $(wildcard README.md SECURITY.md CHANGELOG.md docs/*.md docs/openapi.yaml) $(DESTDIR)$(PREFIX)/share/doc/cradle
 	install -d $(DESTDIR)$(PREFIX)/share/doc/cradle/recipes
 	install -m 0644 docs/recipes/* $(DESTDIR)$(PREFIX)/share/doc/cradle/recipes
-	install -d $(DESTDIR)$(PREFIX)/share/doc/cradle/examples/mcu
+	install -d $(DESTDIR)$(PREFIX)/share/doc/cradle/examples/mcu $(DESTDIR)$(PREFIX)/share/doc/cradle/examples/psa
 	install -m 0644 examples/mcu/* $(DESTDIR)$(PREFIX)/share/doc/cradle/examples/mcu
+	install -m 0644 examples/psa/* $(DESTDIR)$(PREFIX)/share/doc/cradle/examples/psa
 
 # what install would put there now; folders only when they are empty. Sites, configuration and keys are never touched
 uninstall: all
 	t=$$(mktemp -d) && $(MAKE) -s install DESTDIR=$$t && (cd $$t && find . ! -type d) | sed 's|^\.||' | while read -r f; do rm -f "$(DESTDIR)$$f"; done; \
-	  for d in share/doc/cradle/examples/mcu share/doc/cradle/examples share/doc/cradle/recipes share/doc/cradle include/cradle lib/cradle; do \
+	  for d in share/doc/cradle/examples/mcu share/doc/cradle/examples/psa share/doc/cradle/examples share/doc/cradle/recipes share/doc/cradle include/cradle lib/cradle; do \
 	    rmdir "$(DESTDIR)$(PREFIX)/$$d" 2>/dev/null; done; rm -rf "$$t"
 
 # long versions of tests in ./check; `make soak MINUTES=10`

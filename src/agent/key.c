@@ -11,7 +11,7 @@
 
 CLEANUP_PTR(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 
-static const struct key_backend *const backends[] = { &key_backend_file, &key_backend_tpm, &key_backend_pkcs11 };
+static const struct key_backend *const backends[] = { &key_backend_file, &key_backend_tpm, &key_backend_pkcs11, &key_backend_psa };
 
 /* The home of the key in dir, and its file there; NULL when there is none. */
 static const struct key_backend *key_find(const char *dir, char *path)
@@ -36,7 +36,7 @@ enum err key_check_config(const struct agent_config *cfg, struct fault *f)
 {
     const struct key_backend *home = key_wanted(cfg);
     if (!home)
-        return fault_set(f, CE_BAD_CONFIG, "key: '%s' is none of file, tpm, tpm:0x81…, pkcs11:…", cfg->key);
+        return fault_set(f, CE_BAD_CONFIG, "key: '%s' is none of file, tpm, tpm:0x81…, pkcs11:…, psa:ID", cfg->key);
     return home->check ? home->check(cfg, f) : CE_OK;
 }
 

@@ -4,6 +4,7 @@
  *   DIR/key.pem   the private key itself, mode 0600                                        key_file.c
  *   DIR/key.tpm   a key that only one TPM can load (TSS2 PRIVATE KEY), or its handle in it  key_tpm.c
  *   DIR/key.uri   which key of a PKCS#11 token it is (RFC 7512)                           key_pkcs11.c
+ *   DIR/key.psa   its ID in an implementation of PSA Crypto                               key_psa.c
  *
  * It is no key store: it makes, opens and destroys the one key of a folder. */
 #ifndef CRADLE_AGENT_KEY_H
@@ -26,11 +27,11 @@ MUST_USE enum err key_make(const struct agent_config *cfg, const char *dir, stru
 MUST_USE enum err key_open(const struct agent_config *cfg, const char *dir, struct agent_key *k, struct fault *f);
 void key_close(struct agent_key *k); /* legal on a zeroed struct */
 bool key_present(const char *dir);
-/* "file", "tpm" or "pkcs11"; "" when dir has no key. */
+/* "file", "tpm", "pkcs11" or "psa"; "" when dir has no key. */
 const char *key_home(const char *dir);
 /* Gives the folder `to` the same key as `from` (a second name of one file). */
 MUST_USE enum err key_share(const char *from, const char *to, struct fault *f);
-/* Destroys the key of dir, unless another folder shares it: a file is overwritten as far as the medium obeys, a key that a TPM or token keeps is deleted there. CE_OK
+/* Destroys the key of dir, unless another folder shares it: a file is overwritten as far as the medium obeys, a key that a TPM, token or PSA Crypto keeps is deleted there. CE_OK
  * also when there is none. */
 MUST_USE enum err key_destroy(const struct agent_config *cfg, const char *dir, struct fault *f);
 /* CE_BAD_CONFIG when the setting `key` names no home of keys. */
@@ -45,6 +46,6 @@ struct key_backend {
     enum err (*destroy)(const struct agent_config *cfg, const char *path, struct fault *f); /* the key, not the file */
     enum err (*check)(const struct agent_config *cfg, struct fault *f); /* of the setting; NULL: wanted says it all */
 };
-extern const struct key_backend key_backend_file, key_backend_tpm, key_backend_pkcs11;
+extern const struct key_backend key_backend_file, key_backend_tpm, key_backend_pkcs11, key_backend_psa;
 
 #endif
