@@ -140,7 +140,7 @@ static void summary_text(const struct evidence *ev, const struct cli *c)
         for (size_t i = 0; i < ev->nstream; i++)
             line(c, true, "stream %lld is dense: events 1 to %lld", (long long)ev->stream[i].slot, (long long)ev->stream[i].nseq);
         line(c, true, "%zu certificates issued, each after its intent, none twice, none back from revocation", ev->issued);
-        line(c, true, "%zu devices, every change of state allowed and in order", ev->registered);
+        line(c, true, "%zu device%s, every change of state allowed and in order", ev->registered, ev->registered == 1 ? "" : "s");
     }
     for (size_t i = 0; i < ev->nfinding; i++)
         if (!ev->finding[i].bad)

@@ -26,4 +26,5 @@ has "$out" 'olga' "its history names who approved it"
 has "$out" 'closed a live session' "the live session is closed"
 has "$out" 'cert.pem: revoked' "openssl ocsp says so"
 has "$out" 'ok   every leaf hashed again' "the evidence holds"
+has "$out" "device-state .*to=revoked" "and tells of the revocation that was made a moment before"
 finish
