@@ -6,6 +6,7 @@
 #include <openssl/x509.h>
 #include <stdio.h>
 
+#include "agent/trust.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/name.h"
@@ -66,13 +67,25 @@ static enum err version_read(struct gate *g, struct fault *f)
                                                                                     g->cfg.version_file) : CE_OK;
 }
 
+/* The agent keeps the roots up to date; the gate reads what it has learnt. */
+static void roots_find(const struct gate_config *c, char *out)
+{
+    struct agent_config a = { .trust_check_s = 0 };
+    snprintf(a.ca_file, sizeof a.ca_file, "%s", c->ca_file);
+    snprintf(a.state_dir, sizeof a.state_dir, "%s", c->agent_state_dir);
+    if (*a.state_dir)
+        trust_path(&a, out);
+    else
+        path_join(out, "%s", c->ca_file);
+}
+
 static enum err net_make(struct gate *g, struct fault *f)
 {
     struct net_config n = { .connect_ms = REQUEST_MS / 2, .total_ms = REQUEST_MS, .agent = "cradle-gate/" CRADLE_VERSION, .max_body = 1u << 20 };
     if (!*g->cfg.update_url)
         return CE_OK;
     snprintf(n.base, sizeof n.base, "%s", g->cfg.update_url);
-    snprintf(n.ca, sizeof n.ca, "%s", g->cfg.ca_file);
+    roots_find(&g->cfg, n.ca);
     snprintf(n.cert, sizeof n.cert, "%s", g->cfg.cert_file);
     snprintf(n.key, sizeof n.key, "%s", g->cfg.key_file);
     return net_open(&n, &g->net, f);

@@ -5,6 +5,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
 . t/broker.sh
 . t/ca.sh
+. t/ceremony.sh
 need curl curl; need jq jq; need strace strace
 ca_site pump || { ok 1 "a site with a broker"; finish; }
 cp "$SITE/ca/root.pem" "$T/ca_file.pem"
@@ -102,6 +103,17 @@ bundle "$T/evil3.pem"
 key "$T/evil-tls"; openssl req -new -key "$T/evil-tls.key" -subj /CN=localhost -addext subjectAltName=DNS:localhost -out "$T/evil-tls.csr" 2>/dev/null
 openssl x509 -req -in "$T/evil-tls.csr" -CA "$T/evil3.pem" -CAkey "$T/evil3.key" -set_serial 9 -days 30 -copy_extensions copy -out "$T/evil-tls.pem" 2>/dev/null
 fake "$T/evil-tls.pem" "$T/evil-tls.key"; refused_for "is not the one that .* vouches for" "a server that the roots in hand do not vouch for"
+kill $FAKER; wait $FAKER 2>/dev/null
+
+# -- cradle-gate beside it: a server that sends no link is reached by who knows the second root
+awk '/BEGIN/ { n++ } n <= 2' "$SITE/tls/server.pem" >"$T/short.pem"
+fake "$T/short.pem" "$SITE/tls/server.key"
+ceremony "$SITE/trust" && echo "factory_root = $R/1.root.json" >"$T/gate.conf"; ok $? "a maker's root of updates"
+printf 'uid = d1\nline = pump\nmodel = m-pump\ncert_file = %s\nkey_file = %s\nca_file = %s\nupdate_url = https://localhost:%s\nupdate_dir = %s\n' \
+    "$T/d1/state/current/cert.pem" "$T/d1/state/current/key.pem" "$T/ca_file.pem" $FAKE "$T/gate" >>"$T/gate.conf"
+cradle-gate -c "$T/gate.conf" fetch >"$T/out" 2>&1; has "$(cat "$T/out")" "is not the one that '$T/ca_file.pem' vouches for" "cradle-gate with its ca_file alone does not reach a server under the second root"
+echo "agent_state_dir = $T/d1/state" >>"$T/gate.conf"
+cradle-gate -c "$T/gate.conf" fetch >"$T/out" 2>&1; ! grep -q 'vouches for' "$T/out"; ok $? "with what the agent has learnt it does"
 kill $FAKER; wait $FAKER 2>/dev/null
 
 # -- killed at every file operation of the change

@@ -20,7 +20,7 @@ cat >sw-description <<END
 software = { version = "1.7.0"; hardware-compatibility = [ "1.0" ];
   images: ( { filename = "rootfs.img"; type = "rawfile"; path = "$T/out"; installed-directly = true; sha256 = "$(hex_of rootfs.img)"; } ); }
 END
-block ini 1 | sed "s|/var/lib/cradle-agent/current/cert.pem|$T/dev.pem|; s|/var/lib/cradle-agent/current/key.pem|$T/dev.key|; s|/etc/cradle/bundle.pem|$T/dev.pem|
+block ini 1 | sed "s|/var/lib/cradle-agent/current/cert.pem|$T/dev.pem|; s|/var/lib/cradle-agent/current/key.pem|$T/dev.key|; s|/etc/cradle-agent/root.pem|$T/dev.pem|; s|= /var/lib/cradle-agent$|= $T/agent|
     s|/etc/cradle/1.root.json|$R/1.root.json|; s|/etc/version|$T/version|; s|trust.example:8443|localhost:9|" >page.conf
 echo "update_dir = $T/update" >>page.conf
 page 1; ok $? "the image is signed, packed and drafted as a release"; cat out.log | sed 's/^/# /'
