@@ -112,7 +112,9 @@ enum err front_ek_ca_add(struct front_req *r, struct fault *f)
     e = e ? e : cert_parse(m->cert, &c, f);
     if (e)
         return e;
-    if (!c.is_ca || c.spki.n > 1024)
+    if (c.spki.n > MSG_SPKI_MAX)
+        return fault_set(f, CE_KEY_ALG, "the CA's public key is longer than %d bytes", MSG_SPKI_MAX);
+    if (!c.is_ca)
         return fault_set(f, CE_BAD_CERT, "the certificate is not that of a CA (RFC 5280 4.2.1.9)");
     sha256(m->cert, hash);
     m->sha256 = span_of(hash, SHA256_LEN);
