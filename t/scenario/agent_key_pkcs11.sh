@@ -70,6 +70,11 @@ wait_for 15 more; ok $? "with the right one the daemon connects"
 is "$(find "$T/p-1/" -name 'pin-refused*')" "" "and the note is gone"
 kill $AGENT; wait $AGENT 2>/dev/null; broker_stop
 
+# -- HTTPS by the older version (OpenSSL is still told so), both the renewal and the trial of the new certificate
+key_spki p-2 >"$T/old.pub"; old=$(labels | grep -o 'my key-[0-9a-f]*')
+OPENSSL_CONF=$T/openssl.cnf agent p-2 renew >"$T/out"; ok $? "a renewal where HTTPS is TLS 1.2 only"
+key_other p-2 && [ "$(labels | grep -o 'my key-[0-9a-f]*')" != "$old" ]; ok $? "has replaced the key"
+
 # -- reset
 for s in $(cradle cert list --device p-2 --json | jq -r ".items[].serial"); do cradle cert revoke "$s" --reason superseded --quiet >>"$T/log" 2>&1; done # nobody else may have the name of an active device
 old=$(labels | grep -o 'my key-[0-9a-f]*')
