@@ -88,7 +88,7 @@ static const struct verb_opt add_opts[] = {
 const struct verb verb_anchor_add = {
     .name = "anchor add", .args = "LINE", .min_args = 1, .max_args = 1, .help = "let initial identities (IDevIDs) of a maker enroll devices of a line",
     .text = "A device with an IDevID of that maker enrolls without a station. The first IDevID of a device stays its only one. IDevIDs enroll and do nothing else: no broker, no "
-            "API and no update takes them. The maker's revocation lists are not asked: revoke the device, or remove the anchor.",
+            "API and no update takes them. The maker's revocation lists are not fetched: bring them with cradle anchor crl.",
     .example = "cradle anchor add pump --cert maker-root.pem --intermediate maker-ca.pem --map serial", VERB_OPTS(add_opts), .run = add_run,
 };
 

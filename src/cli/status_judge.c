@@ -34,6 +34,7 @@ static void judge_counters(const json_t *o, status_found *found, void *arg)
         { "signer_failures_total", 0, false, "the signer failed %lld requests since the start; look at cradled's log" },
         { "queue_depth", 1000, false, "%lld requests wait for the core" },
         { "idevids_by_device_ca_total", 0, false, "%lld IDevIDs since the start were issued by a CA for devices, which ends long before them: cradle ca create NAME --use idevid" },
+        { "idevid_stale_crl_total", 0, false, "%lld IDevIDs since the start were judged by a revocation list of their maker that is not good any more: cradle anchor crl" },
         { "cert_orphans_total", 0, false, "%lld certificates were never finished and are closed (a crash while signing)" },
     };
     const json_t *counters = json_object_get(o, "counters");

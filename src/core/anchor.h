@@ -13,6 +13,10 @@
 /* front has judged the certificates as CAs. CE_LINE_UNKNOWN, CE_MODEL_UNKNOWN, CE_BAD_FIELD, CE_EXISTS, CE_TOO_LARGE, CE_CERT_FOREIGN (a CA of this site). */
 MUST_USE enum err anchor_op_add(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 MUST_USE enum err anchor_op_remove(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f); /* CE_NOT_FOUND */
+/* A maker's revocation list, read by front. CE_NOT_FOUND, CE_BAD_FIELD (its dates, stale), CE_STATE_CHANGE (a newer one is here). */
+MUST_USE enum err anchor_op_crl(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
+/* Is the IDevID, or a CA above it, on a list of its maker? aki, serial: as in its certificate. CE_CERT_REVOKED, CE_MAKER_CRL. */
+MUST_USE enum err anchor_crl_check(struct batch *b, const struct anchor_row *a, struct span aki, struct span serial, struct fault *f);
 /* The device may enroll with another IDevID. CE_UID_UNKNOWN, CE_NOT_FOUND. */
 MUST_USE enum err idevid_op_forget(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 /* A front opened: all anchors. Errors: of the database. */

@@ -149,6 +149,7 @@ static enum err foreign_judge(struct batch *b, const struct caller *c, const str
         e = unknown_judge(b, m, &a, plan, &plan->id_name, f);
     else if (!e)
         e = known_judge(b, m, &a, plan, &plan->id_name, f);
+    e = e ? e : anchor_crl_check(b, &a, c->m->kid, c->m->serial, f);
     e = e ? e : pin_judge(b, c, m, plan, f);
     if (e)
         return e;

@@ -58,6 +58,7 @@ static const struct table tables[] = {
                         "ORDER BY spki", -1 },
     { "key_block", "SELECT id, file, note, by_whom, at FROM key_block ORDER BY id", -1 },
     { "line_anchor", "SELECT line, sha256, root, inters, rule, hw_type, model, title, added_at, added_by FROM line_anchor ORDER BY line, sha256", -1 },
+    { "anchor_crl", "SELECT line, sha256, issuer, digest, number, this_update, next_update, entries, revoked, stale, added_at, added_by FROM anchor_crl ORDER BY line, sha256, issuer", -1 },
     { "device_idevid", "SELECT uid, spki, anchor, serial, name, at FROM device_idevid ORDER BY uid", -1 },
     /* progress is compared once the job has ended */
     { "mass_job", "SELECT id, state, to_state, reason, note, q_line, q_model, q_batch, q_country, q_state, q_tag, q_prefix, q_key_alg, enrolled_from, enrolled_to, "

@@ -281,7 +281,7 @@ static enum err (*const fold_of[EVENT_KINDS])(struct fold *) = {
     [EVENT_ENROLL_REFUSED] = fold_enroll_decided, [EVENT_ENROLL_EXPIRED] = fold_enroll_decided,
     [EVENT_LINE_GRACE] = fold_line_grace,
     [EVENT_KEYS_BLOCKED] = fold_keys_blocked, [EVENT_KEY_UNBLOCKED] = fold_key_unblocked,
-    [EVENT_ANCHOR_ADDED] = fold_anchor_added, [EVENT_ANCHOR_REMOVED] = fold_anchor_removed,
+    [EVENT_ANCHOR_ADDED] = fold_anchor_added, [EVENT_ANCHOR_REMOVED] = fold_anchor_removed, [EVENT_ANCHOR_CRL] = fold_anchor_crl,
     [EVENT_IDEVID_PINNED] = fold_idevid_pinned, [EVENT_IDEVID_FORGOTTEN] = fold_idevid_forgotten,
     [EVENT_LINE_SECRETS] = fold_line_secrets, [EVENT_SECRET_MADE] = fold_secret_made, [EVENT_SECRET_USED] = fold_secret_used, [EVENT_SECRET_OVER] = fold_secret_over,
     [EVENT_BACKEND_SCOPES] = fold_backend,

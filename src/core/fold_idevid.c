@@ -25,3 +25,12 @@ enum err fold_idevid_pinned(struct fold *x)
 }
 
 enum err fold_idevid_forgotten(struct fold *x) { return store_idevid_forget(x->to, x->ev->device, x->f); }
+
+enum err fold_anchor_crl(struct fold *x)
+{
+    const struct anchor_crl_row r = { .line = fold_text(x, "line"), .sha256 = fold_hexed(x, "sha256"), .issuer = fold_hexed(x, "issuer"), .digest = fold_hexed(x, "digest"),
+                                      .number = fold_number(x, "number"), .this_update = fold_number(x, "this_update"), .next_update = fold_number(x, "next_update"),
+                                      .entries = fold_number(x, "entries"), .revoked = fold_text(x, "revoked"), .stale = fold_text(x, "stale"), .added_at = x->ev->at,
+                                      .added_by = fold_text(x, "by") };
+    return x->err ? x->err : store_anchor_crl_put(x->to, &r, x->f);
+}

@@ -46,6 +46,7 @@ enum err fold_enroll_decided(struct fold *x);
 /* fold_idevid.c */
 enum err fold_anchor_added(struct fold *x);
 enum err fold_anchor_removed(struct fold *x);
+enum err fold_anchor_crl(struct fold *x);
 enum err fold_idevid_pinned(struct fold *x);
 enum err fold_idevid_forgotten(struct fold *x);
 /* fold_key.c */

@@ -24,6 +24,7 @@ static const struct metric metrics[] = {
     M("cradle_certs_grace_total", "counter", graces, "renewals of certificates that had ended, within the grace of their line"),
     M("cradle_idevid_enrollments_total", "counter", idevid_enrolls, "enrollments that were authenticated by an initial device identity (IDevID)"),
     M("cradle_idevids_by_device_ca_total", "counter", idevids_by_device_ca, "initial device identities (IDevIDs) that a CA for devices issued, as there is none of their own"),
+    M("cradle_idevid_stale_crl_total", "counter", idevid_stale_crl, "IDevIDs that were judged by a revocation list of their maker that is not good any more"),
     M("cradle_cert_orphans_total", "counter", orphans, "intents without a certificate, closed"),
     M("cradle_certs_revoked_total", "counter", revoked_certs, "certificates revoked or put on hold"),
     M("cradle_devices_blocked_total", "counter", blocked_devices, "devices revoked, suspended or decommissioned"),

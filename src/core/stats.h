@@ -27,7 +27,7 @@ struct core_stats {
     uint64_t requests, batches, events, batches_failed;
     uint64_t refused[CE_COUNT];
     uint64_t issued_device, issued_infra, renewed, orphans;      /* certificates */
-    uint64_t graces, idevid_enrolls, idevids_by_device_ca;
+    uint64_t graces, idevid_enrolls, idevids_by_device_ca, idevid_stale_crl;
     uint64_t revoked_certs, blocked_devices, ocsp_answers, crl_published, frames;
     uint64_t signer_asked, signer_failed;
     uint64_t polls, reports, orders[STATS_ORDERS];               /* of updates; orders: that came into each enum order_state */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "crypt/chain.h"
+#include "crypt/crl.h"
 #include "crypt/hash.h"
 #include "role/front_priv.h"
 
@@ -156,4 +157,104 @@ enum err front_anchor_remove(struct front_req *r, struct fault *f)
     if (!e)
         ((struct msg_anchor_remove *)r->msg)->sha256 = sha256;
     return e;
+}
+
+/* -- REST: POST /api/v1/lines/{name}/anchors/{sha256}/crl: a maker's revocation list ---------------------------------------- */
+/* Whose list is it? The anchor's or that of a CA below it; CE_BAD_FIELD: nobody's here, or its signature does not hold. */
+static enum err crl_issuer(const struct chain_anchor *a, const struct crl *l, const struct cert **out, struct fault *f)
+{
+    enum err e = CE_CERT_FOREIGN;
+    for (size_t i = 0; i <= a->n_inter; i++) {
+        const struct cert *ca = i ? &a->inter[i - 1] : &a->root;
+        enum err now = crl_verify(l, ca);
+        if (!now && ca->key_usage && !(ca->key_usage & KU_CRL_SIGN))
+            return fault_set(f, CE_BAD_FIELD, "the CA of the list may sign none: its keyUsage has no cRLSign (RFC 5280 4.2.1.3)");
+        if (!now && !ca->ski.n)
+            return fault_set(f, CE_BAD_FIELD, "the CA of the list has no key identifier (RFC 5280 4.2.1.2)");
+        if (!now) {
+            *out = ca;
+            return CE_OK;
+        }
+        e = now == CE_CERT_FOREIGN ? e : now;
+    }
+    if (e == CE_CERT_FOREIGN)
+        return fault_set(f, CE_BAD_FIELD, "the list is of none of the anchor's CAs: its issuer is neither the anchor nor given as --intermediate");
+    return fault_set(f, CE_BAD_FIELD, "the signature of the list does not hold: %s (RFC 5280 6.3.3)", err_text(e));
+}
+
+static struct span stripped(struct span serial)
+{
+    while (serial.n > 1 && serial.p[0] == 0)
+        serial = span_of(serial.p + 1, serial.n - 1);
+    return serial;
+}
+
+static void ca_line(struct buf *out, const struct cert *ca)
+{
+    buf_put_str(out, "ca ");
+    buf_put_hex(out, ca->ski);
+    buf_put_u8(out, '\n');
+}
+
+/* The CAs below the anchor that the list names, and those below them. */
+static void cas_put(const struct chain_anchor *a, const struct cert *issuer, const struct crl *l, struct buf *out)
+{
+    bool gone[CHAIN_CAS_MAX] = {false};
+    for (size_t i = 0; i < a->n_inter; i++) {
+        struct span entries = l->entries;
+        struct crl_entry e;
+        while (span_eq(a->inter[i].issuer, issuer->subject) && !gone[i] && crl_next(&entries, &e))
+            gone[i] = span_eq(stripped(e.serial), stripped(a->inter[i].serial));
+    }
+    for (size_t round = 0; round < a->n_inter; round++)
+        for (size_t i = 0; i < a->n_inter; i++)
+            for (size_t k = 0; k < a->n_inter; k++)
+                gone[i] |= gone[k] && span_eq(a->inter[i].issuer, a->inter[k].subject);
+    for (size_t i = 0; i < a->n_inter; i++)
+        if (gone[i])
+            ca_line(out, &a->inter[i]);
+}
+
+static enum err crl_fill(struct front_req *r, const struct chain_anchor *a, struct msg_anchor_crl *m, struct fault *f)
+{
+    CLEANUP(buf_free) struct buf revoked = BUF_INIT(0);
+    const struct cert *issuer = NULL;
+    struct crl_entry entry;
+    struct crl l;
+    enum err e = crl_parse(m->crl, &l, f);
+    if (!e && l.idp_url.n)
+        e = fault_set(f, CE_UNSUPPORTED, "the list is a part of one (issuingDistributionPoint): only complete ones are taken");
+    if (!e && !l.next_update)
+        e = fault_set(f, CE_BAD_FIELD, "the list has no nextUpdate (RFC 5280 5.1.2.5)");
+    e = e ? e : crl_issuer(a, &l, &issuer, f);
+    if (e)
+        return e;
+    cas_put(a, issuer, &l, &revoked);
+    for (struct span entries = l.entries; crl_next(&entries, &entry);) {
+        buf_put_hex(&revoked, stripped(entry.serial));
+        buf_put_u8(&revoked, '\n');
+    }
+    m->issuer = arena_copy(&r->arena, issuer->ski);
+    m->number = l.number > INT64_MAX ? INT64_MAX : (int64_t)l.number;
+    m->this_update = l.this_update;
+    m->next_update = l.next_update;
+    m->entries = (int64_t)l.n_entries;
+    m->revoked = arena_copy(&r->arena, buf_span(&revoked));
+    return CE_OK;
+}
+
+enum err front_anchor_crl(struct front_req *r, struct fault *f)
+{
+    struct span sha256;
+    enum err e = front_sha256_param(r, &sha256, f);
+    e = e ? e : front_json(r, f);
+    if (e)
+        return e;
+    struct msg_anchor_crl *m = r->msg;
+    const struct front_anchors *as = r->fr->anchors;
+    m->sha256 = sha256;
+    for (size_t i = 0; i < as->n; i++)
+        if (span_eq_str(m->line, as->list[i]->line) && span_eq(sha256, span_of(as->list[i]->sha256, SHA256_LEN)))
+            return crl_fill(r, &as->list[i]->chain, m, f);
+    return fault_set(f, CE_NOT_FOUND, "line '" SPAN_FMT "' has no such anchor", SPAN_ARG(m->line));
 }

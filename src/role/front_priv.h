@@ -199,7 +199,7 @@ void front_push_cert(struct front *fr, const struct msg_push_cert *m);
 enum err front_blocked(const struct front *fr, const struct front_who *w);
 
 /* front_anchor.c */
-front_decode_fn front_anchor_add, front_anchor_remove;
+front_decode_fn front_anchor_add, front_anchor_remove, front_anchor_crl;
 struct front_anchors *front_anchors_new(void);
 void front_anchors_clear(struct front_anchors *as);
 void front_anchors_free(struct front_anchors *as); /* NULL is fine */

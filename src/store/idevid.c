@@ -46,7 +46,34 @@ enum err store_anchor_list(struct db *db, struct arena *a, struct span line, str
 
 enum err store_anchor_remove(struct db *db, struct span line, struct span sha256, struct fault *f)
 {
-    return db_run1(db, "DELETE FROM line_anchor WHERE line = $1 AND sha256 = $2", DB_ARGS(DB_T(line), DB_B(sha256)), f);
+    enum err e = db_run(db, "DELETE FROM anchor_crl WHERE line = $1 AND sha256 = $2", DB_ARGS(DB_T(line), DB_B(sha256)), NULL, f);
+    return e ? e : db_run1(db, "DELETE FROM line_anchor WHERE line = $1 AND sha256 = $2", DB_ARGS(DB_T(line), DB_B(sha256)), f);
+}
+
+#define CRL_COLUMNS "line, sha256, issuer, digest, number, this_update, next_update, entries, revoked, stale, added_at, added_by"
+
+enum err store_anchor_crl_put(struct db *db, const struct anchor_crl_row *r, struct fault *f)
+{
+    return db_run(db, "INSERT INTO anchor_crl (" CRL_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (line, sha256, issuer) DO UPDATE SET "
+                      "digest = excluded.digest, number = excluded.number, this_update = excluded.this_update, next_update = excluded.next_update, entries = excluded.entries, "
+                      "revoked = excluded.revoked, stale = excluded.stale, added_at = excluded.added_at, added_by = excluded.added_by",
+                  DB_ARGS(DB_T(r->line), DB_B(r->sha256), DB_B(r->issuer), DB_B(r->digest), DB_I(r->number), DB_I(r->this_update), DB_I(r->next_update), DB_I(r->entries),
+                          DB_T(r->revoked), DB_T(r->stale), DB_I(r->added_at), DB_T(r->added_by)), NULL, f);
+}
+
+enum err store_anchor_crls(struct db *db, struct arena *a, struct span line, struct span sha256, struct anchor_crl_row **out, size_t *n, struct fault *f)
+{
+    struct db_rows r;
+    struct rows_list l = ROWS_LIST(struct anchor_crl_row);
+    db_rows(db, "SELECT " CRL_COLUMNS " FROM anchor_crl WHERE line = $1 AND sha256 = $2 ORDER BY issuer", DB_ARGS(DB_T(line), DB_B(sha256)), &r);
+    while (db_next(&r))
+        *(struct anchor_crl_row *)rows_add(&l, a) = (struct anchor_crl_row){
+            arena_copy(a, db_span(&r, 0)), arena_copy(a, db_span(&r, 1)), arena_copy(a, db_span(&r, 2)), arena_copy(a, db_span(&r, 3)), db_i64(&r, 4), db_i64(&r, 5),
+            db_i64(&r, 6), db_i64(&r, 7), arena_copy(a, db_span(&r, 8)), arena_copy(a, db_span(&r, 9)), db_i64(&r, 10), arena_copy(a, db_span(&r, 11)),
+        };
+    *out = l.items;
+    *n = l.n;
+    return db_rows_end(&r, f);
 }
 
 /* -- IDevIDs that devices are known by ----------------------------------------------------------------------------------------------- */

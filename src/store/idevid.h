@@ -22,7 +22,19 @@ MUST_USE enum err store_anchor_add(struct db *db, const struct anchor_row *r, st
 MUST_USE enum err store_anchor_get(struct db *db, struct arena *a, struct span line, struct span sha256, struct anchor_row *out, struct fault *f); /* CE_NOT_FOUND */
 /* line empty: of all lines, by line and digest. */
 MUST_USE enum err store_anchor_list(struct db *db, struct arena *a, struct span line, struct anchor_row **out, size_t *n, struct fault *f);
-MUST_USE enum err store_anchor_remove(struct db *db, struct span line, struct span sha256, struct fault *f);               /* CE_NOT_FOUND */
+MUST_USE enum err store_anchor_remove(struct db *db, struct span line, struct span sha256, struct fault *f); /* with its lists */               /* CE_NOT_FOUND */
+
+/* The newest revocation list of one CA of a maker. */
+struct anchor_crl_row {
+    struct span line, sha256, issuer, digest; /* the anchor; key identifier of the CA that signed the list; SHA-256 of the list */
+    int64_t number, this_update, next_update, entries; /* s */
+    struct span revoked;                      /* as in MSG_ANCHOR_CRL */
+    struct span stale;                        /* refuse, warn */
+    int64_t added_at;                         /* ms */
+    struct span added_by;
+};
+MUST_USE enum err store_anchor_crl_put(struct db *db, const struct anchor_crl_row *r, struct fault *f); /* new, or in place of what was there */
+MUST_USE enum err store_anchor_crls(struct db *db, struct arena *a, struct span line, struct span sha256, struct anchor_crl_row **out, size_t *n, struct fault *f);
 
 struct idevid_row {
     struct span uid, spki, anchor, serial, name; /* spki, anchor: SHA-256; name: what the rule took from the certificate */

@@ -188,6 +188,9 @@ static const char *const since_2[] = {
     "CREATE TABLE device_idevid (uid TEXT NOT NULL PRIMARY KEY, spki BLOB NOT NULL, anchor BLOB NOT NULL, serial BLOB NOT NULL, name TEXT NOT NULL, "
     "at BIGINT NOT NULL)" CLUSTERED,
     "CREATE INDEX device_idevid_spki ON device_idevid (spki)",
+    "CREATE TABLE anchor_crl (line TEXT NOT NULL, sha256 BLOB NOT NULL, issuer BLOB NOT NULL, digest BLOB NOT NULL, number BIGINT NOT NULL, this_update BIGINT NOT NULL, "
+    "next_update BIGINT NOT NULL, entries BIGINT NOT NULL, revoked TEXT NOT NULL, stale TEXT NOT NULL, added_at BIGINT NOT NULL, added_by TEXT NOT NULL, "
+    "PRIMARY KEY (line, sha256, issuer))" CLUSTERED,
     /* store/mass.h: changes of state of all devices that a query matches; is_open: still to be changed, else refused for that reason */
     "CREATE TABLE mass_job (id BIGINT NOT NULL PRIMARY KEY, state TEXT NOT NULL, to_state TEXT NOT NULL, reason TEXT NOT NULL, note TEXT NOT NULL, "
     "q_line TEXT NOT NULL, q_model TEXT NOT NULL, q_batch TEXT NOT NULL, q_country TEXT NOT NULL, q_state TEXT NOT NULL, q_tag TEXT NOT NULL, "

@@ -7,7 +7,7 @@
 
 #include "base/span.h"
 
-#define IPC_VERSION 14
+#define IPC_VERSION 15
 #define IPC_HEADER 16
 #define IPC_MAX (40u << 20) /* bytes of one frame */
 
