@@ -163,7 +163,7 @@ static enum err crmf_read(struct front_req *r, struct front_cmp_note *n, const s
 {
     struct cmp_cert_request q;
     CLEANUP(buf_free) struct buf spki = BUF_INIT(KEY_SPKI_MAX);
-    struct csr csr;
+    struct csr csr = {0};
     enum err e = cmp_cert_request_parse(n->m.body, &q, f);
     if (e)
         return e;
@@ -173,6 +173,8 @@ static enum err crmf_read(struct front_req *r, struct front_cmp_note *n, const s
     if (!e && q.want.issuer.n > 2 && !default_issuer && !ca_by_name(r->fr, q.want.issuer))
         e = fault_set(f, CE_WRONG_AUTHORITY, "the issuer in the template is no CA of this site");
     e = e ? e : cmp_request_csr(&q, &spki, &csr, f);
+    if (e && span_is_utf8(csr.cn) && csr.cn.n <= UID_MAX)
+        n->enroll.uid = csr.cn; /* whose request it says it is, also when its key is refused */
     if (!e) {
         csr.spki = arena_copy(&r->arena, buf_span(&spki));
         default_san_drop(r, n, &csr);

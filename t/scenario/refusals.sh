@@ -8,7 +8,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
 . t/fault.sh
-PROTOCOLS=est
+PROTOCOLS="est cmp"
 
 est_send() { # OPERATION WHO KEY SUBJECT [openssl req options]
     operation=$1 sender=$2 named=$3; shift 2
@@ -25,12 +25,59 @@ est_badpop() { # the same length, another name under the signature
     est "$1" /simpleenroll bad.csr
 }
 
+# CMP: the request is made by openssl's client, posted by curl, which sees the reason, and the answer is given back to the client, which sees the rest.
+cmp_send() { # WHO KEY openssl cmp options: fail, too: the PKIFailureInfo that the client reads
+    sender=$1 named=$2; shift 2
+    rm -f "$named.q" "$named.new"
+    set -- -config "" "$@" -certout "$named.new" -trusted "$SITE/ca/root.pem" -unprotected_errors -implicit_confirm
+    if [ "$sender" = - ]; then set -- "$@" -unprotected_requests -ref x -secret pass:x; else set -- "$@" -cert "$sender.pem" -key "$sender.key"; fi
+    openssl cmp "$@" -use_mock_srv -srv_ref x -srv_secret pass:x -reqout "$named.q" >/dev/null 2>&1
+    code=$(curl -s -H 'Content-Type: application/pkixcmp' --data-binary "@$named.q" -D "$named.head" -o "$named.p" -w '%{http_code}' "$HTTP/.well-known/cmp")
+    reason=$(tr -d '\r' <"$named.head" | sed -n 's/^x-cradle-reason: //Ip')
+    openssl cmp "$@" -reqin "$named.q" -rspin "$named.p" >"$named.log" 2>&1 && mv "$named.new" "$named.pem"
+    fail=$(sed -n 's/.*PKIFailureInfo: \([A-Za-z]*\);.*/\1/p' "$named.log" | head -n 1)
+    [ "$code" = 200 ] && [ "$reason$fail" != "$reason" ] || [ -z "$reason" ] || [ "$reason" = enrollment-pending ] || reason="$reason, in no message: $(cat "$named.log")"
+}
+cmp_ask() { # COMMAND WHO KEY SUBJECT [openssl req options]: with those by p10cr
+    command=$1 sender=$2 named=$3 subject=$4
+    [ $# -gt 4 ] || { cmp_send "$sender" "$named" -cmd "$command" -newkey "$named.key" -subject "$subject"; return; }
+    shift 3
+    csr "$named" "$@"
+    openssl base64 -d -in "$named.csr" -out "$named.csr.der"
+    cmp_send "$sender" "$named" -cmd p10cr -csr "$named.csr.der"
+}
+cmp_first() { cmp_ask cr "$@"; }
+cmp_renew() { cmp_ask kur "$@"; }
+cmp_badpop() {
+    named=${3#/CN=}
+    csr "$2" "$3"
+    openssl base64 -d -in "$2.csr" | LC_ALL=C sed "s/$named/${named%?}z/" >bad.csr
+    cmp_send "$1" "$2" -cmd p10cr -csr bad.csr
+}
+cmp_fail() { # REASON: its PKIFailureInfo (RFC 9810 5.2.3)
+    case $1 in
+    cmp-unprotected) echo wrongIntegrity ;;
+    certificate-foreign | certificate-expired) echo signerNotTrusted ;;
+    certificate-revoked) echo certRevoked ;;
+    uid-unknown | bad-uid | bad-name | name-mismatch | key-of-other | key-revoked) echo badCertTemplate ;;
+    key-weak | key-algorithm) echo badAlg ;;
+    csr-bad-signature) echo badPOP ;;
+    already-enrolled | enrollment-running) echo duplicateCertReq ;;
+    rate-limited) echo systemUnavail ;;
+    enrollment-pending) ;; # no refusal: status waiting
+    *) echo notAuthorized ;;
+    esac
+}
+# what EST and CMP call differently: CMP has no TLS certificate, and every request of a device by its certificate is a renewal
+either() { if [ "$1" = est ]; then echo "$2"; else echo "$3"; fi; }
+
 # row PROTO REASON UID TEXT FUNCTION ARGUMENTS: what the caller hears; that the evidence has it, for UID ("-": whoever), is judged at the end
 row() {
     row_proto=$1 row_want=$2 row_uid=$3 row_text=$4 row_call=$5; shift 5
     reason=unanswered
     "${row_proto}_$row_call" "$@"
     is "$reason" "$row_want" "$row_proto: $row_text: $row_want"
+    [ "$row_proto" = est ] || is "$fail" "$(cmp_fail "$row_want")" "$row_proto: $row_text: $fail"
     [ "$row_want" = enrollment-pending ] || echo "$row_want $row_uid $row_proto: $row_text" >>wanted
 }
 granted() { # PROTO TEXT FUNCTION ARGUMENTS
@@ -54,7 +101,7 @@ key weak -algorithm RSA -pkeyopt rsa_keygen_bits:2048
 key curve -algorithm EC -pkeyopt ec_paramgen_curve:P-521
 
 strangers() { # PROTO: who is not known, or may not
-    row "$1" no-client-certificate - "nobody" first - fresh "/CN=$1-a"
+    row "$1" "$(either "$1" no-client-certificate cmp-unprotected)" - "nobody" first - fresh "/CN=$1-a"
     row "$1" certificate-foreign - "a certificate of another CA" first foreign fresh "/CN=$1-a"
     row "$1" operator-removed - "a station that was removed" first gone fresh "/CN=$1-a"
     row "$1" role-forbidden - "an auditor" first aud fresh "/CN=$1-a"
@@ -73,7 +120,7 @@ keys_and_names() { # PROTO: what the request says
 devices() { # PROTO: keys that are somebody's, devices that may not
     key "$1-a"; granted "$1" "a device enrolls" first st1 "$1-a" "/CN=$1-a"
     row "$1" key-of-other "$1-b" "the key of another device" first st1 "$1-a" "/CN=$1-b"
-    row "$1" role-forbidden - "a device enrolls another one" first "$1-a" fresh "/CN=$1-b"
+    row "$1" "$(either "$1" role-forbidden name-mismatch)" - "a device enrolls another one" first "$1-a" fresh "/CN=$1-b"
     row "$1" too-early "$1-a" "a new key before the renewal window" renew "$1-a" fresh "/CN=$1-a"
     granted "$1" "the same key before its window: the same certificate, and the device is in use" renew "$1-a" "$1-a" "/CN=$1-a"
     row "$1" already-enrolled "$1-a" "a second key for a device in use" first st1 fresh "/CN=$1-a"
@@ -113,9 +160,11 @@ running() { # PROTO
     kill -STOP "$(role_pid signer:0)"
     ("${1}_first" st1 "$1-r1" "/CN=$1-r" >/dev/null 2>&1) & first=$!
     wait_for 10 sh -c "cradle event list --device $1-r --kind cert-intent --json | jq -e '.items | length == 1'"
-    row "$1" enrollment-running "$1-r" "another key while the first is with the signer" first st1 "$1-r2" "/CN=$1-r"
+    (row "$1" enrollment-running "$1-r" "another key while the first is with the signer" first st1 "$1-r2" "/CN=$1-r" >second) & second=$!
+    wait_for 10 sh -c "cradle event list --kind refused --limit 50 --json | jq -e '[.items[] | select(.payload.reason == \"enrollment-running\" and .payload.uid == \"$1-r\")] | length == 1'"
     kill -CONT "$(role_pid signer:0)"
-    wait $first
+    wait $first; wait $second
+    cat second; tap_count=$((tap_count + $(grep -c ok second))); grep -q "^not ok" second && tap_bad=1
 }
 for p in $PROTOCOLS; do
     for d in a b c n r; do device_add $p-$d pump >/dev/null; done
