@@ -1,6 +1,7 @@
 /* est.c: the two bodies of EST that a device makes and reads (RFC 7030 4.2, RFC 8951). No HTTP. See cradle/dev.h. */
+#include "est.h"
+
 #include "base64.h"
-#include "der.h"
 
 int cradle_est_body(const uint8_t *csr, size_t n, char *out, size_t *len)
 {
@@ -18,10 +19,10 @@ int cradle_est_body(const uint8_t *csr, size_t n, char *out, size_t *len)
     return CRADLE_OK;
 }
 
-int cradle_est_answer(char *body, size_t n, const uint8_t **der, size_t *der_len)
+int est_certs(char *body, size_t n, struct der_in *certs)
 {
     static const uint8_t oid_signed_data[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02 };
-    struct der_in in, content, oid, wrapped, data, part, certs;
+    struct der_in in, content, oid, wrapped, data, part;
     size_t bytes;
     if (base64_in_place(body, n, &bytes))
         return CRADLE_E_INPUT;
@@ -29,7 +30,15 @@ int cradle_est_answer(char *body, size_t n, const uint8_t **der, size_t *der_len
     /* ContentInfo { signedData, [0] SignedData { version, digestAlgorithms, encapContentInfo, [0] certificates … } } RFC 5652 */
     if (!der_take(&in, 0x30, &content) || !der_take(&content, 0x06, &oid) || !der_is(&oid, oid_signed_data, sizeof oid_signed_data) ||
         !der_take(&content, 0xa0, &wrapped) || !der_take(&wrapped, 0x30, &data) || !der_take(&data, 0x02, &part) ||
-        !der_take(&data, 0x31, &part) || !der_take(&data, 0x30, &part) || !der_take(&data, 0xa0, &certs))
+        !der_take(&data, 0x31, &part) || !der_take(&data, 0x30, &part) || !der_take(&data, 0xa0, certs))
+        return CRADLE_E_INPUT;
+    return CRADLE_OK;
+}
+
+int cradle_est_answer(char *body, size_t n, const uint8_t **der, size_t *der_len)
+{
+    struct der_in certs, part;
+    if (est_certs(body, n, &certs))
         return CRADLE_E_INPUT;
     const uint8_t *first = certs.p;
     if (!der_take(&certs, 0x30, &part))

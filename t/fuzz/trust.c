@@ -1,10 +1,16 @@
 /* trust.c: fuzz target of bundles of CA certificates (EST /cacerts): how many roots are in hand (a byte), each with a length of two bytes before it, then PKCS#7. For a
- * root that is taken, OpenSSL must find a path from a certificate of its key in the bundle to a root in hand. */
+ * root that is taken, by the agent's rules or the device library's, OpenSSL must find a path from a certificate of its key in the bundle to a root in hand. */
+#define OPENSSL_SUPPRESS_DEPRECATED /* EC_KEY: the shortest way to a point */
+#include <openssl/ec.h>
+#include <openssl/ecdsa.h>
+#include <openssl/objects.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "cradle/trust.h"
+#include "crypt/hash.h"
 #include "crypt/trust.h"
 #include "wire/cms.h"
 
@@ -62,6 +68,36 @@ static bool in(const struct trust *t, const struct cert *c)
     return false;
 }
 
+static int port_begin(void *ctx) { sha256_begin(ctx); return 0; }
+static int port_add(void *ctx, const void *p, size_t n) { sha256_add(ctx, span_of(p, n)); return 0; }
+static int port_end(void *ctx, uint8_t out[32]) { sha256_end(ctx, out); return 0; }
+static int port_verify(void *ctx, const uint8_t point[65], const uint8_t digest[32], const uint8_t *sig, size_t n)
+{
+    (void)ctx;
+    EC_KEY *ec = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
+    int good = EC_KEY_oct2key(ec, point, 65, NULL) == 1 && ECDSA_verify(0, digest, 32, sig, (int)n, ec) == 1;
+    EC_KEY_free(ec);
+    return !good;
+}
+
+/* The device library reads less of certificates than crypt/cert.h; whatever it takes and that reads must have a path. */
+static void device_library(struct span root, struct span p7)
+{
+    CLEANUP(buf_free) struct buf body = BUF_INIT(0);
+    struct sha256 hash;
+    const struct cradle_update_port port = { &hash, port_begin, port_add, port_end, port_verify };
+    struct span certs[TRUST_CERTS_MAX];
+    struct trust have;
+    struct cert c;
+    const uint8_t *next;
+    size_t len, n;
+    buf_put_base64(&body, p7, 76);
+    int r = cradle_trust_next(&port, root.p, root.n, (char *)body.data, body.len, NOW, &next, &len);
+    if (r || !next || cms_certs_read(p7, certs, TRUST_CERTS_MAX, &n, NULL) || cert_parse(span_of(next, len), &c, NULL) || trust_read(&root, 1, &have, NULL) || !have.n)
+        return; /* the root in hand is the device's own: it is not verified again there */
+    again(&have, certs, n, &c);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -78,6 +114,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!span_get_u16(&rest, &len) || !span_get(&rest, len, &hand[i]))
             return 0;
     }
+    if (count)
+        device_library(hand[0], rest);
     if (cms_certs_read(rest, certs, TRUST_CERTS_MAX, &n, &f) || trust_read(hand, count, &have, &f))
         return 0;
     enum err e = trust_judge(&have, certs, n, NOW, &change, &f);

@@ -7,7 +7,7 @@ n=0 bad=0
 ok() { n=$((n + 1)); if [ "$1" = 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; bad=1; sed 's/^/# /' "$T/out" 2>/dev/null | tail -n 20; fi; }
 
 make -s install DESTDIR="$T/root" PREFIX=/usr >"$T/out" 2>&1; ok $? "make install with DESTDIR"
-for f in bin/cradled bin/cradle bin/cradle-agent bin/cradle-gate bin/cradle-edge lib/cradle/cradle_mosquitto.so lib/libcradle-dev.a lib/libcradle-edge.a lib/libcradle-edge.so lib/libcradle-edge.so.0 include/cradle/dev.h include/cradle/edge.h include/cradle/update.h include/cradle/delta.h include/cradle/unseal.h \
+for f in bin/cradled bin/cradle bin/cradle-agent bin/cradle-gate bin/cradle-edge lib/cradle/cradle_mosquitto.so lib/libcradle-dev.a lib/libcradle-edge.a lib/libcradle-edge.so lib/libcradle-edge.so.0 include/cradle/dev.h include/cradle/trust.h include/cradle/edge.h include/cradle/update.h include/cradle/delta.h include/cradle/unseal.h \
     include/cradle/snapshot.h lib/pkgconfig/cradle-dev.pc lib/pkgconfig/cradle-edge.pc lib/systemd/system/cradled.service lib/systemd/system/cradle-edge.service \
     lib/systemd/system/cradle-agent.service lib/sysusers.d/cradle.conf lib/tmpfiles.d/cradle.conf share/man/man8/cradled.8 \
     share/man/man5/cradled.conf.5 share/man/man8/cradle-edge.8 share/man/man5/cradle-edge.conf.5 share/man/man5/cradle-alarm.conf.5 share/man/man1/cradle-alarm.1 lib/systemd/system/cradle-alarm.service share/man/man8/cradle-agent.8 share/man/man5/cradle-agent.conf.5 share/man/man8/cradle-gate.8 share/man/man5/cradle-gate.conf.5 share/man/man1/cradle.1 share/man/man1/cradle-device.1 share/doc/cradle/LICENSE share/doc/cradle/examples/mcu/update_loop.c; do

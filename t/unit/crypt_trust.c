@@ -2,6 +2,13 @@
  * site's own code makes (that OpenSSL agrees on links is t/scenario/ca_root.sh; that it agrees on what is accepted, t/fuzz/trust.c). */
 #include "crypt/trust.h"
 
+#define OPENSSL_SUPPRESS_DEPRECATED /* EC_KEY: the shortest way to a point */
+#include <openssl/ec.h>
+#include <openssl/ecdsa.h>
+#include <openssl/objects.h>
+
+#include "cradle/trust.h"
+#include "crypt/hash.h"
 #include "t/tap.h"
 #include "t/unit/crypt_site.h"
 #include "wire/cms.h"
@@ -188,6 +195,63 @@ static void bundles(void)
     ok(cms_certs_read(B(r1), got, 4, &n, &f) != CE_OK, "a certificate is no PKCS#7: %s", f.text);
 }
 
+/* -- the device library judges the same bundles ------------------------------------------------------------------------------------------ */
+static struct sha256 hash;
+static int port_begin(void *ctx) { (void)ctx; sha256_begin(&hash); return 0; }
+static int port_add(void *ctx, const void *p, size_t n) { (void)ctx; sha256_add(&hash, span_of(p, n)); return 0; }
+static int port_end(void *ctx, uint8_t out[32]) { (void)ctx; sha256_end(&hash, out); return 0; }
+static int port_verify(void *ctx, const uint8_t point[65], const uint8_t digest[32], const uint8_t *sig, size_t n)
+{
+    (void)ctx;
+    EC_KEY *ec = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
+    int good = EC_KEY_oct2key(ec, point, 65, NULL) == 1 && ECDSA_verify(0, digest, 32, sig, (int)n, ec) == 1;
+    EC_KEY_free(ec);
+    return !good;
+}
+static const struct cradle_update_port port = { NULL, port_begin, port_add, port_end, port_verify };
+
+/* want: the root that is taken; empty: none */
+static void dev_is(struct span root, const struct span *bundle, int64_t now_s, int code, struct span want, const char *what)
+{
+    CLEANUP(buf_free) struct buf der = BUF_INIT(0), body = BUF_INIT(0);
+    const uint8_t *next;
+    size_t len;
+    cms_certs_only(bundle, list_len(bundle), &der);
+    buf_put_base64(&body, buf_span(&der), 76);
+    int r = cradle_trust_next(&port, root.p, root.n, (char *)body.data, body.len, now_s, &next, &len);
+    ok(r == code && (r || (next ? span_eq(span_of(next, len), want) : !want.n)), "device library: %s (%d)", what, r);
+}
+
+static void device_library(void)
+{
+    const struct span none = { NULL, 0 };
+    dev_is(B(r1), LIST(B(r1), L(infra)), NOW, CRADLE_OK, none, "the bundle of every day");
+    dev_is(B(r1), LIST(L(infra), L(l21), L(l12), B(r1), B(r2)), NOW, CRADLE_OK, B(r2), "a new root with its link");
+    dev_is(B(r1), LIST(L(l32), B(r3), L(l21), B(r2)), NOW, CRADLE_OK, B(r3), "two rollovers at once");
+    dev_is(B(r1), LIST(L(l32), L(l21), B(r3)), 0, CRADLE_OK, B(r3), "over a root that is not there itself, without a clock");
+    dev_is(B(r2), LIST(B(r2), B(r1), L(l12)), NOW, CRADLE_OK, none, "an older root is not taken");
+    dev_is(B(r1), LIST(B(r1), B(forged)), NOW, CRADLE_E_MISMATCH, none, "a root without a link");
+    dev_is(B(r1), LIST(B(r1), B(r2), L(l2x), B(forged)), NOW, CRADLE_E_MISMATCH, none, "a link by another root of the name");
+    dev_is(B(r1), LIST(B(r1), B(r2), L(l21), B(forged)), NOW, CRADLE_E_MISMATCH, none, "one good root and a forged one");
+    dev_is(B(r1), LIST(B(r1), B(r2), L(l2end)), NOW, CRADLE_E_MISMATCH, none, "a link that has ended");
+    dev_is(B(r1), LIST(B(r1), L(infra), L(selfinfra)), NOW, CRADLE_OK, none, "an issuing CA that makes itself a root is no root of this name");
+    dev_is(B(r1), LIST(B(r1), B(other)), NOW, CRADLE_OK, none, "nor is another root");
+    unsigned wrong = 0;
+    struct buf *const which[] = { &r2.der, &l21 };
+    for (size_t k = 0; k < ARRAY_LEN(which); k++)
+        for (size_t i = 0; i < which[k]->len; i++) {
+            CLEANUP(buf_free) struct buf der = BUF_INIT(0), body = BUF_INIT(0);
+            const uint8_t *next;
+            size_t len;
+            which[k]->data[i] ^= 1;
+            cms_certs_only(LIST(B(r1), B(r2), L(l21)), 3, &der);
+            buf_put_base64(&body, buf_span(&der), 0);
+            wrong += cradle_trust_next(&port, r1.der.data, r1.der.len, (char *)body.data, body.len, NOW, &next, &len) == CRADLE_OK && next;
+            which[k]->data[i] ^= 1;
+        }
+    ok(wrong == 0, "device library: with any byte of the new root or its link changed, nothing is taken");
+}
+
 /* As t/fuzz/trust.c reads it: how many roots are in hand, each with a length of two bytes, then the PKCS#7. */
 static void corpus(const char *folder, const char *name, const struct span *have, const struct span *bundle)
 {
@@ -208,6 +272,7 @@ int main(int argc, char **argv)
     not_taken();
     tampered();
     bundles();
+    device_library();
     if (argc > 1) { /* makes the corpus of the fuzz target */
         corpus(argv[1], "same.bin", LIST(B(r1)), LIST(B(r1), L(infra)));
         corpus(argv[1], "new.bin", LIST(B(r1)), LIST(B(r1), B(r2), L(l21), L(l12)));
