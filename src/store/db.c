@@ -9,6 +9,7 @@
 
 #define CACHE_SLOTS 512 /* a power of two, well above the number of SQL texts in src/store */
 #define CACHE_MAX 384
+#define NEAR_SLOTS 256
 
 struct db_stmt {
     char *text;      /* owned; the key */
@@ -21,6 +22,7 @@ struct db {
     const struct db_driver *drv;
     void *conn;
     struct db_stmt *cache[CACHE_SLOTS];
+    struct { const char *sql; struct db_stmt *stmt; } near[NEAR_SLOTS]; /* by the address of the text; stmt is one of the cache */
     size_t cached;
     uint64_t touched;
 };
@@ -53,6 +55,7 @@ static void cache_clear(struct db *db)
             stmt_free(db, db->cache[i]);
             db->cache[i] = NULL;
         }
+    memset(db->near, 0, sizeof db->near);
     db->cached = 0;
 }
 
@@ -92,8 +95,8 @@ static bool cache_has_busy(const struct db *db)
     return false;
 }
 
-/* Keyed by the bytes of the text: hashing 200 of them costs less than a step. */
-static enum err stmt_take(struct db *db, const char *sql, struct db_stmt **out, struct fault *f)
+/* Keyed by the bytes of the text. */
+static enum err stmt_find(struct db *db, const char *sql, struct db_stmt **out, struct fault *f)
 {
     size_t h = 5381;
     for (const char *c = sql; *c; c++)
@@ -123,6 +126,23 @@ static enum err stmt_take(struct db *db, const char *sql, struct db_stmt **out, 
     db->cache[i] = *out;
     db->cached++;
     return CE_OK;
+}
+
+/* Texts are literals as a rule, so the address finds it again; what is there is compared, because a text may be made. */
+static enum err stmt_take(struct db *db, const char *sql, struct db_stmt **out, struct fault *f)
+{
+    size_t i = ((uintptr_t)sql >> 4) & (NEAR_SLOTS - 1);
+    struct db_stmt *s = db->near[i].stmt;
+    if (db->near[i].sql == sql && !s->busy && strcmp(s->text, sql) == 0) {
+        *out = s;
+        return CE_OK;
+    }
+    enum err e = stmt_find(db, sql, out, f);
+    if (!e && !(*out)->loose) {
+        db->near[i].sql = sql;
+        db->near[i].stmt = *out;
+    }
+    return e;
 }
 
 static void stmt_give(struct db *db, struct db_stmt *s)
