@@ -220,7 +220,7 @@ static enum err cert_write(struct batch *b, struct enrollment *e, struct fault *
     if (!err && e->kind == CERT_HOLDER_DEVICE)
         err = store_enroll_issued(b->db, c.spki, c.holder, b->now_ms, f);
     if (!err && e->kind == CERT_HOLDER_DEVICE)
-        err = store_crypto_put(b->db, &crypto, f);
+        err = store_crypto_put(b->db, b->arena, &crypto, f);
     bool first = e->kind == CERT_HOLDER_DEVICE && d.state == DEVICE_REGISTERED && strcmp(e->profile, PROFILE_IDEVID) != 0; /* with an IDevID it can only enroll */
     if (!err && e->kind == CERT_HOLDER_DEVICE && !first)
         err = device_touch(b, &d, f);

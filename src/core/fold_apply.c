@@ -124,7 +124,7 @@ static enum err fold_issued(struct fold *x)
     const json_t *key_alg = json_object_get(x->payload, "key_alg"); /* events of before the inventory have none */
     if (!e && r.holder_kind == CERT_HOLDER_DEVICE && key_alg) {
         const struct crypto_row c = { r.holder, r.kid, r.serial, fold_text(x, "key_alg"), fold_text(x, "sig_alg"), r.not_after };
-        e = x->err ? x->err : store_crypto_put(x->to, &c, x->f);
+        e = x->err ? x->err : store_crypto_put(x->to, &x->arena, &c, x->f);
     }
     return e ? e : fold_rev(x);
 }

@@ -24,19 +24,45 @@ static enum err count_more(struct db *db, struct span uid, struct fault *f)
                   DB_ARGS(DB_T(uid)), NULL, f);
 }
 
-enum err store_crypto_put(struct db *db, const struct crypto_row *r, struct fault *f)
+/* One more with this key and signature: UPDATE first, because its row is there but for the first of a month. */
+static enum err count_one(struct db *db, struct span line, struct span release, const struct crypto_row *r, struct fault *f)
 {
-    int64_t had = 0; /* mostly not: asking costs a tenth of counting */
-    enum err e = db_get_i64(db, "SELECT 1 FROM device_crypto WHERE uid = $1", DB_ARGS(DB_T(r->uid)), 0, &had, f);
-    if (!e && had)
-        e = count_less(db, r->uid, f);
-    e = e ? e : db_run(db,
-                  "INSERT INTO device_crypto (uid, kid, serial, line, release, key_alg, sig_alg, not_after, month) "
-                  "SELECT d.uid, $2, $3, d.line, COALESCE(v.release, ''), $4, $5, $6, $7 FROM device d LEFT JOIN device_version v ON v.uid = d.uid WHERE d.uid = $1 "
-                  "ON CONFLICT (uid) DO UPDATE SET kid = excluded.kid, serial = excluded.serial, key_alg = excluded.key_alg, sig_alg = excluded.sig_alg, "
-                  "not_after = excluded.not_after, month = excluded.month",
-                  DB_ARGS(DB_T(r->uid), DB_B(r->kid), DB_B(r->serial), DB_T(r->key_alg), DB_T(r->sig_alg), DB_I(r->not_after), DB_I(month_of(r->not_after))), NULL, f);
+    const struct db_arg group[] = { DB_T(line), DB_T(release), DB_T(r->key_alg), DB_T(r->sig_alg), DB_I(month_of(r->not_after)) };
+    int64_t n = 0;
+    enum err e = db_run(db, "UPDATE crypto_count SET n = n + 1 WHERE line = $1 AND release = $2 AND key_alg = $3 AND sig_alg = $4 AND month = $5", group, ARRAY_LEN(group), &n, f);
+    return e || n ? e : db_run(db, "INSERT INTO crypto_count (" GROUP ", n) VALUES ($1, $2, $3, $4, $5, 1)", group, ARRAY_LEN(group), NULL, f);
+}
+
+static enum err crypto_change(struct db *db, const struct crypto_row *r, struct fault *f)
+{
+    enum err e = count_less(db, r->uid, f);
+    e = e ? e : db_run1(db, "UPDATE device_crypto SET kid = $2, serial = $3, key_alg = $4, sig_alg = $5, not_after = $6, month = $7 WHERE uid = $1",
+                        DB_ARGS(DB_T(r->uid), DB_B(r->kid), DB_B(r->serial), DB_T(r->key_alg), DB_T(r->sig_alg), DB_I(r->not_after), DB_I(month_of(r->not_after))), f);
     return e ? e : count_more(db, r->uid, f);
+}
+
+/* A device that is not there gets no row. */
+enum err store_crypto_put(struct db *db, struct arena *a, const struct crypto_row *r, struct fault *f)
+{
+    struct db_rows d;
+    struct span line = { 0 }, release = { 0 };
+    bool there, had = false;
+    db_rows(db,
+            "SELECT d.line, COALESCE(v.release, ''), c.month FROM device d LEFT JOIN device_version v ON v.uid = d.uid LEFT JOIN device_crypto c ON c.uid = d.uid "
+            "WHERE d.uid = $1", DB_ARGS(DB_T(r->uid)), &d);
+    if ((there = db_next(&d))) {
+        line = arena_copy(a, db_span(&d, 0));
+        release = arena_copy(a, db_span(&d, 1));
+        had = !db_is_null(&d, 2);
+    }
+    enum err e = db_rows_end(&d, f);
+    if (e || !there)
+        return e;
+    if (had)
+        return crypto_change(db, r, f);
+    e = db_run(db, "INSERT INTO device_crypto (uid, kid, serial, line, release, key_alg, sig_alg, not_after, month) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+               DB_ARGS(DB_T(r->uid), DB_B(r->kid), DB_B(r->serial), DB_T(line), DB_T(release), DB_T(r->key_alg), DB_T(r->sig_alg), DB_I(r->not_after), DB_I(month_of(r->not_after))), NULL, f);
+    return e ? e : count_one(db, line, release, r, f);
 }
 
 enum err store_crypto_drop(struct db *db, struct span uid, struct span kid, struct span serial, struct fault *f)

@@ -14,7 +14,7 @@ struct crypto_row {
     int64_t not_after;              /* s */
 };
 /* The device has this certificate now. Line and release are read from the device's own rows. */
-MUST_USE enum err store_crypto_put(struct db *db, const struct crypto_row *r, struct fault *f);
+MUST_USE enum err store_crypto_put(struct db *db, struct arena *a, const struct crypto_row *r, struct fault *f);
 /* The certificate was revoked: when it is the device's, the device counts no more. */
 MUST_USE enum err store_crypto_drop(struct db *db, struct span uid, struct span kid, struct span serial, struct fault *f);
 /* The device runs this release now; a device without a row stays without one. store_version_put calls it. */

@@ -22,7 +22,9 @@ static void put_cert(int64_t i, int renewal, const char *key_alg, const char *si
     snprintf(uid, sizeof uid, "%s-%07lld", i % 4 ? "vib" : "pump", (long long)i);
     memcpy(serial + 8, &i, sizeof i);
     const struct crypto_row c = { span_str(uid), span_of(kid, 20), span_of(serial, 16), span_str(key_alg), span_str(sig_alg), (14610 + i % 700 + renewal * 365) * DAY };
-    must(store_crypto_put(db, &c, &f), "crypto");
+    struct arena arena = { 0 };
+    must(store_crypto_put(db, &arena, &c, &f), "crypto");
+    arena_free(&arena);
 }
 
 static void put_device(int64_t i)
