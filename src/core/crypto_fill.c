@@ -41,7 +41,7 @@ static enum err read_one(struct batch *b, struct fill *x, const struct crypto_un
     buf_put_hex(lines, row.serial);
     buf_printf(lines, " " SPAN_FMT " " SPAN_FMT " %lld\n", SPAN_ARG(row.key_alg), SPAN_ARG(row.sig_alg), (long long)row.not_after);
     x->filled++;
-    return store_crypto_put(b->db, &row, f);
+    return store_crypto_put(b->db, b->arena, &row, f);
 }
 
 static enum err fill_work(struct batch *b, void *state, struct fault *f)

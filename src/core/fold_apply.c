@@ -144,7 +144,7 @@ static enum err fold_certs_read(struct fold *x)
         if (n != 6 || hex_decode(word[1], &kid) || hex_decode(word[2], &serial) || !span_to_i64(word[5], &c.not_after))
             return fault_set(x->f, CE_LOG_INCONSISTENT, "field 'certs' is malformed");
         c = (struct crypto_row){ word[0], buf_span(&kid), buf_span(&serial), word[3], word[4], c.not_after };
-        e = store_crypto_put(x->to, &c, x->f);
+        e = store_crypto_put(x->to, &x->arena, &c, x->f);
     }
     return e;
 }

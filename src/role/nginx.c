@@ -215,10 +215,11 @@ static void put_tls_begin(struct buf *b, const struct settings *s, const char *s
                site, site, site, strcmp(tls_min, "1.3") == 0 ? "" : "TLSv1.2 ");
     put_headers(b, true);
     put_problems(b);
+    /* ^~: no regular expression is tried after it */
     buf_put_str(b, "    error_page 495 496 = @front;\n"
                    "    location @front { client_max_body_size 16k; proxy_request_buffering off; proxy_pass http://front; }\n"
-                   "    location /.well-known/est/ { client_max_body_size 16k; proxy_request_buffering off; proxy_pass http://front; }\n"
-                   "    location /.well-known/cmp { client_max_body_size 32k; proxy_request_buffering off; proxy_pass http://front; }\n");
+                   "    location ^~ /.well-known/est/ { client_max_body_size 16k; proxy_request_buffering off; proxy_pass http://front; }\n"
+                   "    location ^~ /.well-known/cmp { client_max_body_size 32k; proxy_request_buffering off; proxy_pass http://front; }\n");
 }
 
 /* For clients that speak an older TLS than the rest of the site: enrollment and nothing else. */
@@ -266,7 +267,7 @@ static void put_plain_server(struct buf *b, const struct settings *s, const char
                "    location /crl/ { alias %s/pub/crl/; types { application/pkix-crl crl; } }\n"
                "    location /ca/ { alias %s/pub/ca/; types { application/pkix-cert cer; } }\n"
                "    location /tuf/ { client_max_body_size 1k; proxy_pass http://front; }\n"
-               "    location /.well-known/cmp { client_max_body_size 32k; proxy_request_buffering off; proxy_pass http://front; }\n"
+               "    location ^~ /.well-known/cmp { client_max_body_size 32k; proxy_request_buffering off; proxy_pass http://front; }\n"
                "    location = /ocsp { client_max_body_size 8k; proxy_request_buffering off; proxy_pass http://front; }\n"
                "    location /ocsp/ { client_max_body_size 1k; proxy_pass http://front; }\n",
                site, site);
