@@ -1,17 +1,23 @@
-/* crl_make.c: signed CRLs of ENTRIES revoked certificates in SHARDS shards, one after the other: rows read from the database on disk,
- * packed, built, signed. The work is done in a child, so that its memory is its own. Usage: crl_make [ENTRIES [SHARDS]].
- * Prints one line of JSON; extra_kib: what the child's memory grew by at most.
+/* crl_make.c: signed CRLs of ENTRIES revoked certificates in SHARDS shards, one after the other, as core and signer make them: rows read from the database on
+ * disk, entries as DER, every message of msg.def to the signer and back over a socketpair (another process), the file written, read again, verified, durable.
+ * The work is done in a child, so that its memory is its own. Usage: crl_make [ENTRIES [SHARDS [DIR]]]: with DIR the CRLs and the CA's certificate stay there.
+ * Prints one line of JSON; ms: wall; cpu_ms: user and system, of both processes; extra_kib: what the maker's memory grew by at most, signer_kib: the signer's.
  */
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
-#include "crypt/crl.h"
+#include "base/clock.h"
+#include "core/crl_make.h"
 #include "crypt/hash.h"
+#include "role/signer.h"
 #include "store/cert.h"
+#include "store/crl.h"
+#include "store/crl_block.h"
 #include "store/schema.h"
 #include "t/unit/crypt_site.h"
-
-enum { PAGE = 4096 }; /* rows */
+#include "wire/msg.h"
 
 static char dir[64], db_path[PATH_MAX_LEN];
 static unsigned n_shards;
@@ -23,41 +29,96 @@ static void fill(struct span kid, int entries)
     site_must(db_open(db_path, DB_CREATE, &db, &f), &f, "database");
     site_must(schema_create(db, &f), &f, "schema");
     site_must(db_begin(db, &f), &f, "begin");
+    int64_t from = clock_mono_us();
     for (int i = 0; i < entries; i++) {
         uint8_t serial[16];
-        struct cert_state st = {
-            .status = CERT_REVOKED, .revoked_at = clock_now_s() - i % 86400, .reason = 1 + i % 5, .not_after = clock_now_s() + 864000};
         site_must(random_bytes(serial, sizeof serial), NULL, "random");
         serial[0] = (uint8_t)(1 + serial[0] % 127);
-        st.shard = crl_shard_of(span_of(serial, sizeof serial), n_shards);
-        site_must(store_cert_state_put(db, kid, span_of(serial, sizeof serial), &st, &f), &f, "row");
+        struct span s = span_of(serial, sizeof serial);
+        struct cert_state st = {
+            .status = CERT_REVOKED, .revoked_at = clock_now_s() - i % 86400, .reason = 1 + i % 5, .not_after = clock_now_s() + 864000, .shard = crl_shard_of(s, n_shards)};
+        const struct crl_listed c = {s, st.revoked_at, st.not_after, st.reason};
+        site_must(store_cert_state_put(db, kid, s, &st, &f), &f, "row");
+        site_must(store_crl_list_put(db, kid, st.shard, &c, &f), &f, "block");
     }
+    fprintf(stderr, "rows: %.1f us each\n", (double)(clock_mono_us() - from) / entries);
+    site_must(store_crl_ensure(db, kid, n_shards, &f), &f, "shards");
     site_must(db_commit(db, &f), &f, "commit");
     db_close(db);
 }
 
-/* A shard being read, page by page, as core does beside its other work. */
-struct shard {
-    struct buf packed;
-    uint8_t last[20];
-    size_t last_n, entries;
-};
-
-static bool entry_put(void *ctx, struct span kid, struct span serial, const struct cert_state *st)
+/* -- the signer, in its own process ------------------------------------------------------------------------------------------- */
+static void signer_serve(int fd)
 {
-    struct shard *s = ctx;
-    (void)kid;
-    crl_entry_put(&s->packed, serial, st->revoked_at, (unsigned)st->reason);
-    memcpy(s->last, serial.p, serial.n);
-    s->last_n = serial.n;
-    return true;
+    const struct signer_config c = {.dir = dir, .base_url = SITE_URL, .n_shards = n_shards};
+    struct signer *s;
+    CLEANUP(buf_free) struct buf in = BUF_INIT(IPC_MAX), out = BUF_INIT(IPC_MAX);
+    struct ipc_frame frame;
+    site_must(signer_open(&c, &s, &f), &f, "signer");
+    for (ssize_t n = 1; n > 0;) {
+        uint8_t *at = buf_grow(&in, 262144);
+        n = read(fd, at, 262144);
+        in.len -= 262144 - (n > 0 ? (size_t)n : 0);
+        struct span rest = buf_span(&in);
+        while (ipc_frame_get(&rest, &frame) == CE_OK)
+            signer_handle(s, &frame, &out);
+        buf_drop(&in, in.len - rest.n);
+        site_must(file_write_all(fd, buf_span(&out)), NULL, "answer");
+        buf_reset(&out);
+    }
+    signer_close(s);
 }
 
-static void shard_read(struct db *db, struct span kid, unsigned shard, int64_t now, struct shard *s)
+static void ask(int fd, const struct msg_desc *d, const void *m)
 {
-    for (size_t n = PAGE; n == PAGE; s->entries += n)
-        site_must(store_cert_shard_each(db, kid, shard, now, span_of(s->last, s->last_n), PAGE, entry_put, s, &n, &f), &f, "rows");
-    site_must(s->packed.err, NULL, "entries");
+    CLEANUP(buf_free) struct buf packed = BUF_INIT(0), frame = BUF_INIT(0);
+    msg_pack(d, m, &packed);
+    ipc_frame_put(&frame, (uint16_t)d->type, 1, buf_span(&packed));
+    site_must(file_write_all(fd, buf_span(&frame)), NULL, "request");
+}
+
+/* The next answer. */
+static void answer(int fd, struct buf *in, struct buf *body)
+{
+    struct ipc_frame frame;
+    struct msg_signed m;
+    for (;;) {
+        struct span rest = buf_span(in);
+        if (ipc_frame_get(&rest, &frame) == CE_OK) {
+            site_must(msg_unpack_all(&msg_desc_signed, frame.body, &m), NULL, "answer");
+            site_must((enum err)m.code, NULL, "the signer");
+            buf_reset(body);
+            buf_put_span(body, m.body);
+            buf_drop(in, in->len - rest.n);
+            return;
+        }
+        uint8_t *at = buf_grow(in, 65536);
+        ssize_t n = read(fd, at, 65536);
+        in->len -= 65536 - (n > 0 ? (size_t)n : 0);
+        site_must(n > 0 ? CE_OK : CE_IO, NULL, "the signer is gone");
+    }
+}
+
+static void shard_sign(int fd, struct crl_job *j)
+{
+    CLEANUP(buf_free) struct buf piece = BUF_INIT(CRL_PIECE), in = BUF_INIT(0);
+    const struct msg_sign_crl_begin begin = {.ca = SPAN_LIT("device"), .shard = j->shard, .number = j->number, .this_update = j->this_update,
+                                             .next_update = j->next_update, .entries = (int64_t)j->entries, .bytes = (int64_t)j->bytes};
+    const struct msg_sign_crl_end end = {SPAN_LIT("device"), j->shard};
+    int open = 1;
+    ask(fd, &msg_desc_sign_crl_begin, &begin);
+    for (uint64_t at = 0; at < j->bytes; open++) {
+        if (open == 2) {
+            answer(fd, &in, &j->list);
+            open--;
+        }
+        site_must(crl_piece(j, &at, &piece), NULL, "piece");
+        const struct msg_sign_crl_part part = {SPAN_LIT("device"), j->shard, buf_span(&piece)};
+        ask(fd, &msg_desc_sign_crl_part, &part);
+    }
+    ask(fd, &msg_desc_sign_crl_end, &end);
+    for (open++; open; open--)
+        answer(fd, &in, &j->list);
 }
 
 static long memory_kib(void)
@@ -67,37 +128,48 @@ static long memory_kib(void)
     return u.ru_maxrss;
 }
 
-static void work(struct ca *ca, int entries)
+static double cpu_ms(int who)
+{
+    struct rusage u;
+    getrusage(who, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e3 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e3;
+}
+
+static void work(struct ca *ca, int entries, const char *keep, int fd)
 {
     struct db *db;
-    size_t listed = 0, bytes = 0;
-    site_must(db_open(db_path, 0, &db, &f), &f, "database");
+    uint64_t listed = 0, bytes = 0;
+    site_must(db_open(db_path, DB_READONLY | DB_SMALL, &db, &f), &f, "database");
     long before = memory_kib();
-    int64_t from = clock_mono_us(), read_us = 0, now = clock_now_s();
+    double cpu = cpu_ms(RUSAGE_SELF);
+    int64_t from = clock_mono_us(), read_us = 0, sign_us = 0, now = clock_now_s();
     for (unsigned shard = 0; shard < n_shards; shard++) {
-        struct shard s = {.packed = BUF_INIT(33554432)};
-        CLEANUP(buf_free) struct buf der = BUF_INIT(0);
+        struct crl_job j = {.db = db, .kid = ca->cert.ski, .ca_der = buf_span(&ca->der), .shard = shard, .fd = -1, .number = 1, .this_update = now,
+                            .next_update = now + 86400, .ended_after_s = now, .list = BUF_INIT(0)};
+        path_join(j.temp, "%s/%u.crl", keep ? keep : dir, shard);
         int64_t t0 = clock_mono_us();
-        shard_read(db, ca->cert.ski, shard, now, &s);
-        read_us += clock_mono_us() - t0;
-        struct crl_request r = {
-            .shard = shard, .number = 1, .this_update = now, .next_update = now + 86400, .entries = buf_span(&s.packed)};
-        site_must(crl_build(ca, &r, &der, &f), &f, "crl");
-        buf_free(&s.packed);
-        listed += s.entries;
-        bytes += der.len;
+        site_must(crl_gather(&j), &j.why, "gather");
+        int64_t t1 = clock_mono_us();
+        shard_sign(fd, &j);
+        int64_t t2 = clock_mono_us();
+        site_must(crl_finish(&j), &j.why, "finish");
+        read_us += t1 - t0;
+        sign_us += t2 - t1;
+        listed += j.entries;
+        bytes += j.bytes;
+        crl_job_end(&j);
     }
     double ms = (double)(clock_mono_us() - from) / 1e3;
-    if (listed != (size_t)entries)
+    if (listed != (uint64_t)entries)
         site_must(CE_INTERNAL, NULL, "entries are missing");
-    printf("{\"bench\":\"crl_make\",\"entries\":%d,\"shards\":%u,\"ms\":%.1f,\"read_ms\":%.1f,\"bytes\":%zu,\"extra_kib\":%ld}\n", entries,
-           n_shards, ms, (double)read_us / 1e3, bytes, memory_kib() - before);
+    printf("\"ms\":%.1f,\"maker_cpu_ms\":%.1f,\"read_ms\":%.1f,\"sign_ms\":%.1f,\"bytes\":%llu,\"extra_kib\":%ld", ms, cpu_ms(RUSAGE_SELF) - cpu,
+           (double)read_us / 1e3, (double)sign_us / 1e3, (unsigned long long)bytes, memory_kib() - before);
     db_close(db);
 }
 
 int main(int argc, char **argv)
 {
-    int entries = argc > 1 ? atoi(argv[1]) : 1000000, status;
+    int entries = argc > 1 ? atoi(argv[1]) : 1000000, status, fds[2];
     struct ca root, ca;
     n_shards = argc > 2 ? (unsigned)atoi(argv[2]) : 16;
     site_make(dir, &root, n_shards);
@@ -109,14 +181,32 @@ int main(int argc, char **argv)
         _exit(0);
     }
     waitpid(pid, &status, 0);
+    site_must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) ? CE_IO : CE_OK, NULL, "socketpair");
+    printf("{\"bench\":\"crl_make\",\"entries\":%d,\"shards\":%u,", entries, n_shards);
+    fflush(stdout);
     pid = status ? -1 : fork();
     if (pid == 0) {
-        work(&ca, entries);
+        close(fds[0]);
+        long before = memory_kib();
+        double cpu = cpu_ms(RUSAGE_SELF);
+        signer_serve(fds[1]);
+        printf(",\"signer_cpu_ms\":%.1f,\"signer_kib\":%ld}\n", cpu_ms(RUSAGE_SELF) - cpu, memory_kib() - before);
         fflush(stdout);
         _exit(0);
     }
+    close(fds[1]);
+    pid_t maker = fork();
+    if (maker == 0) {
+        work(&ca, entries, argc > 3 ? argv[3] : NULL, fds[0]);
+        fflush(stdout);
+        _exit(0);
+    }
+    waitpid(maker, &status, 0);
+    close(fds[0]);
     if (pid > 0)
-        waitpid(pid, &status, 0);
+        waitpid(pid, NULL, 0);
+    if (argc > 3)
+        status |= site_sh("cp %s/ca/device.pem %s/ca/bundle.pem %s/", dir, dir, argv[3]) ? 0 : 1;
     ca_close(&ca);
     ca_close(&root);
     site_remove(dir);

@@ -2,6 +2,7 @@
  * the snapshot is made, time to the subscriber's answer, and the time of a revocation meanwhile; and a CRL shard of a quarter of them. Usage: stream_snapshot [COUNT].
  * Prints one line of JSON.
  */
+#include "store/crl_block.h"
 #include "t/unit/cert_site.h"
 
 static struct site s;
@@ -21,6 +22,7 @@ static void fill(int count)
         serial[0] = 1 + serial[0] % 127;
         st.shard = crl_shard_of(span_of(serial, 16), SITE_SHARDS);
         site_must(store_cert_state_put(db, ca.kid, span_of(serial, 16), &st, &f), &f, "row");
+        site_must(store_crl_list_put(db, ca.kid, st.shard, &(struct crl_listed){span_of(serial, 16), st.revoked_at, st.not_after, st.reason}, &f), &f, "block");
     }
     site_must(db_commit(db, &f), &f, "commit");
 }
@@ -65,6 +67,7 @@ int main(int argc, char **argv)
     core_close(s.core);
     site_forget_asks(&s);
     site_core_open(&s);
+    site_must(core_threads(s.core, &f), &f, "threads");
     t0 = clock_mono_us();
     while (site_count(&s, "SELECT count(*) FROM event WHERE kind = 'crl-published'") == published && clock_mono_us() - t0 < 20000000) {
         int64_t from = clock_mono_us();

@@ -79,7 +79,7 @@ static struct ev_stream *stream_of(struct evidence *ev, int64_t slot)
 static enum ev_kind kind_of(const char *name)
 {
     static const char *const names[EV_KINDS] = {
-        "", "device-added", "device-state", "crl-published", "signature-unused", "tuf-signed", "firmware-offered",
+        "", "device-added", "device-state", "crl-signed", "crl-published", "signature-unused", "tuf-signed", "firmware-offered",
         "cert-intent", "cert-issued", "cert-orphan", "cert-revoked"};
     for (int i = 1; i < EV_KINDS; i++)
         if (strcmp(name, names[i]) == 0)
@@ -156,7 +156,8 @@ static void take_payload(struct evidence *ev, const struct export_line *l, off_t
         take_cert(ev, d.kind, l->index, o, d.cert);
     if (clock_parse_ms(span_str(json_path_str(o, "at", "")), &at_ms) == CE_OK && at_ms > ev->last_ms)
         ev->last_ms = at_ms;
-    if (d.kind == EV_CERT_ISSUED || d.kind == EV_CERT_ORPHAN || d.kind == EV_CRL_PUBLISHED || d.kind == EV_SIGNATURE_UNUSED ||
+    if (d.kind == EV_CERT_ISSUED || d.kind == EV_CERT_ORPHAN || d.kind == EV_CRL_SIGNED ||
+        (d.kind == EV_CRL_PUBLISHED && json_object_get(o, "counter")) || /* of logs from before crl-signed */ d.kind == EV_SIGNATURE_UNUSED ||
         d.kind == EV_TUF_SIGNED || d.kind == EV_FIRMWARE_OFFERED)
         take_signature(ev, d.kind, l->index, at_ms, o);
     const char *uid = json_path_str(o, "device", "");

@@ -85,7 +85,7 @@ static enum err intent_close(struct batch *b, const struct intent_row *i, struct
     struct cert_state s = { .status = CERT_REVOKED, .revoked_at = b->now_ms / 1000, .shard = crl_shard(b->core, i->serial), .not_after = i->not_after };
     enum err e = store_intent_drop(b->db, i->kid, i->serial, f);
     e = e ? e : store_cert_state_put(b->db, i->kid, i->serial, &s, f);
-    e = e ? e : crl_mark(b, i->kid, s.shard, f);
+    e = e ? e : crl_change(b, i->kid, i->serial, &s, f);
     if (e)
         return e;
     stream_change_cert(b, SNAPSHOT_OP_ADD, i->kid, i->serial);

@@ -97,7 +97,7 @@ static void path_peer(struct batch *b, void *state, int peer)
         ca_push(b, peer, core_ca_at(b->core, i));
     if (anchors_push(b, peer, &f))
         log_error(0, "anchors cannot be read for a front: %s; no IDevID of another maker enrolls there", f.text);
-    if (store_cert_list_blocked(b->db, b->arena, CERT_HOLDER_OPERATOR, b->now_ms / 1000, &rows, &n, &f)) {
+    if (store_cert_list_blocked(b->db, b->arena, b->now_ms / 1000, &rows, &n, &f)) {
         log_error(0, "revoked infrastructure certificates cannot be read for a front: %s; core refuses them by itself", f.text);
         return;
     }

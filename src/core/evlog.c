@@ -1,5 +1,5 @@
 /* evlog.c: see evlog.h: the integration of events and the life of a head. What happens at start is evlog_start.c, the writing of
- * files tiles_write.c and tiles_thread.c. */
+ * files tiles_write.c and job_thread.c. */
 #include "core/evlog.h"
 
 #include <stdlib.h>
@@ -128,6 +128,8 @@ static enum err find_waiting(struct evlog *l, struct waiting *out, size_t *n, st
     return db_rows_end(&r, f);
 }
 
+static enum err run_job(void *job) { return tile_job_run(job); }
+
 enum err evlog_prepare(struct evlog *l, size_t max, size_t *n, struct fault *f)
 {
     struct waiting w[EVLOG_RUNS];
@@ -150,7 +152,7 @@ enum err evlog_prepare(struct evlog *l, size_t max, size_t *n, struct fault *f)
     evlog_edge_flush(l->next, l->job);
     evlog_edge_root(l->next, &l->next_root);
     l->stage = EVLOG_TILES;
-    tile_thread_give(l->writer, l->job);
+    job_thread_give(l->writer, run_job, l->job);
     return CE_OK;
 }
 
@@ -235,7 +237,7 @@ void evlog_publish(struct evlog *l)
                 tile_job_drop_partials(l->job, TILE_BUNDLES, n);
         }
     l->stage = EVLOG_HEAD;
-    tile_thread_give(l->writer, l->job);
+    job_thread_give(l->writer, run_job, l->job);
 }
 
 /* -- the writer --------------------------------------------------------------------------------------------------------------- */
@@ -247,7 +249,7 @@ enum evlog_stage evlog_stage(const struct evlog *l)
 enum err evlog_poll(struct evlog *l, struct fault *f)
 {
     enum err e;
-    if ((l->stage != EVLOG_TILES && l->stage != EVLOG_HEAD) || !tile_thread_take(l->writer, &e))
+    if ((l->stage != EVLOG_TILES && l->stage != EVLOG_HEAD) || !job_thread_take(l->writer, &e))
         return CE_OK;
     if (l->stage == EVLOG_TILES) {
         l->stage = EVLOG_ROWS;
@@ -266,13 +268,13 @@ enum err evlog_poll(struct evlog *l, struct fault *f)
 
 bool evlog_wait(struct evlog *l, int64_t timeout_ms)
 {
-    return tile_thread_wait(l->writer, timeout_ms);
+    return job_thread_wait(l->writer, timeout_ms);
 }
 
 enum err evlog_threads(struct evlog *l, struct fault *f)
 {
     INVARIANT(l->stage == EVLOG_IDLE);
-    return tile_thread_start(l->writer, f);
+    return job_thread_start(l->writer, f);
 }
 
 /* -- life ----------------------------------------------------------------------------------------------------------------------- */
@@ -297,7 +299,7 @@ enum err evlog_open(const struct evlog_config *c, struct evlog **out, struct fau
     l->next = mem_calloc(1, sizeof *l->next);
     path_join(l->dir, "%.400s", c->dir);
     l->job = tile_job_new(l->dir);
-    l->writer = tile_thread_new(c->wake_fd);
+    l->writer = job_thread_new(c->wake_fd);
     enum err e = read_key(l, f);
     l->c.dir = l->dir;
     l->c.vkey_path = NULL; /* the caller's strings live no longer than this call */
@@ -318,7 +320,7 @@ void evlog_close(struct evlog *l)
 {
     if (!l)
         return;
-    if (tile_thread_stop(l->writer, EVLOG_CLOSE_MS))
+    if (job_thread_stop(l->writer, EVLOG_CLOSE_MS))
         tile_job_free(l->job);
     else
         log_warn(0, "the disk below %.100s does not answer: the files of the evidence log are finished at the next start", l->dir);

@@ -7,7 +7,7 @@
  * Order, each step durable before the next: event rows -> tiles, full and partial (evlog_prepare) -> tree row by
  * compare-and-set(size, epoch) (evlog_write) -> signature over the tree row's size and root -> signed_size by a second
  * compare-and-set (evlog_head_write) -> the file (evlog_publish). A head is only signed out of the tree row, which only grows from
- * what was signed. Files are written by a thread of their own (tiles_thread.h), one job at a time: nothing here waits for a disk,
+ * what was signed. Files are written by a thread of their own (job_thread.h), one job at a time: nothing here waits for a disk,
  * and what happens meanwhile gathers for the next job.
  *
  * The engine sees evlog_part (core/batch.h) only; tests and benchmarks drive the functions.
@@ -35,7 +35,7 @@ struct evlog_config {
 /* Takes the log over (epoch + 1). CE_ROLLBACK: the published checkpoint is ahead of the database, or of another history: the
  * text says what to do. CE_LOG_INCONSISTENT: rows and tree disagree. Missing or damaged tiles are made again from the rows. */
 MUST_USE enum err evlog_open(const struct evlog_config *c, struct evlog **out, struct fault *f);
-/* Starts the writer's thread; before it, files are written inside the calls. See tile_thread_start. */
+/* Starts the writer's thread; before it, files are written inside the calls. See job_thread_start. */
 MUST_USE enum err evlog_threads(struct evlog *l, struct fault *f);
 /* Waits for the files in hand, at most EVLOG_CLOSE_MS; then they are the next start's to repair. NULL is fine. */
 void evlog_close(struct evlog *l);

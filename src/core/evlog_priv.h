@@ -4,7 +4,7 @@
 
 #include "core/evlog.h"
 #include "core/tiles.h"
-#include "core/tiles_thread.h"
+#include "core/job_thread.h"
 #include "wire/checkpoint.h"
 
 /* The right edge of the tree: of each tile level the hashes of its unfinished tile, and the entries of the unfinished bundle.
@@ -29,7 +29,7 @@ struct evlog {
     struct tree_run runs[EVLOG_RUNS];
     size_t nruns;
     enum evlog_stage stage;
-    struct tile_thread *writer;
+    struct job_thread *writer;
     struct tile_job *job; /* the writer's while the stage is TILES or HEAD */
     int64_t published; /* size in the checkpoint file */
     int64_t repaired;

@@ -63,7 +63,7 @@ enum err cert_status_change(struct batch *b, const struct cert_row *c, const str
     if (!e && change->status == CERT_REVOKED && c->holder_kind == CERT_HOLDER_DEVICE)
         e = store_crypto_drop(b->db, c->holder, c->kid, c->serial, f);
     if (!e && (bad || listed(c->state.status)))
-        e = crl_mark(b, c->kid, s.shard, f);
+        e = crl_change(b, c->kid, c->serial, &s, f);
     if (e)
         return e;
     change_event(b, c, &s, change, key);

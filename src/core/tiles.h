@@ -44,7 +44,7 @@ struct tiles_missing {
 };
 void tiles_check(const struct tiles *t, struct tiles_missing *out);
 
-/* -- writing: a job is collected first, then done by whoever runs it (a thread of its own: tiles_thread.h) ------------------ */
+/* -- writing: a job is collected first, then done by whoever runs it (a thread of its own: job_thread.h) ------------------ */
 struct tile_job; /* owned; files to be made or replaced, then partial tiles to be removed; knows no order among the files */
 struct tile_job *tile_job_new(const char *dir);
 void tile_job_free(struct tile_job *j); /* NULL is fine */

@@ -33,7 +33,9 @@ const struct core_token *token_of_request(const struct core *core, uint16_t type
 {
     union {
         struct msg_sign_cert cert;
-        struct msg_sign_crl crl;
+        struct msg_sign_crl_begin crl_begin;
+        struct msg_sign_crl_part crl_part;
+        struct msg_sign_crl_end crl_end;
         struct msg_sign_ocsp ocsp;
         struct msg_sign_meta meta;
     } m;
@@ -41,7 +43,9 @@ const struct core_token *token_of_request(const struct core *core, uint16_t type
         return NULL;
     switch (type) {
     case MSG_SIGN_CERT: return msg_unpack_all(&msg_desc_sign_cert, body, &m) ? NULL : token_with(core, m.cert.ca);
-    case MSG_SIGN_CRL: return msg_unpack_all(&msg_desc_sign_crl, body, &m) ? NULL : token_with(core, m.crl.ca);
+    case MSG_SIGN_CRL_BEGIN: return msg_unpack_all(&msg_desc_sign_crl_begin, body, &m) ? NULL : token_with(core, m.crl_begin.ca);
+    case MSG_SIGN_CRL_PART: return msg_unpack_all(&msg_desc_sign_crl_part, body, &m) ? NULL : token_with(core, m.crl_part.ca);
+    case MSG_SIGN_CRL_END: return msg_unpack_all(&msg_desc_sign_crl_end, body, &m) ? NULL : token_with(core, m.crl_end.ca);
     case MSG_SIGN_OCSP: return msg_unpack_all(&msg_desc_sign_ocsp, body, &m) ? NULL : token_with_suffix(core, m.ocsp.ca, "-ocsp");
     case MSG_SIGN_META:
         return msg_unpack_all(&msg_desc_sign_meta, body, &m) ? NULL

@@ -2,12 +2,13 @@
 #include "crypt/crl.h"
 
 #include "base/mem.h"
+#include "crypt/crl_impl.h"
+#include "crypt/crl_stream.h"
 #include "crypt/der.h"
 #include "crypt/dn.h"
 #include "crypt/x509_sign.h"
 
 #define REASON_MAX 10
-#define TIME_MAX_S 253402300799 /* 9999-12-31T23:59:59Z: GeneralizedTime has four digits for the year */
 
 void crl_entry_put(struct buf *packed, struct span serial, int64_t revoked_at, unsigned reason)
 {
@@ -23,69 +24,36 @@ static bool packed_get(struct span *in, struct crl_entry *out)
 {
     uint8_t n, reason;
     uint64_t at;
-    if (!span_get_u8(in, &n) || n == 0 || n > 20 || !span_get(in, n, &out->serial) || !span_get_u64(in, &at) || !span_get_u8(in, &reason))
+    if (!span_get_u8(in, &n) || !span_get(in, n, &out->serial) || !span_get_u64(in, &at) || !span_get_u8(in, &reason))
         return false;
     out->revoked_at = (int64_t)at;
     out->reason = reason;
-    /* RFC 5280 5.3.1: 7 is unused, removeFromCRL (8) belongs to delta CRLs */
-    return reason <= REASON_MAX && reason != 7 && reason != 8 && out->revoked_at >= 0 && out->revoked_at <= TIME_MAX_S &&
-           out->serial.p[0] != 0;
+    return true;
 }
 
-/* One entry straight into place: at most 2 + 23 + 17 + 14 bytes. */
-#define CRL_ENTRY_MAX 64
-static size_t entry_write(uint8_t *at, const struct crl_entry *e, struct span when)
+enum err crl_failed(const struct ca *ca, unsigned shard, enum err e, struct fault *f)
 {
-    uint8_t *p = at + 2;
-    bool pad = e->serial.p[0] & 0x80;
-    *p++ = DER_INTEGER;
-    *p++ = (uint8_t)(e->serial.n + pad);
-    if (pad)
-        *p++ = 0;
-    memcpy(p, e->serial.p, e->serial.n);
-    p += e->serial.n;
-    memcpy(p, when.p, when.n);
-    p += when.n;
-    if (e->reason) { /* RFC 5280 5.3.1: unspecified is shown by leaving the extension out */
-        static const uint8_t ext[] = { 0x30, 0x0c, 0x30, 0x0a, 0x06, 0x03, 0x55, 0x1d, EXT_REASON, 0x04, 0x03, DER_ENUMERATED, 0x01 };
-        memcpy(p, ext, sizeof ext);
-        p += sizeof ext;
-        *p++ = (uint8_t)e->reason;
-    }
-    at[0] = DER_SEQUENCE;
-    at[1] = (uint8_t)(p - at - 2);
-    return (size_t)(p - at);
+    return fault_set(f, e, "CRL %s/%u cannot be made: %s", ca->name, shard, e == CE_TOO_LARGE ? "it is too large; use more shards" : err_text(e));
 }
 
-static enum err crl_failed(const struct ca *ca, const struct crl_request *r, enum err e, struct fault *f)
-{
-    return fault_set(f, e, "CRL %s/%u cannot be made: %s", ca->name, r->shard, e == CE_TOO_LARGE ? "it is too large; use more shards" : err_text(e));
-}
-
-/* Appends revokedCertificates. Revocation times repeat: the last one's DER is kept. */
+/* Appends revokedCertificates. */
 static enum err crl_put_entries(const struct ca *ca, const struct crl_request *r, struct buf *out, struct fault *f)
 {
-    CLEANUP(buf_free) struct buf when = BUF_INIT(64);
     struct span in = r->entries;
     struct crl_entry e;
-    int64_t last = -1;
-    size_t list = in.n ? der_begin(out, DER_SEQUENCE) : 0;
+    size_t list = in.n ? der_begin(out, DER_SEQUENCE) : 0, n;
     while (in.n) {
-        if (!packed_get(&in, &e) || ca_shard(ca, e.serial) != r->shard)
-            return fault_set(f, CE_BAD_FIELD, "CRL %s/%u: an entry is malformed or belongs to another shard", ca->name, r->shard);
-        if (e.revoked_at != last) {
-            buf_reset(&when);
-            der_put_time(&when, e.revoked_at);
-            last = e.revoked_at;
-        }
+        bool good = packed_get(&in, &e);
         uint8_t *at = buf_grow(out, CRL_ENTRY_MAX);
         if (!at)
-            return crl_failed(ca, r, buf_err(out), f);
-        out->len -= CRL_ENTRY_MAX - entry_write(at, &e, buf_span(&when));
+            return crl_failed(ca, r->shard, buf_err(out), f);
+        if (!good || !(n = crl_encode(&e, at)) || ca_shard(ca, e.serial) != r->shard)
+            return fault_set(f, CE_BAD_FIELD, "CRL %s/%u: an entry is malformed or belongs to another shard", ca->name, r->shard);
+        out->len -= CRL_ENTRY_MAX - n;
     }
     if (r->entries.n)
         der_end(out, list);
-    return buf_err(out) ? crl_failed(ca, r, buf_err(out), f) : CE_OK;
+    return buf_err(out) ? crl_failed(ca, r->shard, buf_err(out), f) : CE_OK;
 }
 
 /* Only where the list is partitioned: a CRL with a scope does not cover certificates without a CDP, such as the root's own. */
@@ -100,7 +68,7 @@ static void crl_put_idp(const char *url, struct buf *out)
     ext_end(out, x);
 }
 
-static void crl_put_extensions(const struct ca *ca, const struct crl_request *r, struct buf *out)
+void crl_put_extensions(const struct ca *ca, const struct crl_request *r, struct buf *out)
 {
     char url[CA_URL_OUT];
     ca_url_crl(ca, r->shard, url);
@@ -115,20 +83,33 @@ static void crl_put_extensions(const struct ca *ca, const struct crl_request *r,
     der_end(out, wrap);
 }
 
-enum err crl_build(struct ca *ca, const struct crl_request *r, struct buf *out, struct fault *f)
+enum err crl_request_judge(const struct ca *ca, const struct crl_request *r, struct fault *f)
 {
-    size_t before = out->len;
     if (!ca->key)
         return fault_set(f, CE_SIGNER, "the key of CA %s is not here", ca->name);
     if (r->shard >= ca->n_shards || r->number == 0 || r->this_update >= r->next_update || r->this_update < 0)
         return fault_set(f, CE_BAD_FIELD, "CRL %s/%u: the shard, the number or the dates are wrong", ca->name, r->shard);
-    size_t all = der_begin(out, DER_SEQUENCE), tbs_at = out->len, tbs = der_begin(out, DER_SEQUENCE);
+    return CE_OK;
+}
+
+void crl_put_head(const struct ca *ca, const struct crl_request *r, struct buf *out)
+{
     der_put_small(out, 1); /* v2 */
     buf_put_span(out, sig_alg_der(key_sig_alg(ca->key)));
     buf_put_span(out, ca->cert.subject);
     der_put_time(out, r->this_update);
     der_put_time(out, r->next_update);
-    enum err e = crl_put_entries(ca, r, out, f);
+}
+
+enum err crl_build(struct ca *ca, const struct crl_request *r, struct buf *out, struct fault *f)
+{
+    size_t before = out->len;
+    enum err e = crl_request_judge(ca, r, f);
+    if (e)
+        return e;
+    size_t all = der_begin(out, DER_SEQUENCE), tbs_at = out->len, tbs = der_begin(out, DER_SEQUENCE);
+    crl_put_head(ca, r, out);
+    e = crl_put_entries(ca, r, out, f);
     if (e) {
         out->len = before;
         return e;
@@ -147,7 +128,7 @@ enum err crl_build(struct ca *ca, const struct crl_request *r, struct buf *out, 
     }
     if (e)
         out->len = before;
-    return e ? crl_failed(ca, r, e, f) : CE_OK;
+    return e ? crl_failed(ca, r->shard, e, f) : CE_OK;
 }
 
 /* -- reading ------------------------------------------------------------------------------------------------------ */
@@ -262,11 +243,16 @@ enum err crl_parse(struct span der, struct crl *out, struct fault *f)
     return e ? fault_set(f, CE_BAD_DER, "RFC 5280 5.1: malformed CertificateList") : CE_OK;
 }
 
+enum err crl_check_issuer(const struct crl *c, const struct cert *issuer)
+{
+    bool same = span_eq(c->issuer, issuer->subject) && (!c->aki.n || !issuer->ski.n || span_eq(c->aki, issuer->ski));
+    return same ? CE_OK : CE_CERT_FOREIGN;
+}
+
 enum err crl_verify(const struct crl *c, const struct cert *issuer)
 {
-    if (!span_eq(c->issuer, issuer->subject) || (c->aki.n && issuer->ski.n && !span_eq(c->aki, issuer->ski)))
-        return CE_CERT_FOREIGN;
-    return spki_verify(issuer->spki, c->sig_alg, c->tbs, c->sig);
+    enum err e = crl_check_issuer(c, issuer);
+    return e ? e : spki_verify(issuer->spki, c->sig_alg, c->tbs, c->sig);
 }
 
 /* -- reasons -------------------------------------------------------------------------------------------------------- */

@@ -36,6 +36,8 @@ struct crl_entry {
 };
 /* CE_BAD_DER; CE_UNSUPPORTED: a critical extension that is not known. */
 MUST_USE enum err crl_parse(struct span der, struct crl *out, struct fault *f);
+/* Name and key id alone. CE_CERT_FOREIGN. */
+MUST_USE enum err crl_check_issuer(const struct crl *c, const struct cert *issuer);
 /* Name, key id, signature. CE_CERT_FOREIGN, CE_BAD_SIGNATURE, CE_KEY_ALG. */
 MUST_USE enum err crl_verify(const struct crl *c, const struct cert *issuer);
 /* Takes the next entry from *entries (start with crl->entries). False at the end. */

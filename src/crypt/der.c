@@ -302,7 +302,7 @@ static void der_two(uint8_t *at, int v)
     at[1] = (uint8_t)('0' + v % 10);
 }
 
-static void der_put_civil(struct buf *b, int64_t at_s, bool general)
+static size_t der_civil(uint8_t out[DER_TIME_MAX], int64_t at_s, bool general)
 {
     struct clock_civil c;
     uint8_t text[15];
@@ -316,7 +316,19 @@ static void der_put_civil(struct buf *b, int64_t at_s, bool general)
     der_two(text + 12, c.sec);
     text[14] = 'Z';
     general = general || c.year >= 2050 || c.year < 1950;
-    der_put(b, general ? DER_GENERAL_TIME : DER_UTC_TIME, general ? span_of(text, 15) : span_of(text + 2, 13));
+    size_t n = general ? 15 : 13;
+    out[0] = general ? DER_GENERAL_TIME : DER_UTC_TIME;
+    out[1] = (uint8_t)n;
+    memcpy(out + 2, text + 15 - n, n);
+    return n + 2;
+}
+
+size_t der_time(uint8_t out[DER_TIME_MAX], int64_t at_s) { return der_civil(out, at_s, false); }
+
+static void der_put_civil(struct buf *b, int64_t at_s, bool general)
+{
+    uint8_t der[DER_TIME_MAX];
+    buf_put(b, der, der_civil(der, at_s, general));
 }
 
 void der_put_time(struct buf *b, int64_t at_s) { der_put_civil(b, at_s, false); }

@@ -47,6 +47,8 @@ void der_put_small(struct buf *b, uint64_t v);
 void der_put_bool(struct buf *b, bool v);
 void der_put_bits(struct buf *b, struct span bytes);       /* 0 unused bits */
 void der_put_time(struct buf *b, int64_t at_s);            /* UTCTime to 2049, GeneralizedTime after */
+#define DER_TIME_MAX 17
+size_t der_time(uint8_t out[DER_TIME_MAX], int64_t at_s);   /* the same into place; how many bytes */
 void der_put_general_time(struct buf *b, int64_t at_s);
 
 #endif

@@ -74,6 +74,18 @@ void sha512(struct span in, uint8_t out[SHA512_LEN])
     SHA512_Final(out, &c);
 }
 
+_Static_assert(sizeof(struct sha384) >= sizeof(SHA512_CTX), "struct sha384 holds OpenSSL's state");
+
+void sha384_begin(struct sha384 *h) { SHA384_Init((SHA512_CTX *)h->state); }
+
+void sha384_add(struct sha384 *h, struct span in)
+{
+    if (in.n)
+        SHA384_Update((SHA512_CTX *)h->state, in.p, in.n);
+}
+
+void sha384_end(struct sha384 *h, uint8_t out[SHA384_LEN]) { SHA384_Final(out, (SHA512_CTX *)h->state); }
+
 void hmac_sha256(struct span key, struct span in, uint8_t out[SHA256_LEN])
 {
     uint8_t short_key[SHA256_LEN], pad[64];

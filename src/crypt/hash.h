@@ -20,6 +20,10 @@ void sha1_begin(struct sha1 *h);
 void sha1_add(struct sha1 *h, struct span in);
 void sha1_end(struct sha1 *h, uint8_t out[SHA1_LEN]);
 void sha384(struct span in, uint8_t out[SHA384_LEN]);
+struct sha384 { uint64_t state[28]; }; /* as struct sha256 */
+void sha384_begin(struct sha384 *h);
+void sha384_add(struct sha384 *h, struct span in);
+void sha384_end(struct sha384 *h, uint8_t out[SHA384_LEN]);
 void sha512(struct span in, uint8_t out[SHA512_LEN]);
 /* HMAC of RFC 2104 with SHA-256. */
 void hmac_sha256(struct span key, struct span in, uint8_t out[SHA256_LEN]);

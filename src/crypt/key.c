@@ -153,26 +153,40 @@ struct span key_spki(const struct key *k) { return buf_span(&k->spki); }
 enum key_alg key_alg(const struct key *k) { return k->info.alg; }
 enum sig_alg key_sig_alg(const struct key *k) { return k->sig; }
 
-static enum err key_sign_digest(struct key *k, unsigned hash_bits, struct span message, uint8_t *at, size_t *n)
+void key_external_digest(struct key *k, key_sign_fn *sign_digest) { k->sign_digest = sign_digest; }
+
+bool key_hashes(const struct key *k) { return sig_desc_of(k->sig)->hash_bits && (!k->sign || k->sign_digest); }
+
+enum err key_sign_digest(struct key *k, struct span digest, struct buf *sig)
 {
-    uint8_t digest[DIGEST_MAX];
-    size_t dn = sig_digest(hash_bits, message, digest);
-    return EVP_PKEY_sign(k->ctx, at, n, digest, dn) == 1 ? CE_OK : CE_CRYPTO;
+    INVARIANT(key_hashes(k));
+    if (k->sign)
+        return k->sign_digest(k->sign_ctx, digest, sig);
+    size_t before = sig->len, n = (size_t)EVP_PKEY_get_size(k->pkey);
+    uint8_t *at = buf_grow(sig, n);
+    if (!at)
+        return buf_err(sig);
+    enum err e = EVP_PKEY_sign(k->ctx, at, &n, digest.p, digest.n) == 1 ? CE_OK : CE_CRYPTO;
+    if (e)
+        ERR_clear_error();
+    sig->len = before + (e ? 0 : n);
+    return e;
 }
 
 enum err key_sign(struct key *k, struct span message, struct buf *sig)
 {
     if (k->sign)
         return k->sign(k->sign_ctx, message, sig);
+    const struct sig_desc *d = sig_desc_of(k->sig);
+    uint8_t digest[DIGEST_MAX];
+    if (d->hash_bits)
+        return key_sign_digest(k, span_of(digest, sig_digest(d->hash_bits, message, digest)), sig);
     size_t before = sig->len, n = (size_t)EVP_PKEY_get_size(k->pkey);
     uint8_t *at = buf_grow(sig, n);
     if (!at)
         return buf_err(sig);
-    const struct sig_desc *d = sig_desc_of(k->sig);
     enum err e = CE_OK;
-    if (d->hash_bits)
-        e = key_sign_digest(k, d->hash_bits, message, at, &n);
-    else if (EVP_MD_CTX_reset(k->md) != 1 || EVP_DigestSignInit(k->md, NULL, NULL, NULL, k->pkey) != 1 ||
+    if (EVP_MD_CTX_reset(k->md) != 1 || EVP_DigestSignInit(k->md, NULL, NULL, NULL, k->pkey) != 1 ||
              EVP_DigestSign(k->md, at, &n, message.p, message.n) != 1)
         e = CE_CRYPTO;
     if (e)

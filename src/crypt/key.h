@@ -8,6 +8,7 @@
 #define CRADLE_CRYPT_KEY_H
 
 #include "base/span.h"
+#include "crypt/hash.h"
 
 enum key_alg { KEY_NONE, KEY_EC_P256, KEY_EC_P384, KEY_ED25519, KEY_RSA, KEY_MLDSA44, KEY_MLDSA65, KEY_MLDSA87 };
 enum sig_alg {
@@ -36,12 +37,18 @@ enum sig_alg sig_alg_of_key(enum key_alg a);            /* the same for any key 
 enum sig_alg key_sig_alg(const struct key *k);          /* what key_sign makes: ECDSA with the curve's hash, … */
 /* Appends the signature over message as X.509 wants it (DER for ECDSA, raw else). CE_CRYPTO. */
 MUST_USE enum err key_sign(struct key *k, struct span message, struct buf *sig);
+/* Signs what is hashed already, as struct sig_hash does for key_sig_alg; where key_hashes says so. CE_CRYPTO. */
+MUST_USE enum err key_sign_digest(struct key *k, struct span digest, struct buf *sig);
+bool key_hashes(const struct key *k);                  /* false: key_sign_digest is not for it: the scheme (Ed25519, ML-DSA) or the place of the key wants the message */
 
 /* A key whose private half is elsewhere (PKCS#11, TPM): sign gets the whole message and appends an X.509 signature. ctx is
  * taken on CE_OK only; key_free then calls release(ctx). */
 typedef enum err key_sign_fn(void *ctx, struct span message, struct buf *sig);
 MUST_USE enum err key_external(struct span spki, key_sign_fn *sign, void (*release)(void *ctx), void *ctx, struct key **out,
                                struct fault *f);
+
+/* Tells such a key how a digest is signed. */
+void key_external_digest(struct key *k, key_sign_fn *sign_digest);
 
 /* Where the keys of a site are. open gives the private half of keys/NAME; CE_OK and *out NULL: it is not for this process to have. */
 struct key_source {
@@ -54,6 +61,13 @@ extern const struct key_source key_source_files; /* DIR/keys/NAME.key */
 struct span sig_alg_der(enum sig_alg a);                /* the AlgorithmIdentifier SEQUENCE */
 const char *sig_alg_name(enum sig_alg a);               /* "ecdsa-sha256", "ml-dsa-65"; "unknown" */
 enum sig_alg sig_alg_from_der(struct span algorithm);   /* from the whole SEQUENCE; SIG_NONE when not one of ours */
+
+/* A message that comes in pieces, hashed as its signature wants it. */
+struct sig_hash { unsigned bits; union { struct sha256 s256; struct sha384 s384; } u; }; /* private; needs no release */
+#define SIG_DIGEST_MAX 64
+MUST_USE bool sig_hash_begin(struct sig_hash *h, enum sig_alg a); /* false: its scheme hashes by itself, and wants the whole message */
+void sig_hash_add(struct sig_hash *h, struct span piece);
+size_t sig_hash_end(struct sig_hash *h, uint8_t out[SIG_DIGEST_MAX]);
 
 /* -- public keys -- */
 struct spki_info {
@@ -77,5 +91,6 @@ void pubkey_free_p(struct pubkey **k);
 /* Spends a few ms and 150 kB once to make each later P-256 verification about twice as fast; other keys: nothing happens. */
 void pubkey_prepare(struct pubkey *k, struct span spki);
 MUST_USE enum err pubkey_verify(struct pubkey *k, enum sig_alg alg, struct span message, struct span sig);
+MUST_USE enum err pubkey_verify_digest(struct pubkey *k, enum sig_alg alg, struct span digest, struct span sig); /* what sig_hash_end gave */
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "crypt/key.h"
 
-#define DIGEST_MAX 64
+#define DIGEST_MAX SIG_DIGEST_MAX
 
 struct sig_desc {
     enum sig_alg alg;

@@ -12,6 +12,7 @@ struct key {
     enum sig_alg sig;
     struct buf spki;        /* owned */
     key_sign_fn *sign;      /* key_external */
+    key_sign_fn *sign_digest; /* NULL: it takes messages only */
     void (*release)(void *ctx);
     void *sign_ctx;
 };

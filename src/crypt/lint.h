@@ -39,5 +39,9 @@ MUST_USE bool lint_guess(struct span der, enum lint_object *out);
 /* What is inside, before it is signed by an algorithm (an AlgorithmIdentifier): TBSCertificate, TBSCertList, ResponseData. Warnings do not count.
  * CE_LINT with rule, standard and place. */
 MUST_USE enum err lint_release(enum lint_object o, struct span tbs, struct span algorithm, struct fault *f);
+/* The same of a CRL whose entries come one by one: lint_release judges it without them, this judges each, by its serial. Its form breaks no rule, when
+ * crl_decode (crl_stream.h) took it. Entries come in ascending order: only so is it seen without a list of all that none comes twice. CE_LINT. */
+struct lint_entries { size_t n, last_n; uint8_t last[20]; };
+MUST_USE enum err lint_release_entry(struct lint_entries *l, struct span serial, struct fault *f);
 
 #endif

@@ -236,3 +236,24 @@ void lint_tbs_crl(struct lint *l, struct span tbs)
     lint_add_if(l, !c.has_number, LINT_CRL_NUMBER);
     lint_add_if(l, !c.has_aki, LINT_AKI_MISSING);
 }
+
+/* -- entries one by one ---------------------------------------------------------------------------------------------------------------------- */
+static enum err entry_refuse(const struct lint_entries *l, enum lint_rule rule, struct fault *f)
+{
+    const struct lint_info *r = &lint_rules[rule];
+    return fault_set(f, CE_LINT, "%s: the CRL breaks rule %s, entry %zu: %s", r->standard, r->name, l->n, r->text);
+}
+
+enum err lint_release_entry(struct lint_entries *l, struct span serial, struct fault *f)
+{
+    l->n++;
+    if (serial.n == 0 || serial.p[0] == 0)
+        return entry_refuse(l, LINT_CRL_SERIAL, f);
+    if (serial.n > sizeof l->last)
+        return entry_refuse(l, LINT_SERIAL_LENGTH, f);
+    if (span_cmp(span_of(l->last, l->last_n), serial) >= 0)
+        return entry_refuse(l, LINT_CRL_TWICE, f);
+    memcpy(l->last, serial.p, serial.n);
+    l->last_n = serial.n;
+    return CE_OK;
+}

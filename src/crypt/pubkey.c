@@ -30,14 +30,12 @@ static enum err pkey_from_spki(struct span spki, const struct spki_info *k, EVP_
     return mldsa ? CE_UNSUPPORTED : CE_KEY_INVALID;
 }
 
-static enum err pkey_verify_rsa(EVP_PKEY *pkey, unsigned hash_bits, struct span message, struct span sig)
+static enum err pkey_verify_rsa(EVP_PKEY *pkey, unsigned hash_bits, struct span digest, struct span sig)
 {
-    uint8_t digest[DIGEST_MAX];
-    size_t n = sig_digest(hash_bits, message, digest);
     const EVP_MD *md = hash_bits == 256 ? EVP_sha256() : hash_bits == 384 ? EVP_sha384() : EVP_sha512();
     CLEANUP(EVP_PKEY_CTX_free_p) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
     bool good = ctx && EVP_PKEY_verify_init(ctx) == 1 && EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
-                EVP_PKEY_CTX_set_signature_md(ctx, md) == 1 && EVP_PKEY_verify(ctx, sig.p, sig.n, digest, n) == 1;
+                EVP_PKEY_CTX_set_signature_md(ctx, md) == 1 && EVP_PKEY_verify(ctx, sig.p, sig.n, digest.p, digest.n) == 1;
     return good ? CE_OK : CE_BAD_SIGNATURE;
 }
 
@@ -49,12 +47,23 @@ static enum err pkey_verify_plain(EVP_PKEY *pkey, struct span message, struct sp
     return good ? CE_OK : CE_BAD_SIGNATURE;
 }
 
+/* A digest by an EC or RSA key. */
+static enum err key_verify_digest(struct ec_point *ec, EVP_PKEY *pkey, const struct sig_desc *d, struct span digest, struct span sig)
+{
+    if (ec)
+        return ec_point_verify(ec, digest, sig);
+    enum err e = pkey_verify_rsa(pkey, d->hash_bits, digest, sig);
+    if (e)
+        ERR_clear_error();
+    return e;
+}
+
 static enum err key_verify_any(struct ec_point *ec, EVP_PKEY *pkey, const struct sig_desc *d, struct span message, struct span sig)
 {
     uint8_t digest[DIGEST_MAX];
-    if (ec)
-        return ec_point_verify(ec, span_of(digest, sig_digest(d->hash_bits, message, digest)), sig);
-    enum err e = d->hash_bits ? pkey_verify_rsa(pkey, d->hash_bits, message, sig) : pkey_verify_plain(pkey, message, sig);
+    if (d->hash_bits)
+        return key_verify_digest(ec, pkey, d, span_of(digest, sig_digest(d->hash_bits, message, digest)), sig);
+    enum err e = pkey_verify_plain(pkey, message, sig);
     if (e)
         ERR_clear_error();
     return e;
@@ -122,14 +131,20 @@ void pubkey_prepare(struct pubkey *k, struct span spki)
         k->fixed = ec_fixed_new(info.key);
 }
 
+enum err pubkey_verify_digest(struct pubkey *k, enum sig_alg alg, struct span digest, struct span sig)
+{
+    const struct sig_desc *d = sig_desc_of(alg);
+    if (!sig_alg_fits(alg, k->alg) || digest.n != d->hash_bits / 8)
+        return CE_KEY_ALG;
+    return k->fixed ? ec_fixed_verify(k->fixed, digest, sig) : key_verify_digest(k->ec, k->pkey, d, digest, sig);
+}
+
 enum err pubkey_verify(struct pubkey *k, enum sig_alg alg, struct span message, struct span sig)
 {
+    uint8_t digest[DIGEST_MAX];
     if (!sig_alg_fits(alg, k->alg))
         return CE_KEY_ALG;
     const struct sig_desc *d = sig_desc_of(alg);
-    if (k->fixed) {
-        uint8_t digest[DIGEST_MAX];
-        return ec_fixed_verify(k->fixed, span_of(digest, sig_digest(d->hash_bits, message, digest)), sig);
-    }
-    return key_verify_any(k->ec, k->pkey, d, message, sig);
+    return d->hash_bits ? pubkey_verify_digest(k, alg, span_of(digest, sig_digest(d->hash_bits, message, digest)), sig) :
+                          key_verify_any(NULL, k->pkey, d, message, sig);
 }

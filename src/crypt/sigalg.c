@@ -63,3 +63,33 @@ size_t sig_digest(unsigned hash_bits, struct span message, uint8_t out[DIGEST_MA
         sha512(message, out);
     return hash_bits / 8;
 }
+
+bool sig_hash_begin(struct sig_hash *h, enum sig_alg a)
+{
+    const struct sig_desc *d = sig_desc_of(a);
+    h->bits = d ? d->hash_bits : 0;
+    if (h->bits == 256)
+        sha256_begin(&h->u.s256);
+    else if (h->bits == 384)
+        sha384_begin(&h->u.s384);
+    else
+        return false;
+    return true;
+}
+
+void sig_hash_add(struct sig_hash *h, struct span piece)
+{
+    if (h->bits == 256)
+        sha256_add(&h->u.s256, piece);
+    else
+        sha384_add(&h->u.s384, piece);
+}
+
+size_t sig_hash_end(struct sig_hash *h, uint8_t out[SIG_DIGEST_MAX])
+{
+    if (h->bits == 256)
+        sha256_end(&h->u.s256, out);
+    else
+        sha384_end(&h->u.s384, out);
+    return h->bits / 8;
+}

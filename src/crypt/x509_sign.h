@@ -11,5 +11,9 @@
 MUST_USE enum err x509_sign(enum lint_object kind, struct key *key, struct pubkey *pub, struct span tbs, struct buf *out, struct fault *f);
 /* Appends SEQUENCE { tbs, algorithm, signature }. */
 MUST_USE enum err x509_wrap(enum lint_object kind, struct key *key, struct pubkey *pub, struct span tbs, struct buf *out, struct fault *f);
+/* The same without a judgement, for what was judged by rule while it passed by: a CRL in pieces (crl_stream.h), and nothing else. The second takes what a
+ * struct sig_hash made of it, where key_hashes says so. */
+MUST_USE enum err x509_sign_judged(struct key *key, struct pubkey *pub, struct span tbs, struct buf *out, struct fault *f);
+MUST_USE enum err x509_sign_digest(struct key *key, struct pubkey *pub, struct span digest, struct buf *out, struct fault *f);
 
 #endif

@@ -1,5 +1,5 @@
-/* signer.c: opening the signer, the table of what it answers, and the reply around each answer. The answers are signer_ops.c and
- * signer_update.c.
+/* signer.c: opening the signer, the table of what it answers, and the reply around each answer. The answers are signer_ops.c,
+ * signer_crl.c and signer_update.c.
  * See signer.h. */
 #include "role/signer.h"
 
@@ -168,6 +168,7 @@ void signer_close(struct signer *s)
 {
     if (!s)
         return;
+    signer_crls_close(s);
     for (size_t i = 0; i < s->n_cas; i++)
         ca_close(&s->cas[i]);
     key_free(s->log_key);
@@ -189,7 +190,7 @@ static const struct signer_op {
     const struct msg_desc *desc;
     enum err (*answer)(struct signer *s, const union signer_request *r, struct buf *body, struct fault *f);
 } ops[] = {
-    OP(sign_cert, SIGN_CERT), OP(sign_crl, SIGN_CRL),     OP(sign_ocsp, SIGN_OCSP),
+    OP(sign_cert, SIGN_CERT), OP(sign_ocsp, SIGN_OCSP),   OP(sign_crl_begin, SIGN_CRL_BEGIN), OP(sign_crl_part, SIGN_CRL_PART), OP(sign_crl_end, SIGN_CRL_END),
     OP(sign_head, SIGN_HEAD), OP(sign_frame, SIGN_FRAME), OP(sign_snapshot, SIGN_SNAPSHOT),
     OP(sign_meta, SIGN_META), OP(sign_directive, SIGN_DIRECTIVE), OP(sign_cmp, SIGN_CMP),
 };
@@ -236,7 +237,7 @@ void signer_handle(struct signer *s, const struct ipc_frame *in, struct buf *out
     enum err e = op->answer(s, &r, &s->body, &f);
     if (!e)
         e = buf_err(&s->body);
-    if (!e) {
+    if (!e && in->type != MSG_SIGN_CRL_BEGIN && in->type != MSG_SIGN_CRL_PART) { /* these sign nothing yet */
         s->counter++;
         if (s->by)
             s->by->n++;

@@ -3,6 +3,7 @@
 #define CRADLE_ROLE_SIGNER_IMPL_H
 
 #include "crypt/ca.h"
+#include "crypt/crl_stream.h"
 #include "crypt/ed25519.h"
 #include "crypt/profile.h"
 #include "role/signer.h"
@@ -13,6 +14,7 @@
 
 #define SIGNER_PROFILES_MAX 32
 #define SIGNER_BODY_MAX 33554432 /* SIGNED.body in msg.def */
+#define SIGNER_CRLS 8             /* CRLs in the making at once: twice CRL_BUSY_MAX of core */
 
 /* The account of one key: every signature by it has a number that stands in the evidence. */
 struct signer_meter {
@@ -27,6 +29,12 @@ struct signer_update_key { /* key NULL: the site was made without it and signs n
     struct tuf_key pub;    /* in the signer's arena */
     struct signer_meter meter;
     int64_t version;       /* last one signed since the start; of the directive's key: none */
+};
+
+struct signer_crl {            /* one in the making; ca NULL: a free place */
+    struct ca *ca;
+    uint64_t began;            /* counts up */
+    struct crl_signing signing;
 };
 
 struct signer {
@@ -50,12 +58,16 @@ struct signer {
     struct arena arena;               /* of what lasts */
     uint64_t head_size;               /* of the last tree head signed since the start */
     struct merkle_hash head_root;
+    struct signer_crl crls[SIGNER_CRLS];
+    uint64_t crls_begun;
     struct buf body;                  /* reused for every answer */
 };
 
 union signer_request {
     struct msg_sign_cert sign_cert;
-    struct msg_sign_crl sign_crl;
+    struct msg_sign_crl_begin sign_crl_begin;
+    struct msg_sign_crl_part sign_crl_part;
+    struct msg_sign_crl_end sign_crl_end;
     struct msg_sign_ocsp sign_ocsp;
     struct msg_sign_head sign_head;
     struct msg_sign_frame sign_frame;
@@ -67,7 +79,10 @@ union signer_request {
 
 #define SIGNER_ANSWER(name) MUST_USE enum err signer_##name(struct signer *s, const union signer_request *r, struct buf *body, struct fault *f)
 SIGNER_ANSWER(sign_cert);
-SIGNER_ANSWER(sign_crl);
+SIGNER_ANSWER(sign_crl_begin);
+SIGNER_ANSWER(sign_crl_part);
+SIGNER_ANSWER(sign_crl_end);
+void signer_crls_close(struct signer *s);
 SIGNER_ANSWER(sign_ocsp);
 SIGNER_ANSWER(sign_head);
 SIGNER_ANSWER(sign_frame);
@@ -84,6 +99,9 @@ void signer_update_close(struct signer *s);
 MUST_USE enum err signer_cmp_open(struct signer *s, const char *dir, struct fault *f);
 void signer_cmp_close(struct signer *s);
 
+struct ca *signer_ca(struct signer *s, struct span name); /* NULL: there is none */
+struct signer_meter *signer_meter_of(struct signer *s, const struct ca *ca);
+enum err signer_no_ca(struct fault *f, struct span name);
 enum err signer_no_key(struct fault *f, const char *name);
 /* Makes a key that the profile allows and issues a certificate for it, which is thrown away. */
 MUST_USE enum err signer_rehearse_profile(struct signer *s, const struct profile *p, struct fault *f);

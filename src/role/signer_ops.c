@@ -2,13 +2,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "crypt/crl.h"
 #include "crypt/issue.h"
 #include "crypt/ocsp.h"
 #include "role/signer_impl.h"
 #include "wire/snapshot.h"
 
-static struct ca *ca_find(struct signer *s, struct span name)
+struct ca *signer_ca(struct signer *s, struct span name)
 {
     for (size_t i = 0; i < s->n_cas; i++)
         if (span_eq_str(name, s->cas[i].name))
@@ -16,9 +15,9 @@ static struct ca *ca_find(struct signer *s, struct span name)
     return NULL;
 }
 
-static struct signer_meter *meter_of(struct signer *s, const struct ca *ca) { return &s->ca_meter[ca - s->cas]; }
+struct signer_meter *signer_meter_of(struct signer *s, const struct ca *ca) { return &s->ca_meter[ca - s->cas]; }
 
-static enum err no_ca(struct fault *f, struct span name)
+enum err signer_no_ca(struct fault *f, struct span name)
 {
     return fault_set(f, CE_NOT_FOUND, "the signer has no CA " SPAN_FMT, SPAN_ARG(name));
 }
@@ -40,7 +39,6 @@ static const struct profile *profile_find(const struct signer *s, struct span na
 /* Whoever holds core for an hour must not stock up for the time after it: what is signed begins now, give or take a clock, and an answer
  * about revocation ends when the configuration's largest validity does. Frames are not judged: revocation goes on when a clock is wrong. */
 #define BEGINS_WITHIN_S 86400
-#define CRL_LONGEST_S 31536000
 #define OCSP_LONGEST_S 604800
 
 enum err signer_judge_dates(const struct signer *s, const char *what, int64_t from_s, int64_t to_s, int64_t longest_s, struct fault *f)
@@ -59,9 +57,9 @@ SIGNER_ANSWER(sign_cert)
     const struct profile *p = profile_find(s, m->profile);
     if (!p)
         return fault_set(f, CE_NOT_FOUND, "the signer has no profile " SPAN_FMT " (profiles are read at start)", SPAN_ARG(m->profile));
-    struct ca *ca = ca_find(s, m->ca);
+    struct ca *ca = signer_ca(s, m->ca);
     if (!ca)
-        return no_ca(f, m->ca);
+        return signer_no_ca(f, m->ca);
     if (!ca->key)
         return signer_no_key(f, ca->name);
     struct issue_request q = {
@@ -69,25 +67,8 @@ SIGNER_ANSWER(sign_cert)
         .values = { .uid = m->uid, .serial = m->dev_serial, .line = m->line, .role = m->role },
     };
     enum err e = signer_judge_dates(s, "a certificate", m->not_before, m->not_after, 0, f);
-    s->by = meter_of(s, ca);
+    s->by = signer_meter_of(s, ca);
     return e ? e : issue_leaf(ca, p, &q, body, f);
-}
-
-SIGNER_ANSWER(sign_crl)
-{
-    const struct msg_sign_crl *m = &r->sign_crl;
-    struct ca *ca = ca_find(s, m->ca);
-    if (!ca)
-        return no_ca(f, m->ca);
-    if (!ca->key)
-        return signer_no_key(f, ca->name);
-    if (m->shard < 0 || m->shard >= ca->n_shards || m->number < 1)
-        return fault_set(f, CE_BAD_FIELD, "CRL %s: shard %lld or number %lld is out of range", ca->name, (long long)m->shard, (long long)m->number);
-    struct crl_request q = { .shard = (unsigned)m->shard, .number = (uint64_t)m->number, .this_update = m->this_update,
-                             .next_update = m->next_update, .entries = m->entries };
-    enum err e = signer_judge_dates(s, "a CRL", m->this_update, m->next_update, CRL_LONGEST_S, f);
-    s->by = meter_of(s, ca);
-    return e ? e : crl_build(ca, &q, body, f);
 }
 
 SIGNER_ANSWER(sign_ocsp)
@@ -96,9 +77,9 @@ SIGNER_ANSWER(sign_ocsp)
     struct ocsp_single singles[OCSP_IDS_MAX];
     struct msg_ocsp_item item;
     size_t n = 0;
-    struct ca *ca = ca_find(s, m->ca);
+    struct ca *ca = signer_ca(s, m->ca);
     if (!ca)
-        return no_ca(f, m->ca);
+        return signer_no_ca(f, m->ca);
     if (!ca->ocsp_key)
         return signer_no_key(f, "of its OCSP responder");
     for (struct span in = m->items; in.n; n++) {

@@ -87,14 +87,14 @@ enum err store_cert_list(struct db *db, struct arena *a, enum cert_holder kind, 
     return rows_all(&r, a, out, n, f);
 }
 
-enum err store_cert_list_blocked(struct db *db, struct arena *a, enum cert_holder kind, int64_t now_s, struct cert_row **out, size_t *n,
-                                 struct fault *f)
+enum err store_cert_list_blocked(struct db *db, struct arena *a, int64_t now_s, struct cert_row **out, size_t *n, struct fault *f)
 {
     struct db_rows r;
     db_rows(db,
-            "SELECT " CERT_COLUMNS "'' FROM cert_state s JOIN cert c ON c.kid = s.kid AND c.serial = s.serial "
-            "WHERE s.status > 0 AND s.status < 3 AND s.not_after >= $2 AND c.holder_kind = $1 ORDER BY s.kid, s.serial",
-            DB_ARGS(DB_I(kind), DB_I(now_s)), &r);
+            "SELECT " CERT_COLUMNS "'' FROM operator o CROSS JOIN cert c ON c.holder = o.name AND c.holder_kind = $1 "
+            "JOIN cert_state s ON s.kid = c.kid AND s.serial = c.serial "
+            "WHERE s.status > 0 AND s.status < 3 AND s.not_after >= $2 ORDER BY s.kid, s.serial",
+            DB_ARGS(DB_I(CERT_HOLDER_OPERATOR), DB_I(now_s)), &r);
     return rows_all(&r, a, out, n, f);
 }
 
@@ -150,26 +150,6 @@ enum err store_cert_revoked_each(struct db *db, struct span kid, struct span ser
             "ORDER BY kid, serial LIMIT $3",
             DB_ARGS(DB_B(kid), DB_B(serial), DB_I(limit)), &r);
     return states_each(&r, fn, ctx, n, f);
-}
-
-enum err store_cert_shard_each(struct db *db, struct span kid, int64_t shard, int64_t ended_after_s, struct span serial, int64_t limit,
-                               store_cert_state_fn *fn, void *ctx, size_t *n, struct fault *f)
-{
-    struct db_rows r;
-    struct cert_state s = { .shard = shard };
-    *n = 0;
-    db_rows(db,
-            "SELECT serial, status, revoked_at, reason, not_after FROM cert_state WHERE kid = $1 AND shard = $2 AND status > 0 "
-            "AND status < 3 AND not_after >= $3 AND serial > $4 ORDER BY serial LIMIT $5",
-            DB_ARGS(DB_B(kid), DB_I(shard), DB_I(ended_after_s), DB_B(serial), DB_I(limit)), &r);
-    for (bool more = true; more && db_next(&r); ++*n) { /* a million of them: nothing is read that is known */
-        s.status = (enum cert_status)db_i64(&r, 1);
-        s.revoked_at = db_i64(&r, 2);
-        s.reason = (int)db_i64(&r, 3);
-        s.not_after = db_i64(&r, 4);
-        more = fn(ctx, kid, db_span(&r, 0), &s);
-    }
-    return db_rows_end(&r, f);
 }
 
 /* -- blocked names -------------------------------------------------------------------------------------------------------- */

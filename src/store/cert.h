@@ -40,9 +40,8 @@ MUST_USE enum err store_cert_find(struct db *db, struct arena *a, struct span se
 /* All certificates of a holder that end after now_s, oldest first, without DER; *n rows in the arena. */
 MUST_USE enum err store_cert_list(struct db *db, struct arena *a, enum cert_holder kind, struct span holder, int64_t now_s,
                                   struct cert_row **out, size_t *n, struct fault *f);
-/* Revoked and held certificates of all holders of a kind that end after now_s, without DER. */
-MUST_USE enum err store_cert_list_blocked(struct db *db, struct arena *a, enum cert_holder kind, int64_t now_s, struct cert_row **out,
-                                          size_t *n, struct fault *f);
+/* Revoked and held certificates of operators (any infrastructure role) that end after now_s, without DER. */
+MUST_USE enum err store_cert_list_blocked(struct db *db, struct arena *a, int64_t now_s, struct cert_row **out, size_t *n, struct fault *f);
 
 MUST_USE enum err store_cert_state_put(struct db *db, struct span kid, struct span serial, const struct cert_state *s, struct fault *f);
 /* What OCSP says: CE_NOT_FOUND for a serial that was never issued (an orphan intent's serial is found: revoked). */
@@ -53,10 +52,6 @@ MUST_USE enum err store_cert_status(struct db *db, struct span kid, struct span 
 typedef bool store_cert_state_fn(void *ctx, struct span kid, struct span serial, const struct cert_state *s);
 MUST_USE enum err store_cert_revoked_each(struct db *db, struct span kid, struct span serial, int64_t limit, store_cert_state_fn *fn,
                                           void *ctx, size_t *n, struct fault *f);
-/* Revoked and held certificates of one CRL shard that ended no earlier than ended_after_s, by serial, after that serial (empty: from
- * the first), at most limit. */
-MUST_USE enum err store_cert_shard_each(struct db *db, struct span kid, int64_t shard, int64_t ended_after_s, struct span serial,
-                                        int64_t limit, store_cert_state_fn *fn, void *ctx, size_t *n, struct fault *f);
 
 /* -- who is blocked as a whole, for the revocation stream -- */
 typedef bool store_name_fn(void *ctx, struct span name);

@@ -18,6 +18,7 @@ enum db_flags {
     DB_CREATE = 1,    /* make the database when it is not there; otherwise CE_NOT_FOUND */
     DB_READONLY = 2,  /* for readers beside the one writer */
     DB_MEMORY = 4,    /* private, in memory; path is ignored */
+    DB_SMALL = 16,    /* a small cache: for reading much once */
     DB_CHECK = 8,     /* run the database's own consistency check first: CE_STORE_DAMAGED */
 };
 

@@ -96,6 +96,8 @@ static enum err conn_setup(sqlite3 *c, const char *path, unsigned flags, struct 
     sqlite3_limit(c, SQLITE_LIMIT_LENGTH, ROW_BYTES_MAX);
     sqlite3_db_config(c, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     enum err e = conn_exec(c, common_sql, f);
+    if (!e && (flags & DB_SMALL))
+        e = conn_exec(c, "PRAGMA cache_size = -1024", f);
     if (!e && (flags & DB_READONLY))
         e = conn_exec(c, "PRAGMA query_only = ON", f);
     else if (!e && !(flags & DB_MEMORY))

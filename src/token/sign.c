@@ -11,24 +11,21 @@
 /* DigestInfo of SHA-256 up to the digest (RFC 8017 9.2) */
 static const uint8_t digest_info[] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20 };
 
-/* The bytes that C_Sign gets, and its mechanism. Returns how many; 0: the message itself. */
-static size_t input_make(enum key_alg alg, struct span message, uint8_t out[sizeof digest_info + SHA384_LEN], ck_ulong *mechanism)
+/* The bytes that C_Sign gets, and its mechanism, for a message or (is_digest) what was hashed of it. Returns how many; 0: in itself. */
+static size_t input_make(enum key_alg alg, struct span in, bool is_digest, uint8_t out[sizeof digest_info + SHA384_LEN], ck_ulong *mechanism)
 {
+    size_t before = alg == KEY_RSA ? sizeof digest_info : 0, n = alg == KEY_EC_P384 ? SHA384_LEN : SHA256_LEN;
     *mechanism = alg == KEY_ED25519 ? CKM_EDDSA_ : alg == KEY_RSA ? CKM_RSA_PKCS_ : CKM_ECDSA_;
-    switch (alg) {
-    case KEY_EC_P256:
-        sha256(message, out);
-        return SHA256_LEN;
-    case KEY_EC_P384:
-        sha384(message, out);
-        return SHA384_LEN;
-    case KEY_RSA:
-        memcpy(out, digest_info, sizeof digest_info);
-        sha256(message, out + sizeof digest_info);
-        return sizeof digest_info + SHA256_LEN;
-    default:
+    if (alg != KEY_EC_P256 && alg != KEY_EC_P384 && alg != KEY_RSA)
         return 0;
-    }
+    memcpy(out, digest_info, before);
+    if (is_digest)
+        memcpy(out + before, in.p, n);
+    else if (alg == KEY_EC_P384)
+        sha384(in, out);
+    else
+        sha256(in, out + before);
+    return before + n;
 }
 
 /* CKM_ECDSA gives r || s; X.509 wants SEQUENCE { r, s } (RFC 3279 2.2.3). */
@@ -105,16 +102,23 @@ static enum err sign_raw(struct token_key *k, ck_ulong mechanism, struct span in
     return CE_TOKEN_LOST;
 }
 
-/* key_sign_fn */
-static enum err token_sign(void *ctx, struct span message, struct buf *sig)
+static enum err sign_x509(struct token_key *k, struct span message, bool is_digest, struct buf *sig)
 {
-    struct token_key *k = ctx;
     uint8_t input[sizeof digest_info + SHA384_LEN], raw[SIGNATURE_MAX];
     struct fault f = { 0 };
     ck_ulong mechanism, len;
-    size_t n = input_make(k->alg, message, input, &mechanism);
+    size_t n = input_make(k->alg, message, is_digest, input, &mechanism);
     enum err e = sign_raw(k, mechanism, n ? span_of(input, n) : message, raw, &len, &f);
     return e ? e : output_put(k->alg, span_of(raw, len), sig);
+}
+
+/* key_sign_fn, both */
+static enum err token_sign(void *ctx, struct span message, struct buf *sig) { return sign_x509(ctx, message, false, sig); }
+
+static enum err token_sign_digest(void *ctx, struct span digest, struct buf *sig)
+{
+    const struct token_key *k = ctx;
+    return digest.n == (k->alg == KEY_EC_P384 ? SHA384_LEN : SHA256_LEN) ? sign_x509(ctx, digest, true, sig) : CE_CRYPTO;
 }
 
 static void key_release(void *ctx)
@@ -177,6 +181,8 @@ static enum err key_open(struct token_session *s, const struct pkcs11_uri *u, co
     if (!e) {
         k->own = own;
         e = key_external(buf_span(&k->spki), token_sign, key_release, k, out, f);
+        if (!e)
+            key_external_digest(*out, token_sign_digest);
     }
     if (e) {
         k->own = NULL;

@@ -1,5 +1,5 @@
 /* crypt_crl.c: CRL shards, judged by openssl crl and openssl verify -crl_check. */
-#include "crypt/crl.h"
+#include "crypt/crl_stream.h"
 #include "crypt/der.h"
 #include "t/tap.h"
 #include "t/unit/crypt_site.h"
@@ -150,6 +150,109 @@ static void many(void)
     buf_free(&tight);
 }
 
+/* The packed list in pieces of so many entries: signed, then put together. */
+static enum err in_pieces(struct ca *ca, const struct crl_request *r, size_t per_piece, struct buf *out, struct fault *f)
+{
+    CLEANUP(crl_signing_free) struct crl_signing s = { .shard = 0 };
+    CLEANUP(buf_free) struct buf entries = BUF_INIT(0), list = BUF_INIT(0), after = BUF_INIT(0);
+    size_t cut[4096], n = 0, at, end;
+    struct crl c;
+    for (struct span in = r->entries; in.n; n++) {
+        uint8_t len = in.p[0], der[CRL_ENTRY_MAX];
+        uint64_t when;
+        struct crl_entry e = { .serial = span_of(in.p + 1, len) };
+        struct span rest = span_of(in.p + 1 + len, 9);
+        if (!span_get_u64(&rest, &when))
+            return CE_INTERNAL;
+        e.revoked_at = (int64_t)when;
+        e.reason = rest.p[0];
+        cut[n] = entries.len;
+        buf_put(&entries, der, crl_encode(&e, der));
+        in = span_of(in.p + len + 10, in.n - len - 10u);
+    }
+    cut[n] = entries.len;
+    enum err e = crl_signing_begin(&s, ca, r, n, entries.len, f);
+    for (size_t i = 0; !e && i < n; i += per_piece) {
+        size_t to = i + per_piece < n ? i + per_piece : n;
+        e = crl_signing_add(&s, ca, span_of(entries.data + cut[i], cut[to] - cut[i]), f);
+    }
+    e = e ? e : crl_signing_end(&s, ca, &list, f);
+    e = e ? e : crl_parse(buf_span(&list), &c, f);
+    e = e ? e : crl_frame(&c, entries.len, out, &at, &after, &end);
+    buf_put_span(out, buf_span(&entries));
+    buf_put_span(out, buf_span(&after));
+    return e;
+}
+
+/* The CA's name and number with another key. */
+static void ca_of(const char *alg, struct ca *ca)
+{
+    struct fault f = { .code = CE_OK };
+    struct key *key;
+    CLEANUP(buf_free) struct buf der = BUF_INIT(0);
+    site_must(key_generate(alg, &key, &f), &f, alg);
+    struct issue_spec q = { .cn = "Streamed", .org = "Test Works", .not_before = now - 60, .not_after = now + SITE_DAY };
+    site_must(issue_root(key, &q, &der, &f), &f, "certificate");
+    site_must(ca_open(ca, "device", buf_span(&der), key, SITE_URL, 16, &f), &f, "CA");
+}
+
+static void same_bytes(const char *alg, size_t entries, size_t per_piece)
+{
+    CLEANUP(ca_close) struct ca ca;
+    CLEANUP(buf_free) struct buf packed = BUF_INIT(0), whole = BUF_INIT(0), parts = BUF_INIT(0);
+    struct fault f = { .code = CE_OK };
+    struct crl a, b;
+    ca_of(alg, &ca);
+    for (size_t i = 0; i < entries; i++) {
+        static const unsigned reasons[] = { 0, 1, 2, 3, 4, 5, 6, 9, 10 };
+        uint8_t s[20] = { (uint8_t)(1 + i / 200 * 9), (uint8_t)(i % 200) };
+        size_t n = 3 + i % 18;
+        s[n - 1] = 6;
+        crl_entry_put(&packed, span_of(s, n), i % 11 == 10 ? 2600000000 + (int64_t)i : now - (int64_t)(i * 86399), reasons[i % 9]);
+    }
+    struct crl_request r = { .shard = 6, .number = 12345, .this_update = now, .next_update = now + 3600, .entries = buf_span(&packed) };
+    ok(crl_build(&ca, &r, &whole, &f) == CE_OK, "%s, %zu entries: as a whole %s", alg, entries, f.text);
+    ok(in_pieces(&ca, &r, per_piece, &parts, &f) == CE_OK, "in pieces %s", f.text);
+    ok(crl_parse(buf_span(&whole), &a, &f) == CE_OK && crl_parse(buf_span(&parts), &b, &f) == CE_OK && span_eq(a.tbs, b.tbs) && crl_verify(&b, &ca.cert) == CE_OK &&
+       b.n_entries == entries, "byte for byte the same to be signed, and it verifies %s", f.text);
+    bool fixed = strncmp(alg, "ec:", 3) != 0; /* ECDSA has a random number in each signature */
+    ok(!fixed || span_eq(buf_span(&whole), buf_span(&parts)), "%s", fixed ? "the whole is the same" : "(another signature)");
+}
+
+static void streamed(void)
+{
+    static const size_t counts[] = { 0, 1, 2, 5, 6, 500, 3000 };
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+        same_bytes("ec:P-256", counts[i], 7);
+    same_bytes("ec:P-384", 700, 200);
+    same_bytes("rsa:3072", 700, 1);
+    same_bytes("ed25519", 700, 699);
+}
+
+/* An entry is taken in the one form that is written, whole or not at all. */
+static void one_form(void)
+{
+    uint8_t der[CRL_ENTRY_MAX + 1], was;
+    struct crl_entry e = { .serial = SPAN_LIT("\x91\x02\x03"), .revoked_at = now, .reason = 1 }, x;
+    size_t n = crl_encode(&e, der), taken = 0;
+    struct span in = span_of(der, n);
+    ok(crl_decode(&in, &x) && in.n == 0 && span_eq(x.serial, e.serial) && x.revoked_at == now && x.reason == 1, "an entry of %zu bytes comes back", n);
+    for (size_t i = 0; i < n; i++)
+        in = span_of(der, i), taken += crl_decode(&in, &x);
+    ok(taken == 0, "cut short anywhere it is not taken");
+    for (size_t i = 0; i < n; i++)
+        for (int v = 1; v < 256; v++) {
+            was = der[i];
+            der[i] = (uint8_t)(was ^ v);
+            in = span_of(der, n);
+            uint8_t again[CRL_ENTRY_MAX];
+            taken += crl_decode(&in, &x) && (crl_encode(&x, again) != n - in.n || memcmp(again, der, n - in.n) != 0);
+            der[i] = was;
+        }
+    ok(taken == 0, "whatever byte is changed: what is taken is written so");
+    ok(crl_whole(span_of(der, n)) == n && crl_whole(span_of(der, n - 1)) == 0 && crl_whole(span_of(der, 1)) == 0, "whole entries are told by their lengths");
+}
+
 int main(void)
 {
     struct fault f = { .code = CE_OK };
@@ -158,6 +261,8 @@ int main(void)
     site_must(ca_load(&device, dir, "device", SITE_URL, 16, &key_source_files, &f), &f, "device CA");
     judged_by_openssl();
     read_back();
+    streamed();
+    one_form();
     bad_requests();
     many();
     ca_close(&root);

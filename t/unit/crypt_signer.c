@@ -2,7 +2,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "crypt/crl.h"
+#include "crypt/crl_stream.h"
 #include "crypt/csr.h"
 #include "crypt/ocsp.h"
 #include "role/signer.h"
@@ -81,24 +81,74 @@ static void certificates(void)
     ok(s.code == CE_BAD_DER, "refused: " SPAN_FMT, SPAN_ARG(s.text));
 }
 
+/* An entry of shard 2; reason 1. */
+static void crl_entry_add(struct buf *out, unsigned i)
+{
+    const uint8_t serial[] = { 1, (uint8_t)i, 2 };
+    uint8_t der[CRL_ENTRY_MAX];
+    buf_put(out, der, crl_encode(&(struct crl_entry){ .serial = span_of(serial, 3), .revoked_at = now, .reason = 1 }, der));
+}
+
+/* Entries in two parts; what the signer gave, with the entries in it, is a CRL. The answers to what is wrong. */
+static void crl_in_parts(void)
+{
+    CLEANUP(buf_free) struct buf one = BUF_INIT(0), two = BUF_INIT(0), list = BUF_INIT(0), before = BUF_INIT(0), after = BUF_INIT(0);
+    struct crl c;
+    struct fault f = { .code = CE_OK };
+    size_t at, end;
+    for (unsigned i = 0; i < 10; i++)
+        crl_entry_add(i < 6 ? &one : &two, i);
+    const struct msg_sign_crl_begin begin = { .ca = SPAN_LIT("device"), .shard = 2, .number = 10, .this_update = now, .next_update = now + 60, .entries = 10,
+                                              .bytes = (int64_t)(one.len + two.len) };
+    const struct msg_sign_crl_part first = { .ca = SPAN_LIT("device"), .shard = 2, .entries = buf_span(&one) }, second = { SPAN_LIT("device"), 2, buf_span(&two) };
+    const struct msg_sign_crl_end last = { .ca = SPAN_LIT("device"), .shard = 2 };
+    ok(ask(MSG_SIGN_CRL_BEGIN, &msg_desc_sign_crl_begin, &begin).code == CE_OK && ask(MSG_SIGN_CRL_PART, &msg_desc_sign_crl_part, &first).code == CE_OK &&
+       ask(MSG_SIGN_CRL_PART, &msg_desc_sign_crl_part, &second).code == CE_OK, "entries in two parts are taken");
+    struct msg_signed s = ask(MSG_SIGN_CRL_END, &msg_desc_sign_crl_end, &last);
+    buf_put_span(&list, s.body);
+    ok(s.code == CE_OK && crl_parse(buf_span(&list), &c, &f) == CE_OK && c.n_entries == 0 && crl_verify(&c, &device.cert) == CE_BAD_SIGNATURE,
+       "the answer is the list without them, which its signature is not of");
+    ok(crl_frame(&c, one.len + two.len, &before, &at, &after, &end) == CE_OK, "head and end");
+    buf_put_span(&before, buf_span(&one));
+    buf_put_span(&before, buf_span(&two));
+    buf_put_span(&before, buf_span(&after));
+    ok(crl_parse(buf_span(&before), &c, &f) == CE_OK && c.n_entries == 10 && crl_verify(&c, &device.cert) == CE_OK, "with them it is: %s", f.text);
+    ok(ask(MSG_SIGN_CRL_BEGIN, &msg_desc_sign_crl_begin, &begin).code == CE_OK && ask(MSG_SIGN_CRL_PART, &msg_desc_sign_crl_part, &first).code == CE_OK &&
+       ask(MSG_SIGN_CRL_END, &msg_desc_sign_crl_end, &last).code == CE_BAD_FIELD, "refused: entries are missing");
+    ok(ask(MSG_SIGN_CRL_BEGIN, &msg_desc_sign_crl_begin, &begin).code == CE_OK && ask(MSG_SIGN_CRL_PART, &msg_desc_sign_crl_part, &second).code == CE_OK &&
+       ask(MSG_SIGN_CRL_PART, &msg_desc_sign_crl_part, &first).code == CE_LINT, "refused: entries that do not ascend");
+    ok(ask(MSG_SIGN_CRL_PART, &msg_desc_sign_crl_part, &second).code == CE_SIGNER, "what was refused is over");
+    crl_entry_add(&two, 9);
+    const struct msg_sign_crl_part twice = { SPAN_LIT("device"), 2, buf_span(&two) };
+    ok(ask(MSG_SIGN_CRL_BEGIN, &msg_desc_sign_crl_begin, &begin).code == CE_OK, "begun again");
+    s = ask(MSG_SIGN_CRL_PART, &msg_desc_sign_crl_part, &twice);
+    ok(s.code == CE_LINT, "refused: " SPAN_FMT, SPAN_ARG(s.text));
+}
+
 static void lists_and_status(void)
 {
     struct crl c;
     struct fault f = { .code = CE_OK };
-    struct msg_sign_crl m = { .ca = SPAN_LIT("device"), .shard = 2, .number = 9, .this_update = now, .next_update = now + 60 };
-    struct msg_signed s = ask(MSG_SIGN_CRL, &msg_desc_sign_crl, &m);
-    ok(s.code == CE_OK && crl_parse(s.body, &c, &f) == CE_OK && crl_verify(&c, &device.cert) == CE_OK && c.number == 9, "a CRL %s", f.text);
+    struct msg_sign_crl_begin m = { .ca = SPAN_LIT("device"), .shard = 2, .number = 9, .this_update = now, .next_update = now + 60 };
+    const struct msg_sign_crl_end end = { .ca = SPAN_LIT("device"), .shard = 2 };
+    ok(ask(MSG_SIGN_CRL_END, &msg_desc_sign_crl_end, &end).code == CE_SIGNER, "no CRL ends that was not begun");
+    struct msg_signed s = ask(MSG_SIGN_CRL_BEGIN, &msg_desc_sign_crl_begin, &m);
+    ok(s.code == CE_OK && s.body.n == 0 && s.kid.n == 0, "a CRL is begun: nothing is signed");
+    s = ask(MSG_SIGN_CRL_END, &msg_desc_sign_crl_end, &end);
+    ok(s.code == CE_OK && crl_parse(s.body, &c, &f) == CE_OK && crl_verify(&c, &device.cert) == CE_OK && c.number == 9 && s.kid.n == 20, "a CRL %s", f.text);
+    ok(ask(MSG_SIGN_CRL_END, &msg_desc_sign_crl_end, &end).code == CE_SIGNER, "it ends once");
+    crl_in_parts();
     m.next_update = now + 400 * (int64_t)SITE_DAY;
-    ok(ask(MSG_SIGN_CRL, &msg_desc_sign_crl, &m).code == CE_BAD_FIELD, "refused: a CRL for more than a year");
+    ok(ask(MSG_SIGN_CRL_BEGIN, &msg_desc_sign_crl_begin, &m).code == CE_BAD_FIELD, "refused: a CRL for more than a year");
     m.this_update = now + 2 * SITE_DAY, m.next_update = now + 3 * SITE_DAY;
-    ok(ask(MSG_SIGN_CRL, &msg_desc_sign_crl, &m).code == CE_BAD_FIELD, "refused: a CRL of the day after tomorrow");
+    ok(ask(MSG_SIGN_CRL_BEGIN, &msg_desc_sign_crl_begin, &m).code == CE_BAD_FIELD, "refused: a CRL of the day after tomorrow");
     m.this_update = now, m.next_update = now + 60;
     m.shard = 16;
-    ok(ask(MSG_SIGN_CRL, &msg_desc_sign_crl, &m).code == CE_BAD_FIELD, "refused: shard 16 of 16");
+    ok(ask(MSG_SIGN_CRL_BEGIN, &msg_desc_sign_crl_begin, &m).code == CE_BAD_FIELD, "refused: shard 16 of 16");
     m.shard = -1;
-    ok(ask(MSG_SIGN_CRL, &msg_desc_sign_crl, &m).code == CE_BAD_FIELD, "refused: shard -1");
+    ok(ask(MSG_SIGN_CRL_BEGIN, &msg_desc_sign_crl_begin, &m).code == CE_BAD_FIELD, "refused: shard -1");
     m.shard = 0, m.ca = SPAN_LIT("root");
-    ok(ask(MSG_SIGN_CRL, &msg_desc_sign_crl, &m).code == CE_NOT_FOUND, "refused: the root's CRL (its key is not here)");
+    ok(ask(MSG_SIGN_CRL_BEGIN, &msg_desc_sign_crl_begin, &m).code == CE_NOT_FOUND, "refused: the root's CRL (its key is not here)");
 
     CLEANUP(buf_free) struct buf req = BUF_INIT(0), items = BUF_INIT(0);
     struct ocsp_request q;

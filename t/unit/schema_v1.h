@@ -62,6 +62,8 @@ static const char *const schema_v1[] = {
 };
 
 static const char *const schema_back[] = {
+    "DROP TABLE crl_block", "DELETE FROM meta WHERE name = 'crl_block'",
+    "CREATE INDEX cert_state_shard ON cert_state (kid, shard, serial, status, revoked_at, reason, not_after) WHERE status > 0",
     "DROP INDEX event_cut", "DROP INDEX event_drill", "DROP INDEX event_line_state", "DROP TABLE topics", "DROP TABLE tuf", "DROP TABLE release", "DROP TABLE artifact", "DROP TABLE device_tag", "DROP TABLE line_more", "DROP TABLE line_anchor", "DROP TABLE anchor_crl", "DROP TABLE device_idevid", "DROP TABLE mass_job", "DROP TABLE mass_device", "DROP TABLE enroll_request",
     "DROP TABLE key_block", "DROP TABLE cmp_tx", "DROP TABLE device_secret", "DROP TABLE device_key_home", "DROP TABLE device_ek", "DROP TABLE line_ek_ca",
     "DROP TABLE device_order", "DROP TABLE device_version", "DROP TABLE rollout", "DROP TABLE rollout_approval", "DROP TABLE rollout_wave",

@@ -1,5 +1,5 @@
-/* tiles_thread.c: see tiles_thread.h. */
-#include "core/tiles_thread.h"
+/* job_thread.c: see job_thread.h. */
+#include "core/job_thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 
 enum job_state { JOB_NONE, JOB_GIVEN, JOB_DONE };
 
-struct tile_thread {
+struct job_thread {
     int wake_fd;
     bool started;
     pthread_t thread;
@@ -23,29 +23,30 @@ struct tile_thread {
     pthread_cond_t changed;
     bool up, quit;
     enum job_state state;
-    struct tile_job *job;
+    job_fn *fn;
+    void *job;
     enum err result;
 };
 
-struct tile_thread *tile_thread_new(int wake_fd)
+struct job_thread *job_thread_new(int wake_fd)
 {
-    struct tile_thread *t = mem_calloc(1, sizeof *t);
+    struct job_thread *t = mem_calloc(1, sizeof *t);
     t->wake_fd = wake_fd < 0 ? -1 : fcntl(wake_fd, F_DUPFD_CLOEXEC, 0);
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->changed, NULL);
     return t;
 }
 
-static void wake(const struct tile_thread *t)
+static void wake(const struct job_thread *t)
 {
     const uint64_t one = 1;
     if (t->wake_fd >= 0 && write(t->wake_fd, &one, sizeof one) != sizeof one)
-        log_debug(0, "the log writer's event is pending already");
+        log_debug(0, "a writer's event is pending already");
 }
 
 static void *thread_main(void *arg)
 {
-    struct tile_thread *t = arg;
+    struct job_thread *t = arg;
     free(mem_alloc(64)); /* the C library asks the kernel for processors at a thread's first allocation: before the jail */
     pthread_mutex_lock(&t->lock);
     t->up = true;
@@ -56,7 +57,7 @@ static void *thread_main(void *arg)
         if (t->state != JOB_GIVEN)
             break;
         pthread_mutex_unlock(&t->lock);
-        enum err e = tile_job_run(t->job);
+        enum err e = t->fn(t->job);
         pthread_mutex_lock(&t->lock);
         t->result = e;
         t->state = JOB_DONE;
@@ -67,7 +68,7 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-enum err tile_thread_start(struct tile_thread *t, struct fault *f)
+enum err job_thread_start(struct job_thread *t, struct fault *f)
 {
     sigset_t all, was;
     INVARIANT(!t->started && t->state == JOB_NONE);
@@ -76,7 +77,7 @@ enum err tile_thread_start(struct tile_thread *t, struct fault *f)
     int rc = pthread_create(&t->thread, NULL, thread_main, t);
     pthread_sigmask(SIG_SETMASK, &was, NULL);
     if (rc)
-        return fault_set(f, CE_IO, "the evidence log's writer cannot start: %s", strerror(rc));
+        return fault_set(f, CE_IO, "a thread that writes files cannot start: %s", strerror(rc));
     t->started = true;
     pthread_mutex_lock(&t->lock);
     while (!t->up)
@@ -85,23 +86,24 @@ enum err tile_thread_start(struct tile_thread *t, struct fault *f)
     return CE_OK;
 }
 
-void tile_thread_give(struct tile_thread *t, struct tile_job *job)
+void job_thread_give(struct job_thread *t, job_fn *fn, void *job)
 {
     if (!t->started) {
         INVARIANT(t->state == JOB_NONE);
-        t->result = tile_job_run(job);
+        t->result = fn(job);
         t->state = JOB_DONE;
         return;
     }
     pthread_mutex_lock(&t->lock);
     INVARIANT(t->state == JOB_NONE);
+    t->fn = fn;
     t->job = job;
     t->state = JOB_GIVEN;
     pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->lock);
 }
 
-bool tile_thread_take(struct tile_thread *t, enum err *result)
+bool job_thread_take(struct job_thread *t, enum err *result)
 {
     pthread_mutex_lock(&t->lock);
     bool done = t->state == JOB_DONE;
@@ -113,7 +115,7 @@ bool tile_thread_take(struct tile_thread *t, enum err *result)
     return done;
 }
 
-bool tile_thread_wait(struct tile_thread *t, int64_t timeout_ms)
+bool job_thread_wait(struct job_thread *t, int64_t timeout_ms)
 {
     struct timespec until;
     int rc = 0;
@@ -132,9 +134,9 @@ bool tile_thread_wait(struct tile_thread *t, int64_t timeout_ms)
     return quiet;
 }
 
-bool tile_thread_stop(struct tile_thread *t, int64_t timeout_ms)
+bool job_thread_stop(struct job_thread *t, int64_t timeout_ms)
 {
-    if (!tile_thread_wait(t, timeout_ms))
+    if (!job_thread_wait(t, timeout_ms))
         return false;
     if (t->started) {
         pthread_mutex_lock(&t->lock);
