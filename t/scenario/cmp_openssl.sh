@@ -57,9 +57,11 @@ cmp rrst -cmd rr -cert "$SITE/operators/admin.pem" -key "$SITE/operators/admin.k
 is "$(state d5.pem)" revoked "it is revoked"
 hex_file() { od -An -tx1 -v "$1" | tr -d ' \n'; }
 openssl x509 -in "$SITE/ca/device.pem" -outform DER -out device.der
-cmp cas $STATION -cmd genm -infotype caCerts -rspout genp.der; ok $? "genm caCerts"
+# OpenSSL 3.5 wants to write down what it asked for
+saves() { openssl cmp -help 2>&1 | grep -q -e "$1 " && echo "$1 $2"; }
+cmp cas $STATION -cmd genm -infotype caCerts -rspout genp.der $(saves -cacertsout cas.pem); ok $? "genm caCerts"
 case $(hex_file genp.der) in *06082b06010505070411*"$(hex_file device.der)"*) ok 0 "has the CA of devices" ;; *) ok 1 "has the CA of devices" ;; esac
-cmp template $STATION -cmd genm -infotype certReqTemplate -rspout genp.der; ok $? "genm certReqTemplate"
+cmp template $STATION -cmd genm -infotype certReqTemplate -rspout genp.der $(saves -template tmpl.der); ok $? "genm certReqTemplate"
 has "$(hex_file genp.der)" '06082b0601050507041330' "has a template"
 cmp other $STATION -cmd genm -infotype currentCRL -rspout genp.der; ok $? "genm for what is not offered is answered too"
 
@@ -71,9 +73,9 @@ cmp wait -cmd ir $SECRET -newkey d9.key -subject /CN=d9 -certout d9.pem -total_t
 own $WAITS
 waiting() { cradle enroll list --json | jq -e '[.items[]|select(.state=="waiting" and .proto=="cmp")]|length == 1'; }
 wait_for 20 waiting; ok $? "the request waits, and is in the list"
+wait_for 30 grep -q "received POLLREP" wait.log; ok $? "it is told to ask again: pollRep"
 cradle enroll approve d9 --quiet; ok $? "somebody approves it"
 wait $WAITS; ok $? "the client, which polls, gets its certificate"
-has "$(cat wait.log)" "received POLLREP" "by pollReq and pollRep"
 is "$(state d9.pem)" good "it is good"
 
 # -- a transaction outlives the front that began it
