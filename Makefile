@@ -117,6 +117,7 @@ $(B)/t/%: t/tool/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(LIB_mosquitto) $(LIB_json) $(LIB_ssl) -lpthread
 # a PKCS#11 module that tests put before a real one
+$(B)/t/token: | $(B)/t/faulty_p11.so
 $(B)/t/faulty_p11.so: t/module/faulty_p11.c src/token/abi.h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -shared -o $@ $< -lpthread

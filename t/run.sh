@@ -12,7 +12,7 @@ export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1"
 export TSAN_OPTIONS="halt_on_error=1:exitcode=98${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
 tsan_dir=${CRADLE_TSAN_BUILD:-$PWD/build/tsan}
 # unit tests with threads, run with ThreadSanitizer too
-TSAN_TESTS="evlog evlog_core alarm_queue plugin_watch"
+TSAN_TESTS="evlog evlog_core alarm_queue plugin_watch token hsm_work"
 limit_s=${CRADLE_TEST_LIMIT_S:-420}
 jobs=${CRADLE_TEST_JOBS:-$(($(nproc) + 1))}
 again_most=8
