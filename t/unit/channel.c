@@ -161,7 +161,7 @@ static void test_table(void)
                 if (allowed && !msg_desc_find((uint16_t)type))
                     ok(false, "type 0x%04x is permitted but does not exist", type);
             }
-    ok(n == 134, "the table permits %u (direction, type) pairs, no more", n);
+    ok(n == 135, "the table permits %u (direction, type) pairs, no more", n);
     ok(signer_in == 0, "nobody but core asks the signer, or the hsm role");
     ok(!edge_exists(ROLE_FRONT, ROLE_SIGNER) && !edge_exists(ROLE_QUERY, ROLE_CORE) && !edge_exists(ROLE_QUERY, ROLE_SIGNER),
        "no edges front-signer, query-core, query-signer");
