@@ -59,10 +59,13 @@ hex_file() { od -An -tx1 -v "$1" | tr -d ' \n'; }
 openssl x509 -in "$SITE/ca/device.pem" -outform DER -out device.der
 # OpenSSL 3.5 wants to write down what it asked for
 saves() { openssl cmp -help 2>&1 | grep -q -e "$1 " && echo "$1 $2"; }
-cmp cas $STATION -cmd genm -infotype caCerts -rspout genp.der $(saves -cacertsout cas.pem); ok $? "genm caCerts"
+cmp cas $STATION -cmd genm -infotype caCerts -reqout genm.der -rspout genp.der $(saves -cacertsout cas.pem); ok $? "genm caCerts"
 case $(hex_file genp.der) in *06082b06010505070411*"$(hex_file device.der)"*) ok 0 "has the CA of devices" ;; *) ok 1 "has the CA of devices" ;; esac
 cmp template $STATION -cmd genm -infotype certReqTemplate -rspout genp.der $(saves -template tmpl.der); ok $? "genm certReqTemplate"
 has "$(hex_file genp.der)" '06082b0601050507041330' "has a template"
+LC_ALL=C sed 's/\x05\x07\x04\x11/\x05\x07\x04\x14/' genm.der | "$B/t/cmpedit" st/st.key "4=$(openssl rand -hex 16)" >root.der # rootCaCert, which OpenSSL 3.0 cannot ask for
+curl -s -o genp.der -H 'Content-Type: application/pkixcmp' --data-binary @root.der "$HTTP/.well-known/cmp"
+has "$(hex_file genp.der)" 'b60e300c300a06082b06010505070412' "genm rootCaCert: there is no newer root, rootCaKeyUpdate without a value"
 cmp other $STATION -cmd genm -infotype currentCRL -rspout genp.der; ok $? "genm for what is not offered is answered too"
 
 # -- a line whose first enrollments wait for an approval: waiting, pollReq, pollRep, and the certificate when somebody approves

@@ -56,7 +56,7 @@ no "the right secret, after five" badMessageCheck secret-locked -cmd ir -ref "$R
 # -- messages again, changed
 post() { curl -s -o p.der -D p.head -w '%{http_code}' -H "Content-Type: ${2:-application/pkixcmp}" --data-binary "@$1" "$HTTP/.well-known/cmp"; }
 why() { tr -d '\r' <p.head | sed -n 's/^x-cradle-reason: //Ip'; }
-cmp $STATION -cmd cr -newkey d4.key -subject /CN=d4 -certout d4.pem -reqout q.der; ok $? "a request, kept"
+cmp $STATION -cmd cr -newkey d4.key -subject /CN=d4 -certout d4.pem -reqout q.der,conf.der; ok $? "a request, kept"
 is "$(post q.der) $(why)" "200 transaction-in-use" "the same message again"
 before=$(count)
 { head -c 60 q.der; printf '\377'; tail -c +62 q.der; } >bad.der
@@ -66,6 +66,31 @@ is "$(post q.der text/plain)" 415 "another media type is a fault of HTTP"
 is "$(curl -s -o /dev/null -w '%{http_code}' "$HTTP/.well-known/cmp")" 405 "GET, too"
 head -c 40000 /dev/zero >big; is "$(post big)" 413 "and 40000 bytes"
 is "$(count)" "$before" "nothing is issued"
+
+# -- the header: messages with other fields, protected anew (t/tool/cmpedit.c)
+edit() { "$B/t/cmpedit" "$@" >e.der; }
+new() { openssl rand -hex 16; }
+said() { openssl cmp -config "" $P $STATION -cmd cr -newkey d4.key -subject /CN=d4 -certout x.pem -reqin e.der -rspin p.der 2>&1 | sed -n 's/.*PKIFailureInfo: \([A-Za-z]*\);.*/\1/p' | head -n 1; }
+for at in -400 +400; do
+    edit st/st.key "4=$(new)" time=$at <q.der; is "$(post e.der) $(why) $(said)" "200 cmp-time badTime" "a messageTime $at s from now"
+done
+edit st/st.key "4=$(new)" time=-200 <q.der; is "$(post e.der) $(why)" "200 " "200 s are taken"
+edit st/st.key "4=$(new)" 5= <q.der; is "$(post e.der) $(why) $(said)" "200 cmp-sender-nonce badSenderNonce" "no senderNonce"
+edit st/st.key "4=$(new)" 5=00112233445566778899aabbccddee <q.der; is "$(post e.der) $(why) $(said)" "200 cmp-sender-nonce badSenderNonce" "one of 15 bytes"
+edit st/st.key 4= <q.der; is "$(post e.der) $(why) $(said)" "200 cmp-request badRequest" "no transactionID"
+edit st/st.key "6=$(new)" <conf.der; is "$(post e.der) $(why) $(said)" "200 cmp-recipient-nonce badRecipientNonce" "a certConf that answers to another message"
+edit st/st.key 6= <conf.der; is "$(post e.der) $(why) $(said)" "200 cmp-recipient-nonce badRecipientNonce" "one that answers to none"
+edit st/st.key "4=$(new)" <conf.der; is "$(post e.der) $(why) $(said)" "200 transaction-unknown badRequest" "one of a transaction that never was"
+edit d1.key "4=$(new)" <q.der; is "$(post e.der) $(why) $(said)" "200 cmp-bad-protection badMessageCheck" "a signature by another key than that of the certificate"
+
+# -- PBMAC1 (RFC 9481 6.1.2)
+cradle device secret d5 --json >s.json
+REF=$(jq -r .reference s.json) SECRET=$(jq -r .secret s.json)
+openssl cmp -config "" -use_mock_srv -srv_ref x -srv_secret pass:x -cmd ir -ref r -secret pass:s -newkey d5.key -subject /CN=d5 -implicit_confirm -certout x.pem -reqout ir.der >/dev/null 2>&1
+edit "$REF:wrong" "4=$(new)" <ir.der; is "$(post e.der) $(why)" "200 cmp-bad-protection" "PBMAC1 by another secret"
+edit "$REF:$SECRET" "4=$(new)" <ir.der; is "$(post e.der) $(why)" "200 " "PBMAC1 by the secret"
+has "$(openssl asn1parse -inform DER -in p.der)" "PBMAC1" "the answer is protected by PBMAC1 too"
+is "$(api "$HTTPS/api/v1/devices/d5/timeline?limit=500" | jq -r '[.items[] | select(.kind == "cert-issued" or .kind == "secret-used")] | length')" 2 "the device has its certificate, and the secret is used"
 
 # -- revocation
 cmp -cmd rr -cert d1.pem -key d1.key -oldcert d2.pem; grep -q notAuthorized c.log; ok $? "a device revokes no other"
