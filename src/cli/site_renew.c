@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "cli/ca_files.h"
 #include "cli/cli.h"
 #include "cli/hosts.h"
 #include "crypt/issue.h"
@@ -148,10 +149,9 @@ static enum err cmp_renew(struct renewal *r, struct ca *ca, struct fault *f)
     if (file_exists(path) || key_is_in_token(r->c->site, "cmp"))
         return renew_one(r, "ca/cmp.pem", ca, KIND_CMP, f);
     CLEANUP(key_free_p) struct key *key = NULL;
-    CLEANUP(buf_free) struct buf pem = BUF_INIT(16384), der = BUF_INIT(CERT_MAX);
+    CLEANUP(buf_free) struct buf der = BUF_INIT(CERT_MAX);
     enum err e = key_generate("ec:P-256", &key, f);
-    if (!e && ((e = key_write_pem(key, NULL, &pem)) || (e = file_write_atomic(path, buf_span(&pem), 0600))))
-        e = fault_set(f, e, "cannot write %s: %s", path, strerror(errno));
+    e = e ? e : ca_put_key(r->c, "keys/cmp.key", key, NULL, f);
     if (e)
         return e;
     if (span_to_cstr(ca->cert.o, org, sizeof org))

@@ -98,4 +98,13 @@ cmp -cmd rr -cert "$SITE/operators/admin.pem" -key "$SITE/operators/admin.key" -
 cmp -cmd rr -cert "$SITE/operators/admin.pem" -key "$SITE/operators/admin.key" -oldcert d2.pem; ok $? "an administrator may"
 cmp -cmd rr -cert "$SITE/operators/admin.pem" -key "$SITE/operators/admin.key" -oldcert d2.pem; grep -q certRevoked c.log; ok $? "but not twice"
 no "by a revoked certificate" certRevoked certificate-revoked -cmd kur -cert d2.pem -key d2.key -newkey n.key
+
+# -- a site that was made before CMP came
+site_stop; rm "$SITE/keys/cmp.key" "$SITE/ca/cmp.pem"
+site_start; ok $? "without the key of CMP's answers the service starts"
+cmp $STATION -cmd cr -newkey d4.key -subject /CN=d4 -certout no2.pem; refused=$?
+[ $refused != 0 ] && [ ! -e no2.pem ]; ok $? "a signed request gets no signed answer"
+cradle site renew >renew.log 2>&1; ok $? "cradle site renew makes it: $(grep cmp renew.log)"
+site_stop; site_start
+cmp $STATION -cmd cr -newkey d4.key -subject /CN=d4 -certout d4.pem; ok $? "and the site speaks CMP"
 finish
