@@ -4,22 +4,10 @@
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
 . t/cmp.sh
+. t/maker.sh
 . t/est.sh
 # -- the maker: a root, a CA below it, boards with a hardwareModuleName (RFC 4108)
-maker() { # NAME SUBJECT BY EXTENSIONS: NAME.key NAME.pem
-    key "$1" >/dev/null
-    openssl req -new -key "$1.key" -subj "$2" -out m.csr 2>/dev/null
-    printf '%b' "$4" >m.ext
-    if [ -n "$3" ]; then set -- "$1" -CA "$3.pem" -CAkey "$3.key" -set_serial "0x7$(openssl rand -hex 8)"; else set -- "$1" -signkey "$1.key"; fi
-    name=$1; shift
-    openssl x509 -req -in m.csr "$@" -days 7000 -extfile m.ext -out "$name.pem" 2>/dev/null
-}
-AS_CA='basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n'
-board() { # NAME SERIAL [BY]: an IDevID
-    maker "$1" "/O=Boards Inc/CN=board $2/serialNumber=$2" "${3:-mca}" "keyUsage=critical,digitalSignature\nauthorityKeyIdentifier=keyid\nsubjectAltName=otherName:1.3.6.1.5.5.7.8.4;SEQUENCE:hw\n[hw]\ntype=OID:1.3.6.1.4.1.32473.7\nserial=FORMAT:ASCII,OCTETSTRING:HW-$2\n"
-}
-maker mroot "/O=Boards Inc/CN=Boards Root" "" "$AS_CA"
-maker mca "/O=Boards Inc/CN=Boards Device CA" mroot "$AS_CA"
+maker_cas
 maker xroot "/O=Other/CN=Other Root" "" "$AS_CA"
 maker xca "/O=Other/CN=Other CA" xroot "$AS_CA"
 for b in 1 2 3 4 5; do board b$b SN-$b; done

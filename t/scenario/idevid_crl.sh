@@ -3,19 +3,10 @@
 # old, damaged, or over, and what happens when a list is over.
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
+. t/maker.sh
 . t/est.sh
 
 # -- the maker: a root, a CA below it, boards
-maker() { # NAME SUBJECT BY EXTENSIONS
-    key "$1" >/dev/null
-    openssl req -new -key "$1.key" -subj "$2" -out m.csr 2>/dev/null
-    printf '%b' "$4" >m.ext
-    if [ -n "$3" ]; then set -- "$1" -CA "$3.pem" -CAkey "$3.key" -set_serial "0x7$(openssl rand -hex 8)"; else set -- "$1" -signkey "$1.key"; fi
-    name=$1; shift
-    openssl x509 -req -in m.csr "$@" -days 7000 -extfile m.ext -out "$name.pem" 2>/dev/null
-}
-AS_CA='basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n'
-board() { maker "$1" "/O=Boards Inc/CN=board $2/serialNumber=$2" mca 'keyUsage=critical,digitalSignature\nauthorityKeyIdentifier=keyid\n'; }
 serial() { openssl x509 -in "$1.pem" -noout -serial | cut -d= -f2; }
 list() { # CA NUMBER DAYS NAME...: list.pem of CA, with these certificates
     ca=$1 number=$2 days=$3; shift 3
@@ -25,8 +16,7 @@ list() { # CA NUMBER DAYS NAME...: list.pem of CA, with these certificates
     printf '[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\ncrlnumber=number\ndefault_md=sha256\ncrl_extensions=e\n[e]\nauthorityKeyIdentifier=keyid\n' >ca.cnf
     openssl ca -config ca.cnf -gencrl -cert "$ca.pem" -keyfile "$ca.key" -crldays "$days" -out list.pem 2>ca.err || sed 's/^/# /' ca.err
 }
-maker mroot "/O=Boards Inc/CN=Boards Root" "" "$AS_CA"
-maker mca "/O=Boards Inc/CN=Boards Device CA" mroot "$AS_CA"
+maker_cas
 maker xroot "/O=Other/CN=Other Root" "" "$AS_CA"
 maker nolist "/O=Boards Inc/CN=Boards Second CA" mroot 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n'
 for b in 1 2 3; do board b$b SN-$b; done
