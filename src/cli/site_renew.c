@@ -10,6 +10,7 @@
 #include "cli/ca_files.h"
 #include "cli/cli.h"
 #include "cli/hosts.h"
+#include "crypt/ca_set.h"
 #include "crypt/issue.h"
 #include "crypt/pem.h"
 #include "token/key_file.h"
@@ -48,7 +49,7 @@ static bool link_find(struct renewal *r, struct span kid, const struct buf *seen
     path_join(path, "%s/ca", r->c->site);
     DIR *folder = opendir(path);
     while (folder && !found && (entry = readdir(folder))) {
-        if (strncmp(entry->d_name, "root", 4) != 0 || !strstr(entry->d_name, "-by-root"))
+        if (strncmp(entry->d_name, "root", 4) != 0 || !strstr(entry->d_name, CA_LINK_PART))
             continue;
         path_join(path, "%s/ca/%.100s", r->c->site, entry->d_name);
         buf_reset(der);

@@ -147,7 +147,7 @@ static enum err add_judge(struct batch *b, const struct msg_ca_add *m, enum ca_u
     e = e ? e : name_check_text("software", m->software, 64, f);
     e = e ? e : name_check_text("note", m->note, TEXT_MAX, f);
     if (!e && !use)
-        e = fault_set(f, CE_BAD_FIELD, "use is device, infra, root or link");
+        e = fault_set(f, CE_BAD_FIELD, "use is device, infra, idevid, root or link");
     e = e ? e : cert_parse(m->der, x, f);
     if (e)
         return e;

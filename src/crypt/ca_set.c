@@ -31,11 +31,13 @@ static bool ends_with(struct span s, const char *tail)
     return s.n > n && memcmp(s.p + s.n - n, tail, n) == 0;
 }
 
+static bool has_part(struct span s, const char *part) { return memmem(s.p, s.n, part, strlen(part)) != NULL; }
+
 enum err ca_name_check(struct span name, struct fault *f)
 {
     enum err e = name_check_label("a CA's name", name, f);
-    if (!e && (span_starts(name, "root") || span_eq_str(name, "bundle") || span_eq_str(name, "cmp") || ends_with(name, "-ocsp") || name.n > 40))
-        e = fault_set(f, CE_BAD_NAME, "a CA's name has 40 characters at most, does not begin with root, does not end with -ocsp, and is neither bundle nor cmp");
+    if (!e && (span_starts(name, "root") || span_eq_str(name, "bundle") || span_eq_str(name, "cmp") || ends_with(name, "-ocsp") || has_part(name, CA_LINK_PART) || name.n > 40))
+        e = fault_set(f, CE_BAD_NAME, "a CA's name has 40 characters at most, does not begin with root, does not end with -ocsp, has no " CA_LINK_PART " in it, and is neither bundle nor cmp");
     return e;
 }
 

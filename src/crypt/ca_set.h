@@ -28,7 +28,8 @@ enum ca_state { CA_STATE_NONE, CA_ACTIVE, CA_PASSIVE, CA_RETIRED, CA_COMPROMISED
 const char *ca_state_name(enum ca_state s);
 enum ca_state ca_state_find(struct span word);
 
-/* A name for a new CA: a label that no file of another purpose has ("root…", "bundle", "cmp", "…-ocsp" are taken). CE_BAD_NAME. */
+#define CA_LINK_PART "-by-root" /* in the names of links only: X-by-ROOT */
+/* A name for a new CA: a label that no file of another purpose has ("root…", "bundle", "cmp", "…-ocsp", "…-by-root…" are taken). CE_BAD_NAME. */
 MUST_USE enum err ca_name_check(struct span name, struct fault *f);
 
 struct ca_names { char name[CA_SET_MAX][LABEL_MAX + 1]; size_t n; };

@@ -16,7 +16,7 @@ cd "$T" || exit 1
 ROOT=$SITE/ca/root.pem
 cmp() { # OUT [options of openssl cmp]
     out=$1; shift
-    openssl cmp -config "" -server "localhost:$((BASE + 1))" -path .well-known/cmp -trusted "$ROOT" "$@" >"$out.log" 2>&1 && return
+    stdbuf -oL openssl cmp -config "" -server "localhost:$((BASE + 1))" -path .well-known/cmp -trusted "$ROOT" "$@" >"$out.log" 2>&1 && return
     sed 's/^/# /' "$out.log"; return 1
 }
 secret() { cradle device secret "$1" --json >"$1.json"; SECRET="-ref $(jq -r .reference "$1.json") -secret pass:$(jq -r .secret "$1.json")"; }
