@@ -12,3 +12,4 @@ no() { # FAILINFO REASON NAME [options]: refused so, with an event ("-": our own
     [ "$why" = - ] && { [ ! -e no.pem ]; ok $? "$name: nothing comes"; return; }
     [ ! -e no.pem ] && wait_for 10 cmp_refused "$why"; ok $? "$name: $why in the evidence"
 }
+cmp_saves() { openssl cmp -help 2>&1 | grep -q -e "$1 " && echo "$1 $2"; } # OPTION FILE: both, where the client (OpenSSL 3.5) wants to write down what it asked for

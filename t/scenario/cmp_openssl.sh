@@ -3,6 +3,7 @@
 # explicitly and implicitly; transactions that outlive a front; certificates that nobody confirms. The commands are those of docs/cmp.md.
 cd "$(dirname "$0")/../.." || exit 1
 . t/lib.sh
+. t/cmp.sh
 need openssl openssl; need curl curl; need jq jq
 site_init || { ok 1 "cradle init"; finish; }
 conf() { sed -i "s/^#* *$1 = .*/$1 = $2/" "$3"; grep --quiet "^$1 = " "$3" || echo "$1 = $2" >>"$3"; }
@@ -14,7 +15,7 @@ for d in d1 d2 d3 d4 d5 d6 d7 d8; do cradle device add $d --model p1 --quiet || 
 cradle station add st --out "$T/st" --quiet; ok $? "a station"
 cd "$T" || exit 1
 ROOT=$SITE/ca/root.pem
-cmp() { # OUT [options of openssl cmp]
+cmp() { # instead of that one: OUT [options of openssl cmp]
     out=$1; shift
     stdbuf -oL openssl cmp -config "" -server "localhost:$((BASE + 1))" -path .well-known/cmp -trusted "$ROOT" "$@" >"$out.log" 2>&1 && return
     sed 's/^/# /' "$out.log"; return 1
@@ -57,11 +58,9 @@ cmp rrst -cmd rr -cert "$SITE/operators/admin.pem" -key "$SITE/operators/admin.k
 is "$(state d5.pem)" revoked "it is revoked"
 hex_file() { od -An -tx1 -v "$1" | tr -d ' \n'; }
 openssl x509 -in "$SITE/ca/device.pem" -outform DER -out device.der
-# OpenSSL 3.5 wants to write down what it asked for
-saves() { openssl cmp -help 2>&1 | grep -q -e "$1 " && echo "$1 $2"; }
-cmp cas $STATION -cmd genm -infotype caCerts -reqout genm.der -rspout genp.der $(saves -cacertsout cas.pem); ok $? "genm caCerts"
+cmp cas $STATION -cmd genm -infotype caCerts -reqout genm.der -rspout genp.der $(cmp_saves -cacertsout cas.pem); ok $? "genm caCerts"
 case $(hex_file genp.der) in *06082b06010505070411*"$(hex_file device.der)"*) ok 0 "has the CA of devices" ;; *) ok 1 "has the CA of devices" ;; esac
-cmp template $STATION -cmd genm -infotype certReqTemplate -rspout genp.der $(saves -template tmpl.der); ok $? "genm certReqTemplate"
+cmp template $STATION -cmd genm -infotype certReqTemplate -rspout genp.der $(cmp_saves -template tmpl.der); ok $? "genm certReqTemplate"
 has "$(hex_file genp.der)" '06082b0601050507041330' "has a template"
 LC_ALL=C sed 's/\x05\x07\x04\x11/\x05\x07\x04\x14/' genm.der | "$B/t/cmpedit" st/st.key "4=$(openssl rand -hex 16)" >root.der # rootCaCert, which OpenSSL 3.0 cannot ask for
 curl -s -o genp.der -H 'Content-Type: application/pkixcmp' --data-binary @root.der "$HTTP/.well-known/cmp"
