@@ -1,5 +1,5 @@
 #!/bin/sh
-# run.sh: runs tests that print TAP, CRADLE_TEST_JOBS at a time (default: one more than there are processors, for most of the time they wait), and counts.
+# run.sh: runs tests that print TAP, CRADLE_TEST_JOBS at a time (default: two for each processor, for most of the time they wait), and counts.
 # usage: t/run.sh [--list | NAME ...]    without names: all; those of t/slow first, so that none of them is left alone at the end
 # A test that ends without a plan, with another count than its plan, with an exit code, or not in time counts as failed. What failed beside others is run once
 # more, alone, when it is few: tests with real servers and clocks share the processors. A test that passes only then is named in the end; its first output is kept
@@ -14,7 +14,7 @@ tsan_dir=${CRADLE_TSAN_BUILD:-$PWD/build/tsan}
 # unit tests with threads, run with ThreadSanitizer too
 TSAN_TESTS="evlog evlog_core alarm_queue plugin_watch token hsm_work"
 limit_s=${CRADLE_TEST_LIMIT_S:-420}
-jobs=${CRADLE_TEST_JOBS:-$(($(nproc) + 1))}
+jobs=${CRADLE_TEST_JOBS:-$(($(nproc) * 2))}
 again_most=8
 
 all_tests() {

@@ -169,6 +169,12 @@ enum err cmp_cert_request_parse(struct span body, struct cmp_cert_request *out, 
     return e;
 }
 
+static bool key_is_empty(struct span key) /* the inside of a SubjectPublicKeyInfo */
+{
+    struct span alg, bits;
+    return der_get(&key, DER_SEQUENCE, &alg) == CE_OK && der_get_bits(&key, &bits) == CE_OK && !bits.n;
+}
+
 enum err cmp_request_csr(const struct cmp_cert_request *q, struct buf *spki, struct csr *out, struct fault *f)
 {
     const struct cmp_template *t = &q->want;
@@ -176,6 +182,8 @@ enum err cmp_request_csr(const struct cmp_cert_request *q, struct buf *spki, str
         return fault_set(f, CE_BAD_TEMPLATE, "RFC 9483 4.1.1: a request for a certificate names no serial number");
     if (!t->subject.n || !t->key.n)
         return fault_set(f, CE_BAD_TEMPLATE, "RFC 9483 4.1.1: the template needs subject and publicKey; keys are made by who will hold them");
+    if (key_is_empty(t->key))
+        return fault_set(f, CE_BAD_TEMPLATE, "RFC 9810 5.3.4: an empty public key asks for a key made here; keys are made by who will hold them");
     der_put(spki, DER_SEQUENCE, t->key);
     if (buf_err(spki))
         return fault_set(f, CE_KEY_ALG, "the public key is longer than %zu bytes", spki->max);

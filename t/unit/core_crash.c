@@ -53,7 +53,7 @@ static bool all_there(const uint64_t *ids, size_t n)
         char uid[40];
         int64_t rows = 0;
         snprintf(uid, sizeof uid, "d%" PRIu64, ids[i]);
-        if (db_get_i64(db, "SELECT count(*) FROM device d JOIN device_state t ON t.uid = d.uid JOIN event e ON e.device = d.uid AND e.rev = 1 WHERE d.uid = $1",
+        if (db_get_i64(db, "SELECT count(*) FROM device d JOIN device_state t ON t.uid = d.uid JOIN event e ON e.device = d.uid AND e.device <> '' AND e.rev = 1 WHERE d.uid = $1",
                        DB_ARGS(DB_S(uid)), 0, &rows, &f))
             good = false;
         if (rows != 1 && ids[i] % 3 != 1) /* ids after a multiple of three may be changes of state */
