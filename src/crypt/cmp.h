@@ -137,6 +137,8 @@ void cmp_put_pkiconf(struct buf *out);
 void cmp_put_poll_rep(int64_t id, int64_t check_after_s, struct span text, struct buf *out);
 /* genp: values in the order given, each whole; empty: the infoType alone. */
 void cmp_put_gen_rep(const struct cmp_info *infos, size_t n, struct buf *out);
+/* The value of rootCaKeyUpdate (RFC 9810 5.3.19.15): three certificates; the last two, links, may be empty. */
+void cmp_put_root_update(struct span new_with_new, struct span new_with_old, struct span old_with_new, struct buf *out);
 /* The value of certReqTemplate (RFC 9483 4.3.3): a subject whose commonName is to be filled in, and the kinds of keys that algs lists. */
 void cmp_put_template(struct span algs, struct buf *out);
 void cmp_message_put(struct span header_body, struct span protection, const struct span *certs, size_t n, struct buf *out);

@@ -215,6 +215,19 @@ static enum err cert_rep_check(struct span body, struct found *t)
     return found_list(t, cert);
 }
 
+/* RootCaKeyUpdateValue (RFC 9810 5.3.19.15) */
+static enum err root_update_check(struct span value, struct found *t)
+{
+    struct span in, one;
+    struct der_item it;
+    if (explicit_get(value, DER_SEQUENCE, &in) || der_any(&in, &it) || it.tag != DER_SEQUENCE || found_add(t, it.all))
+        return CE_BAD_DER;
+    for (unsigned tag = 0; tag < 2; tag++)
+        if (der_peek(in, DER_CONTEXT_CONS(tag)) && (der_get(&in, DER_CONTEXT_CONS(tag), &one) || found_list(t, one)))
+            return CE_BAD_DER;
+    return in.n ? CE_BAD_DER : CE_OK;
+}
+
 static enum err gen_rep_check(struct span body, struct found *t)
 {
     struct cmp_info infos[CMP_INFOS];
@@ -225,11 +238,13 @@ static enum err gen_rep_check(struct span body, struct found *t)
         int it = cmp_it_of(infos[i].oid);
         if (!infos[i].value.n || it == CMP_IT_TEMPLATE)
             continue;
-        if (it != CMP_IT_CA_CERTS)
-            return CE_BAD_DER;
         struct span list;
-        e = explicit_get(infos[i].value, DER_SEQUENCE, &list);
-        e = e ? e : found_list(t, list);
+        if (it == CMP_IT_ROOT_UPDATE)
+            e = root_update_check(infos[i].value, t);
+        else if (it != CMP_IT_CA_CERTS || explicit_get(infos[i].value, DER_SEQUENCE, &list))
+            e = CE_BAD_DER;
+        else
+            e = found_list(t, list);
     }
     return e;
 }

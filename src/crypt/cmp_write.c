@@ -186,6 +186,17 @@ static void put_key_spec(struct span alg, struct buf *out)
     }
 }
 
+void cmp_put_root_update(struct span new_with_new, struct span new_with_old, struct span old_with_new, struct buf *out)
+{
+    const struct span links[] = { new_with_old, old_with_new };
+    size_t all = der_begin(out, DER_SEQUENCE);
+    buf_put_span(out, new_with_new);
+    for (unsigned i = 0; i < ARRAY_LEN(links); i++)
+        if (links[i].n)
+            der_put(out, DER_CONTEXT_CONS(i), links[i]);
+    der_end(out, all);
+}
+
 void cmp_put_template(struct span algs, struct buf *out)
 {
     struct span rest = algs, one;

@@ -144,11 +144,37 @@ static void answer(struct front_req *r, struct front_cmp_note *n, struct span bo
 }
 
 /* -- what core says ----------------------------------------------------------------------------------------------------------------------------------- */
+/* The certificate of the key `of` that the key `by` signed; empty: there is none. */
+static struct span link_find(const struct front *fr, const struct cert *of, const struct cert *by)
+{
+    for (size_t i = 0; i < fr->n_cas; i++) {
+        const struct ca *ca = &fr->cas[i].ca;
+        if (ca->use == CA_USE_LINK && span_eq(ca->cert.ski, of->ski) && span_eq(ca->cert.aki, by->ski))
+            return ca->cert.der;
+    }
+    return span_of(NULL, 0);
+}
+
+/* The youngest root that follows the one the client has (have empty: any root of ours) by a link. Nothing: there is none. */
+static void put_root_update(const struct front *fr, struct span have, struct buf *out)
+{
+    const struct cert *old = NULL, *new = NULL;
+    for (size_t i = 0; i < fr->n_cas; i++)
+        for (size_t k = 0; k < fr->n_cas; k++) {
+            const struct cert *a = &fr->cas[i].ca.cert, *b = &fr->cas[k].ca.cert;
+            bool roots = fr->cas[i].ca.use == CA_USE_ROOT && fr->cas[k].ca.use == CA_USE_ROOT && front_ca_judge(&fr->cas[k]) == CE_OK;
+            if (roots && (!have.n || span_eq(a->der, have)) && b->not_before > a->not_before && (!new || b->not_before > new->not_before) && link_find(fr, b, a).n)
+                old = a, new = b;
+        }
+    if (new)
+        cmp_put_root_update(new->der, link_find(fr, new, old), link_find(fr, old, new), out);
+}
+
 static void put_infos(struct front_req *r, const struct front_cmp_note *n, struct buf *body)
 {
     const struct front *fr = r->fr;
     static const uint8_t root_update[] = {0x2b, 6, 1, 5, 5, 7, 4, CMP_IT_ROOT_UPDATE};
-    CLEANUP(buf_free) struct buf cas = BUF_INIT(0), tmpl = BUF_INIT(0);
+    CLEANUP(buf_free) struct buf cas = BUF_INIT(0), tmpl = BUF_INIT(0), root = BUF_INIT(0);
     struct cmp_info out[CMP_INFOS];
     size_t k = 0, at = der_begin(&cas, DER_SEQUENCE);
     for (size_t i = 0; i < fr->n_cas; i++)
@@ -162,8 +188,10 @@ static void put_infos(struct front_req *r, const struct front_cmp_note *n, struc
             out[k++] = (struct cmp_info){n->infos[i].oid, buf_span(&cas)};
         else if (it == CMP_IT_TEMPLATE)
             out[k++] = (struct cmp_info){n->infos[i].oid, buf_span(&tmpl)};
-        else if (it == CMP_IT_ROOT_CERT) /* RFC 9483 4.3.2: no value: there is no newer root */
-            out[k++] = (struct cmp_info){span_of(root_update, sizeof root_update), span_of(NULL, 0)};
+        else if (it == CMP_IT_ROOT_CERT && !root.len) { /* RFC 9483 4.3.2: no value: there is no newer root. One answer to one question */
+            put_root_update(fr, n->infos[i].value, &root);
+            out[k++] = (struct cmp_info){span_of(root_update, sizeof root_update), buf_span(&root)};
+        }
     }
     cmp_put_gen_rep(out, k, body);
 }
