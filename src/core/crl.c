@@ -127,13 +127,20 @@ static void publish_end(void *data, bool committed)
     slot_settle(s, committed && !s->failed);
 }
 
-static void published_event(struct batch *b, const struct crl_slot *s)
+/* An event that names a CRL by its CA, shard and number. */
+static struct json_out *crl_event_begin(struct batch *b, enum event_kind kind, const struct crl_slot *s)
 {
-    struct json_out *j = event_begin(b, EVENT_CRL_PUBLISHED, span_of(NULL, 0), 0);
+    struct json_out *j = event_begin(b, kind, span_of(NULL, 0), 0);
     json_hex(j, "kid", s->ca.kid);
     json_str(j, "ca", s->ca.name);
     json_int(j, "shard", s->job.shard);
     json_int(j, "number", s->job.number);
+    return j;
+}
+
+static void published_event(struct batch *b, const struct crl_slot *s)
+{
+    struct json_out *j = crl_event_begin(b, EVENT_CRL_PUBLISHED, s);
     json_int(j, "this_update", s->job.this_update);
     json_int(j, "next_update", s->job.next_update);
     json_int(j, "entries", (int64_t)s->job.entries);
@@ -184,11 +191,7 @@ static void ask_drop(void *data)
 
 static void signed_event(struct batch *b, const struct crl_slot *s)
 {
-    struct json_out *j = event_begin(b, EVENT_CRL_SIGNED, span_of(NULL, 0), 0);
-    json_hex(j, "kid", s->ca.kid);
-    json_str(j, "ca", s->ca.name);
-    json_int(j, "shard", s->job.shard);
-    json_int(j, "number", s->job.number);
+    struct json_out *j = crl_event_begin(b, EVENT_CRL_SIGNED, s);
     ca_signature_put(j, &s->signature);
     event_end(b);
 }
