@@ -360,4 +360,19 @@ static inline const struct msg_reply *site_state(struct site *s, const char *uid
     struct msg_device_state m = { .uid = span_str(uid), .state = span_str(state), .reason = span_str(reason) };
     return site_do(s, &s->admin, &msg_desc_device_state, &m);
 }
+
+/* One check: fold(events) = tables. */
+static inline void site_folds(const struct site *s, const char *when)
+{
+    char path[PATH_MAX_LEN];
+    struct db *db = NULL;
+    struct fault f = { 0 };
+    path_join(path, "%s/db/cradle.db", s->dir);
+    site_must(db_open(path, DB_READONLY, &db, &f), &f, "database");
+    ok(core_fold_check(db, &f) == CE_OK, "fold(events) = tables %s", when);
+    if (f.code)
+        printf("# %s\n", f.text);
+    db_close(db);
+}
+
 #endif

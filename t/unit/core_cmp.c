@@ -89,17 +89,6 @@ static int64_t events(const char *kind)
 static int64_t open_now(void) { return site_count(&s, "SELECT count(*) FROM cmp_tx"); }
 static int64_t revoked(void) { return site_count(&s, "SELECT count(*) FROM cert_state WHERE status = 1"); }
 
-static void folds(const char *when)
-{
-    char path[PATH_MAX_LEN];
-    struct db *db = NULL;
-    struct fault f = { 0 };
-    path_join(path, "%s/db/cradle.db", s.dir);
-    site_must(db_open(path, DB_READONLY, &db, &f), &f, "database");
-    ok(core_fold_check(db, &f) == CE_OK, "fold(events) = tables %s %s", when, f.text);
-    db_close(db);
-}
-
 /* -- transactions ----------------------------------------------------------------------------------------------------------------------- */
 static void whose(void)
 {
@@ -260,13 +249,13 @@ int main(void)
     by_secret(true, "dev-6");
     others();
     secrets_end();
-    folds("at the end");
+    site_folds(&s, "at the end");
     core_close(s.core);
     s.cfg.cmp_keep_unconfirmed = true;
     site_forget_asks(&s);
     site_core_open(&s);
     unconfirmed(true);
-    folds("with certificates that were kept");
+    site_folds(&s, "with certificates that were kept");
     buf_free(&station.der);
     buf_free(&other.der);
     site_close(&s);

@@ -40,19 +40,6 @@ static int64_t events(const char *kind)
     return site_count(&s, sql);
 }
 
-static void folds(const char *when)
-{
-    char path[PATH_MAX_LEN];
-    struct db *db = NULL;
-    struct fault f = { 0 };
-    path_join(path, "%s/db/cradle.db", s.dir);
-    site_must(db_open(path, DB_READONLY, &db, &f), &f, "database");
-    ok(core_fold_check(db, &f) == CE_OK, "fold(events) = tables %s", when);
-    if (f.code)
-        printf("# %s\n", f.text);
-    db_close(db);
-}
-
 static void asking(void)
 {
     struct key *k = site_new_key(), *k2 = site_new_key();
@@ -79,7 +66,7 @@ static void asking(void)
     r = ask("dev-1", k2);
     ok(reply_is(r, CE_ENROLL_REFUSED) && memmem(r->text.p, r->text.n, "not this one", 12), "the asker learns why");
     ok(reply_is(decide(&olga, k2, "approve", ""), CE_OK) && reply_is(ask("dev-1", k2), CE_OK), "a refusal can be taken back");
-    folds("after decisions");
+    site_folds(&s, "after decisions");
     key_free(k);
     key_free(k2);
 }
@@ -130,7 +117,7 @@ static void the_end(void)
     site_wait(&s, 1200);
     ok(in_state("waiting") == 0 && in_state("approved") == 0 && events("enroll-expired") >= before + 2, "both have expired, with evidence");
     ok(reply_is(ask("dev-5", k), CE_PENDING) && in_state("waiting") == 1, "an expired one may be asked for anew");
-    folds("after the end");
+    site_folds(&s, "after the end");
     key_free(k);
     key_free(k2);
 }
@@ -174,7 +161,7 @@ int main(void)
     crash();
     the_end();
     bounds();
-    folds("at the end");
+    site_folds(&s, "at the end");
     buf_free(&station.der);
     buf_free(&olga.der);
     buf_free(&valve_only.der);

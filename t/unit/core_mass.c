@@ -70,19 +70,6 @@ static bool says(const struct msg_reply *r, enum err code, const char *text)
     return reply_is(r, code) && strstr(buf_cstr(&b), text);
 }
 
-static void folds(const char *when)
-{
-    char path[PATH_MAX_LEN];
-    struct db *db = NULL;
-    struct fault f = { 0 };
-    path_join(path, "%s/db/cradle.db", s.dir);
-    site_must(db_open(path, DB_READONLY, &db, &f), &f, "database");
-    ok(core_fold_check(db, &f) == CE_OK, "fold(events) = tables %s", when);
-    if (f.code)
-        printf("# %s\n", f.text);
-    db_close(db);
-}
-
 static void steps(int n)
 {
     struct fault f = { 0 };
@@ -126,7 +113,7 @@ static void life(void)
     some = count(LORRY, 0);
     site_run(&s);
     ok(some < 1300 && count(LORRY, 0) == some, "nothing goes on (%lld)", (long long)some);
-    folds("while it is paused");
+    site_folds(&s, "while it is paused");
     rid = site_send(&s, &olga, &msg_desc_mass_move, &(struct msg_mass_move){ .id = id, .move = SPAN_LIT("resume") });
     steps(1);
     ok(reply_is(site_reply_of(&s, rid), CE_OK), "resumed by another");
@@ -141,7 +128,7 @@ static void life(void)
     ok(count("SELECT count(*) FROM event e, mass_job j WHERE j.id = %lld AND e.kind = 'device-state' AND (j.first_event = '1:' || e.nseq OR j.last_event = '1:' || e.nseq)", id) == 2,
        "the report names the first and the last event");
     ok(count("SELECT count(*) FROM mass_device WHERE job = %lld", id) == 0, "nothing is left to do");
-    folds("after it");
+    site_folds(&s, "after it");
 }
 
 static void refusals(void)
@@ -286,7 +273,7 @@ int main(void)
     rights();
     certificates();
     without_job();
-    folds("at the end");
+    site_folds(&s, "at the end");
     site_close(&s);
     return done();
 }
