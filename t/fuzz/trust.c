@@ -1,9 +1,6 @@
 /* trust.c: fuzz target of bundles of CA certificates (EST /cacerts): how many roots are in hand (a byte), each with a length of two bytes before it, then PKCS#7. For a
  * root that is taken, by the agent's rules or the device library's, OpenSSL must find a path from a certificate of its key in the bundle to a root in hand. */
 #define OPENSSL_SUPPRESS_DEPRECATED /* EC_KEY: the shortest way to a point */
-#include <openssl/ec.h>
-#include <openssl/ecdsa.h>
-#include <openssl/objects.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 
@@ -13,6 +10,7 @@
 #include "crypt/hash.h"
 #include "crypt/trust.h"
 #include "wire/cms.h"
+#include "t/unit/dev_port.h"
 
 #define NOW INT64_C(1800000000) /* 2027 */
 
@@ -66,18 +64,6 @@ static bool in(const struct trust *t, const struct cert *c)
         if (span_eq(t->root[i].der, c->der))
             return true;
     return false;
-}
-
-static int port_begin(void *ctx) { sha256_begin(ctx); return 0; }
-static int port_add(void *ctx, const void *p, size_t n) { sha256_add(ctx, span_of(p, n)); return 0; }
-static int port_end(void *ctx, uint8_t out[32]) { sha256_end(ctx, out); return 0; }
-static int port_verify(void *ctx, const uint8_t point[65], const uint8_t digest[32], const uint8_t *sig, size_t n)
-{
-    (void)ctx;
-    EC_KEY *ec = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
-    int good = EC_KEY_oct2key(ec, point, 65, NULL) == 1 && ECDSA_verify(0, digest, 32, sig, (int)n, ec) == 1;
-    EC_KEY_free(ec);
-    return !good;
 }
 
 /* The device library reads less of certificates than crypt/cert.h; whatever it takes and that reads must have a path. */

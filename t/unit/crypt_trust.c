@@ -3,13 +3,11 @@
 #include "crypt/trust.h"
 
 #define OPENSSL_SUPPRESS_DEPRECATED /* EC_KEY: the shortest way to a point */
-#include <openssl/ec.h>
-#include <openssl/ecdsa.h>
-#include <openssl/objects.h>
 
 #include "cradle/trust.h"
 #include "crypt/hash.h"
 #include "t/tap.h"
+#include "t/unit/dev_port.h"
 #include "t/unit/crypt_site.h"
 #include "wire/cms.h"
 
@@ -197,18 +195,7 @@ static void bundles(void)
 
 /* -- the device library judges the same bundles ------------------------------------------------------------------------------------------ */
 static struct sha256 hash;
-static int port_begin(void *ctx) { (void)ctx; sha256_begin(&hash); return 0; }
-static int port_add(void *ctx, const void *p, size_t n) { (void)ctx; sha256_add(&hash, span_of(p, n)); return 0; }
-static int port_end(void *ctx, uint8_t out[32]) { (void)ctx; sha256_end(&hash, out); return 0; }
-static int port_verify(void *ctx, const uint8_t point[65], const uint8_t digest[32], const uint8_t *sig, size_t n)
-{
-    (void)ctx;
-    EC_KEY *ec = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
-    int good = EC_KEY_oct2key(ec, point, 65, NULL) == 1 && ECDSA_verify(0, digest, 32, sig, (int)n, ec) == 1;
-    EC_KEY_free(ec);
-    return !good;
-}
-static const struct cradle_update_port port = { NULL, port_begin, port_add, port_end, port_verify };
+static const struct cradle_update_port port = { &hash, port_begin, port_add, port_end, port_verify };
 
 /* want: the root that is taken; empty: none */
 static void dev_is(struct span root, const struct span *bundle, int64_t now_s, int code, struct span want, const char *what)
