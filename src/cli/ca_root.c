@@ -78,6 +78,10 @@ static enum err root_make(struct ceremony *old, const char *name, int64_t years,
     if (span_to_cstr(old->root.cert.cn, cn, sizeof cn))
         return fault_set(f, CE_BAD_CERT, "the old root has a name that cradle did not give it");
     struct issue_spec spec = { .cn = cn, .org = old->org, .not_before = old->now_s - BACKDATE_S, .not_after = old->now_s + years * YEAR_S };
+    if (spec.not_before <= old->root.cert.not_before) /* who follows links (RFC 9483 4.3.2, agents, microcontrollers) tells by it which root is the newer */
+        spec.not_before = old->root.cert.not_before + 1;
+    if (spec.not_before > old->now_s)
+        return fault_set(f, CE_CLOCK_BACK, "the clock of this machine is behind the beginning of root %s: set it, then repeat", old->root.name);
     enum err e = key_generate(alg ? alg : "ec:P-256", &key, f);
     e = e ? e : new_secret(old->c, secret, f);
     snprintf(file, sizeof file, "offline/%.40s.key", name);

@@ -52,6 +52,10 @@ is "$(est "$PKI/d2" simplereenroll d2)" "200 " "the service takes the new device
 is "$(curl -s "$HTTP/crl/root2/0.crl" | openssl crl -inform DER -noout -issuer 2>&1 | sed 's/issuer=//')" "$(openssl x509 -in "$SITE/ca/root2.pem" -noout -subject | sed 's/subject=//')" "the new root has a CRL"
 cradle ca retire root >"$T/out" 2>"$T/err"; ok $? "the old root is retired"
 cradle ca retire root2 2>"$T/err"; has "$(cat "$T/err")" "only root" "the last one is not"
+# -- two new roots in a row, on a fast machine within one second: each begins later than the one before, for clients tell by that which is the newer
+begins() { date -d "$(openssl x509 -in "$SITE/ca/$1.pem" -noout -startdate | cut -d= -f2)" +%s; }
+cradle ca rollover-root root3 --root root2 --passphrase-file "$T/pass2" >/dev/null && cradle ca rollover-root root4 --root root3 --passphrase-file "$T/pass2" >/dev/null; ok $? "two more roots"
+[ "$(begins root)" -lt "$(begins root2)" ] && [ "$(begins root2)" -lt "$(begins root3)" ] && [ "$(begins root3)" -lt "$(begins root4)" ]; ok $? "each begins later than the one before"
 # -- a CA whose key is lost
 site_stop; rm "$SITE/keys/dev2.key"
 site_start; ok $? "without the key of a CA the service starts"
