@@ -1,5 +1,7 @@
-/* crl_make.c: signed CRLs of ENTRIES revoked certificates in SHARDS shards, one after the other, as core and signer make them: rows read from the database on
+/* crl_make.c: signed CRLs of ENTRIES revoked certificates in SHARDS shards, as core and signer make them: rows read from the database on
  * disk, entries as DER, every message of msg.def to the signer and back over a socketpair (another process), the file written, read again, verified, durable.
+ * As in core (crl.c) a thread gathers and finishes, four shards are in the making at most, the end of one before the beginning of another, while the pieces of
+ * one go to the signer.
  * The work is done in a child, so that its memory is its own. Usage: crl_make [ENTRIES [SHARDS [DIR]]]: with DIR the CRLs and the CA's certificate stay there.
  * Prints one line of JSON; ms: wall; cpu_ms: user and system, of both processes; extra_kib: what the maker's memory grew by at most, signer_kib: the signer's.
  */
@@ -9,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "core/crl.h"
 #include "core/crl_make.h"
+#include "core/job_thread.h"
 #include "crypt/hash.h"
 #include "role/signer.h"
 #include "store/cert.h"
@@ -99,19 +103,57 @@ static void answer(int fd, struct buf *in, struct buf *body)
     }
 }
 
+/* -- the thread: what it has in hand, and how far all shards are ------------------------------------------------------------------ */
+static struct making {
+    struct crl_job *jobs;      /* n_shards */
+    struct job_thread *thread;
+    struct crl_job *in_hand;   /* of the thread; NULL: it rests */
+    bool is_end;               /* in hand is the end of one */
+    unsigned begun, gathered, is_signed, finishing, finished;
+} making;
+
+/* Takes what the thread has done, and gives it what is next. */
+static void thread_turn(struct making *m)
+{
+    enum err e;
+    if (m->in_hand && job_thread_take(m->thread, &e)) {
+        site_must(e, &m->in_hand->why, m->is_end ? "finish" : "gather");
+        *(m->is_end ? &m->finished : &m->gathered) += 1;
+        if (m->is_end)
+            crl_job_end(m->in_hand);
+        m->in_hand = NULL;
+    }
+    if (m->in_hand)
+        return;
+    m->is_end = m->finishing < m->is_signed;
+    if (m->is_end)
+        m->in_hand = &m->jobs[m->finishing++];
+    else if (m->begun < n_shards && m->begun - m->finished < CRL_BUSY_MAX)
+        m->in_hand = &m->jobs[m->begun++];
+    if (m->in_hand)
+        job_thread_give(m->thread, m->is_end ? crl_finish : crl_gather, m->in_hand);
+}
+
+static void thread_wait(struct making *m, const unsigned *count, unsigned most)
+{
+    for (thread_turn(m); *count < most; thread_turn(m))
+        (void)job_thread_wait(m->thread, 1000);
+}
+
 static void shard_sign(int fd, struct crl_job *j)
 {
     CLEANUP(buf_free) struct buf piece = BUF_INIT(CRL_PIECE), in = BUF_INIT(0);
     const struct msg_sign_crl_begin begin = {.ca = SPAN_LIT("device"), .shard = j->shard, .number = j->number, .this_update = j->this_update,
                                              .next_update = j->next_update, .entries = (int64_t)j->entries, .bytes = (int64_t)j->bytes};
     const struct msg_sign_crl_end end = {SPAN_LIT("device"), j->shard};
-    int open = 1;
+    unsigned open = 1;
     ask(fd, &msg_desc_sign_crl_begin, &begin);
     for (uint64_t at = 0; at < j->bytes; open++) {
-        if (open == 2) {
+        if (open == CRL_WINDOW) {
             answer(fd, &in, &j->list);
             open--;
         }
+        thread_turn(&making);
         site_must(crl_piece(j, &at, &piece), NULL, "piece");
         const struct msg_sign_crl_part part = {SPAN_LIT("device"), j->shard, buf_span(&piece)};
         ask(fd, &msg_desc_sign_crl_part, &part);
@@ -142,28 +184,32 @@ static void work(struct ca *ca, int entries, const char *keep, int fd)
     site_must(db_open(db_path, DB_READONLY | DB_SMALL, &db, &f), &f, "database");
     long before = memory_kib();
     double cpu = cpu_ms(RUSAGE_SELF);
-    int64_t from = clock_mono_us(), read_us = 0, sign_us = 0, now = clock_now_s();
+    struct making *m = &making;
+    m->jobs = mem_calloc(n_shards, sizeof *m->jobs);
+    m->thread = job_thread_new(-1);
+    int64_t from = clock_mono_us(), now = clock_now_s();
+    site_must(job_thread_start(m->thread, &f), &f, "thread");
     for (unsigned shard = 0; shard < n_shards; shard++) {
-        struct crl_job j = {.db = db, .kid = ca->cert.ski, .ca_der = buf_span(&ca->der), .shard = shard, .fd = -1, .number = 1, .this_update = now,
-                            .next_update = now + 86400, .ended_after_s = now, .list = BUF_INIT(0)};
-        path_join(j.temp, "%s/%u.crl", keep ? keep : dir, shard);
-        int64_t t0 = clock_mono_us();
-        site_must(crl_gather(&j), &j.why, "gather");
-        int64_t t1 = clock_mono_us();
-        shard_sign(fd, &j);
-        int64_t t2 = clock_mono_us();
-        site_must(crl_finish(&j), &j.why, "finish");
-        read_us += t1 - t0;
-        sign_us += t2 - t1;
-        listed += j.entries;
-        bytes += j.bytes;
-        crl_job_end(&j);
+        m->jobs[shard] = (struct crl_job){.db = db, .kid = ca->cert.ski, .ca_der = buf_span(&ca->der), .shard = shard, .fd = -1, .number = 1, .this_update = now,
+                                          .next_update = now + 86400, .ended_after_s = now, .list = BUF_INIT(0)};
+        path_join(m->jobs[shard].temp, "%s/%u.crl", keep ? keep : dir, shard);
+    }
+    for (unsigned shard = 0; shard < n_shards; shard++) {
+        thread_wait(m, &m->gathered, shard + 1);
+        shard_sign(fd, &m->jobs[shard]);
+        m->is_signed++;
+    }
+    thread_wait(m, &m->finished, n_shards);
+    for (unsigned shard = 0; shard < n_shards; shard++) {
+        listed += m->jobs[shard].entries;
+        bytes += m->jobs[shard].bytes;
     }
     double ms = (double)(clock_mono_us() - from) / 1e3;
     if (listed != (uint64_t)entries)
         site_must(CE_INTERNAL, NULL, "entries are missing");
-    printf("\"ms\":%.1f,\"maker_cpu_ms\":%.1f,\"read_ms\":%.1f,\"sign_ms\":%.1f,\"bytes\":%llu,\"extra_kib\":%ld", ms, cpu_ms(RUSAGE_SELF) - cpu,
-           (double)read_us / 1e3, (double)sign_us / 1e3, (unsigned long long)bytes, memory_kib() - before);
+    printf("\"ms\":%.1f,\"maker_cpu_ms\":%.1f,\"bytes\":%llu,\"extra_kib\":%ld", ms, cpu_ms(RUSAGE_SELF) - cpu, (unsigned long long)bytes, memory_kib() - before);
+    (void)job_thread_stop(m->thread, 1000);
+    free(m->jobs);
     db_close(db);
 }
 

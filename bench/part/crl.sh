@@ -15,7 +15,7 @@ gencrl() { # SAMPLES: time in ms, memory in KiB
 crl() { # SAMPLES ENTRIES SHARDS: wall and CPU of both processes, memory of the one that needs more
     mkdir -p "$T/crl"
     j=$("$BB/crl_make" "$2" "$3" "$T/crl" 2>"$T/crl.log" | jq -c '. + { cpu_ms: (.maker_cpu_ms + .signer_cpu_ms), kib: ([.extra_kib, .signer_kib] | max) }') || die "crl_make"
-    sampled "$1" ms "$j"; sampled "$1_cpu" cpu_ms "$j"; sampled "$1_read" read_ms "$j"; sampled "$1_kib" kib "$j"
+    sampled "$1" ms "$j"; sampled "$1_cpu" cpu_ms "$j"; sampled "$1_kib" kib "$j"
 }
 judge() { # SHARD COMMAND...
     openssl crl -inform DER -in "$T/crl/$1.crl" -out "$T/crl/$1.pem" -CAfile "$T/crl/bundle.pem" 2>&1 | grep -q 'verify OK' || die "openssl does not verify the CRL"
@@ -33,7 +33,6 @@ for i in $(rounds 5); do
     [ "$i" -gt 1 ] || { index "$N"; gencrl peer; }
 done
 row "$N entries, 16 shards (the default), rows to durable CRLs, wall" ms ours 500 "openssl ca -gencrl, one run" peer
-row "of it gathering the entries out of the database" ms ours_read ""
 row "CPU of core and signer together" ms ours_cpu ""
 row "$N entries, 16 shards, memory of core beside the open database, or of the signer" KiB ours_kib 32768 "openssl ca -gencrl, whole process" peer_kib
 row "$N entries in one CRL, wall" ms whole 500 "openssl ca -gencrl, one run" peer

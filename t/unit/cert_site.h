@@ -8,6 +8,7 @@
 #include "core/revoke.h"
 #include "crypt/hash.h"
 #include "role/signer.h"
+#include "t/tap.h"
 #include "t/unit/crypt_site.h"
 #include "wire/snapshot.h"
 
