@@ -14,8 +14,8 @@ softhsm2-util --import "$SITE/keys/device.key" --token site --label device-ca --
 printf 'pkcs11:token=site;id=%%0b%%ad%%ca?module-path=%s&pin-source=%s\n' "$MODULE" "$H/pin" >"$SITE/keys/device.uri"
 chmod 600 "$SITE/keys/device.uri"; chown "$owner" "$SITE/keys/device.uri"
 hsm_conf "hsm_timeout = 4" "hsm_queue = 6" "hsm_sessions = 2"
-cradled "$SITE" 2>both.log; is $? 78 "with key and URI the service does not start"
-has "$(cat both.log)" 'both device.key and device.uri' "and says why"; rm -f both.log
+cradled "$SITE" 2>"$T/both.log"; is $? 78 "with key and URI the service does not start"
+has "$(cat "$T/both.log")" 'both device.key and device.uri' "and says why"
 mv "$SITE/keys/device.key" "$T/device.key"
 site_start || { ok 1 "cradled starts"; finish; }
 wait_for 20 token_up; ok $? "the token is there"
