@@ -1,6 +1,7 @@
 /* issue.c: leaf certificates from profiles. The certificates of a site itself are issue_site.c. See issue.h. */
 #include "crypt/issue.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "crypt/dn.h"
@@ -8,14 +9,15 @@
 #include "crypt/tbs.h"
 #include "crypt/x509_sign.h"
 
+#define SERIAL_TIME 6 /* bytes of the time in a serial number */
+
 enum err issue_serial(uint8_t out[ISSUE_SERIAL])
 {
-    enum err e;
-    do {
-        e = random_bytes(out, ISSUE_SERIAL);
-        out[0] &= 0x7f;
-    } while (!e && out[0] == 0);
-    return e;
+    int64_t ms = clock_now_ms();
+    for (int i = 0; i < SERIAL_TIME; i++)
+        out[i] = (uint8_t)(ms >> 8 * (SERIAL_TIME - 1 - i));
+    out[0] = (out[0] & 0x7f) ? out[0] & 0x7f : 1; /* positive, and of full length also when the clock is far off */
+    return random_bytes(out + SERIAL_TIME, ISSUE_SERIAL - SERIAL_TIME);
 }
 
 static enum err issue_check_names(const struct profile_values *v, struct fault *f)

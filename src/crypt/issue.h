@@ -10,7 +10,9 @@
 #include "crypt/profile.h"
 
 #define ISSUE_SERIAL 16 /* bytes of a serial number */
-MUST_USE enum err issue_serial(uint8_t out[ISSUE_SERIAL]);   /* random, first byte 01..7f */
+/* The time in ms, 6 bytes, then 80 random bits: unique and not to be guessed (RFC 5280 4.1.2.2), and new rows of the register lie side by side (a random
+ * number dirties a page of its own for each). Positive, the first byte is not 0. */
+MUST_USE enum err issue_serial(uint8_t out[ISSUE_SERIAL]);
 
 struct issue_request {
     struct span serial;             /* ISSUE_SERIAL bytes, positive, first byte not 0 */

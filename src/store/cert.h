@@ -35,7 +35,7 @@ struct cert_row {
 MUST_USE enum err store_cert_add(struct db *db, const struct cert_row *c, struct fault *f);
 /* Copies into the arena, DER included. CE_NOT_FOUND. */
 MUST_USE enum err store_cert_get(struct db *db, struct arena *a, struct span kid, struct span serial, struct cert_row *out, struct fault *f);
-/* The same for a serial whose issuer is not known (serials are 16 random bytes: unique in practice; the newest if not). */
+/* The same for a serial whose issuer is not known (80 bits of a serial are random: it is unique in practice; the newest if not). */
 MUST_USE enum err store_cert_find(struct db *db, struct arena *a, struct span serial, struct cert_row *out, struct fault *f);
 /* All certificates of a holder that end after now_s, oldest first, without DER; *n rows in the arena. */
 MUST_USE enum err store_cert_list(struct db *db, struct arena *a, enum cert_holder kind, struct span holder, int64_t now_s,
