@@ -1,7 +1,7 @@
 /* core_issue.c: durable issuances a second in one process: the real engine, the real signer, SQLite on disk, IN_FLIGHT requests
  * open at any time. Each issuance: judged, intent and evidence committed, signed and verified, certificate and evidence
- * committed, answered. Usage: core_issue [COUNT] [IN_FLIGHT] [apart]. apart: the signer in a process of its own at the end of a
- * socketpair, as in cradled; else both in one thread. Prints one line of JSON.
+ * committed, answered. Usage: core_issue [COUNT] [IN_FLIGHT] [apart]. apart: as in cradled, the signer in a process of its own at the
+ * end of a socketpair, files of the log and of CRLs written by threads; else all in one thread. Prints one line of JSON.
  */
 #include <poll.h>
 #include <stdlib.h>
@@ -140,8 +140,10 @@ int main(int argc, char **argv)
     struct fault f;
     int64_t core_cpu_us = 0, signer_cpu_us = 0;
     bool apart = argc > 3;
-    if (apart)
+    if (apart) {
         signer_part();
+        site_must(core_threads(s.core, &f), &f, "threads");
+    }
     int64_t start = clock_mono_us();
     while (done < count) {
         for (; sent < count && sent - done < in_flight; sent++) {
