@@ -248,7 +248,7 @@ void batch_reply_error(struct core *core, int peer, uint32_t generation, uint64_
 }
 
 /* Tokens count up; a slot is free again when every older one is. Answers of the signer come in order; those of tokens need not. */
-static uint64_t sign_slot_take(struct core *core, struct sign_done done, bool in_token)
+static uint64_t sign_slot_take(struct core *core, struct sign_done done, bool in_token, bool ahead)
 {
     if (core->token_next - core->token_first == core->nslots) {
         size_t n = core->nslots ? core->nslots * 2 : 256;
@@ -260,9 +260,10 @@ static uint64_t sign_slot_take(struct core *core, struct sign_done done, bool in
         core->nslots = n;
     }
     uint64_t t = core->token_next++;
-    core->slots[t & (core->nslots - 1)] = (struct sign_slot){ .done = done, .open = true, .in_token = in_token, .asked_us = clock_mono_us(),
+    core->slots[t & (core->nslots - 1)] = (struct sign_slot){ .done = done, .open = true, .in_token = in_token, .ahead = ahead, .asked_us = clock_mono_us(),
                                                              .due_ms = clock_mono_ms() + (in_token ? core->cfg.token_timeout_ms : core->cfg.sign_timeout_ms) };
     core->token_asked += in_token;
+    core->token_ahead += ahead;
     core->stats.signer_asked++;
     core->stats.signer_waiting++;
     return t;
@@ -271,7 +272,7 @@ static uint64_t sign_slot_take(struct core *core, struct sign_done done, bool in
 static void sign_leave(struct core *core, const struct effect *e)
 {
     bool in_token = core->ports.sign_in_token && token_of_request(core, e->type, e->body);
-    uint64_t token = sign_slot_take(core, e->done, in_token);
+    uint64_t token = sign_slot_take(core, e->done, in_token, in_token && !token_keeps_apart(e->type));
     (in_token ? core->ports.sign_in_token : core->ports.sign)(core->ports.ctx, e->type, token, e->body);
 }
 

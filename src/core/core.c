@@ -346,6 +346,7 @@ void core_signed(struct core *core, uint64_t token, const struct msg_signed *m)
     core->stats.signer_failed += m->code != CE_OK && m->code != CE_TOKEN_LOST; /* that has an event of its own */
     core->stats.signer_waiting--;
     core->token_asked -= s->in_token;
+    core->token_ahead -= s->ahead;
     s->open = false;
     while (core->token_first < core->token_next && !core->slots[core->token_first & (core->nslots - 1)].open)
         core->token_first++;

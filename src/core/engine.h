@@ -68,7 +68,8 @@ void ca_signatures_write(struct batch *b);
 /* Where an operation began, to undo it. */
 struct batch_mark { size_t neffects, nevents; int64_t states[DEVICE_STATES]; };
 
-struct sign_slot { struct sign_done done; int64_t due_ms, asked_us; bool open, in_token; };
+/* ahead: at a token, and in the way of an enrollment that comes now. */
+struct sign_slot { struct sign_done done; int64_t due_ms, asked_us; bool open, in_token, ahead; };
 struct peer {
     int id;
     uint32_t generation;
@@ -94,7 +95,7 @@ struct core {
     size_t ncas;
     struct core_token tokens[CORE_TOKENS];
     size_t ntokens;
-    int64_t token_asked;       /* open slots of requests to tokens */
+    int64_t token_asked, token_ahead; /* open slots of requests to tokens; those of them that are ahead */
     struct held_line lines[CORE_LINES]; /* line_held.c */
     struct item_list reads, writes;
     struct peer *peers;        /* owned array */

@@ -59,12 +59,14 @@ const struct core_token *token_of_request(const struct core *core, uint16_t type
     }
 }
 
-/* How long the oldest request to a token has waited. */
+bool token_keeps_apart(uint16_t type) { return type == MSG_SIGN_CRL_BEGIN || type == MSG_SIGN_CRL_PART || type == MSG_SIGN_CRL_END; }
+
+/* How long the oldest request to a token that is ahead has waited. */
 static int64_t oldest_ms(const struct core *core)
 {
-    for (uint64_t t = core->token_first; core->token_asked && t < core->token_next; t++) {
+    for (uint64_t t = core->token_first; core->token_ahead && t < core->token_next; t++) {
         const struct sign_slot *s = &core->slots[t & (core->nslots - 1)];
-        if (s->open && s->in_token)
+        if (s->open && s->ahead)
             return (clock_mono_us() - s->asked_us) / 1000;
     }
     return 0;
@@ -79,8 +81,8 @@ enum err token_ready(const struct core *core, struct span ca, const char *suffix
         return fault_set(f, CE_TOKEN_LOST, "the key " SPAN_FMT "%s in the token %s cannot be used: %s", SPAN_ARG(ca), suffix, t->label, t->why);
     if (t->lost)
         return fault_set(f, CE_TOKEN_LOST, "the token %s, which holds the key " SPAN_FMT "%s, does not answer; try again later", t->label, SPAN_ARG(ca), suffix);
-    if (core->token_asked >= core->cfg.token_queue || oldest_ms(core) > TOKEN_SLOW_MS)
-        return fault_set(f, CE_BUSY, "%lld signatures wait for tokens; try again later", (long long)core->token_asked);
+    if (core->token_ahead >= core->cfg.token_queue || oldest_ms(core) > TOKEN_SLOW_MS)
+        return fault_set(f, CE_BUSY, "%lld signatures wait for tokens; try again later", (long long)core->token_ahead);
     return CE_OK;
 }
 

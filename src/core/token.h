@@ -23,6 +23,9 @@ struct core_token {
 MUST_USE enum err token_op_state(struct batch *b, const struct caller *c, const void *msg, struct msg_reply *out, struct fault *f);
 /* The token that has the key which this request of msg.def (MSG_SIGN_…) asks for; NULL: the signer has it. */
 const struct core_token *token_of_request(const struct core *core, uint16_t type, struct span body);
+/* CRLs: one worker of the hsm role makes them one after the other, and enrollments have the others. With a slow token they may wait for minutes, which is no
+ * reason to send devices away. */
+bool token_keeps_apart(uint16_t type);
 /* May something be asked of this key ("device", "device-ocsp") by somebody who can come again? CE_OK; CE_TOKEN_LOST; CE_BUSY: too much waits for tokens. */
 MUST_USE enum err token_ready(const struct core *core, struct span ca, const char *suffix, struct fault *f);
 void token_status_put(const struct core *core, struct json_out *j); /* member "tokens" */

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "core/token.h"
 #include "role/hsm_impl.h"
 
 #define RETRY_MS 250       /* between two looks for a token that is gone, then twice as long */
@@ -66,10 +67,8 @@ void hsm_key_is(struct hsm *h, struct hsm_key *k, const char *why)
         wake_main(h);
 }
 
-static bool is_crl(uint16_t type) { return type == MSG_SIGN_CRL_BEGIN || type == MSG_SIGN_CRL_PART || type == MSG_SIGN_CRL_END; }
-
 /* One answer says one thing about one state: what a role never signs twice (a version, the size of the log), and what comes in parts, is one worker's. */
-static bool is_ordered(uint16_t type) { return type == MSG_SIGN_HEAD || type == MSG_SIGN_META || type == MSG_SIGN_FRAME || type == MSG_SIGN_SNAPSHOT || is_crl(type); }
+static bool is_ordered(uint16_t type) { return type == MSG_SIGN_HEAD || type == MSG_SIGN_META || type == MSG_SIGN_FRAME || type == MSG_SIGN_SNAPSHOT || token_keeps_apart(type); }
 
 void hsm_work_put(struct hsm *h, const struct ipc_frame *f)
 {

@@ -134,6 +134,38 @@ static void test_queue(void)
     ok(good == 4, "the others get their certificates");
 }
 
+/* As if everything that is open had been asked six seconds ago. */
+static void slots_age(void)
+{
+    for (uint64_t t = s.core->token_first; t < s.core->token_next; t++)
+        s.core->slots[t & (s.core->nslots - 1)].asked_us -= (TOKEN_SLOW_MS + 1000) * 1000;
+}
+
+/* A CRL that waits for a slow token is in nobody's way; an enrollment that does is. */
+static void test_crl_apart(void)
+{
+    struct key *e = device("e"), *g = device("g");
+    struct fault f = { 0 };
+    ok(reply_is(answer("e", e), CE_OK) && reply_is(answer("g", g), CE_OK), "two devices more");
+    s.hold = true;
+    (void)site_state(&s, "e", "revoked", "keyCompromise");
+    for (int i = 0; i < 40 && !s.core->token_asked; i++)
+        site_wait(&s, 50);
+    slots_age();
+    ok(s.core->token_asked > 0 && s.core->token_ahead == 0 && token_ready(s.core, SPAN_LIT("device"), "", &f) == CE_OK, "a CRL waits long for the token: enrollments go on");
+    key_free(e);
+    e = device("h");
+    uint64_t rid = ask("h", e);
+    site_run(&s);
+    ok(s.core->token_ahead == 1, "one does");
+    slots_age();
+    ok(token_ready(s.core, SPAN_LIT("device"), "", &f) == CE_BUSY, "an enrollment waits long: the next one is told to come again");
+    s.hold = false;
+    site_wait(&s, 300);
+    ok(reply_is(site_reply_of(&s, rid), CE_OK) && !s.core->token_asked && !s.core->token_ahead, "both are served");
+    key_free(e), key_free(g);
+}
+
 int main(void)
 {
     struct fault f = { 0 };
@@ -148,6 +180,7 @@ int main(void)
     test_lost();
     test_one_key();
     test_queue();
+    test_crl_apart();
     ok(core_fold_check(core_db(s.core), &f) == CE_OK, "fold(events) = tables: %s", f.code ? f.text : "equal");
     buf_free(&station.der);
     site_close(&s);
