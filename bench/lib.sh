@@ -47,8 +47,8 @@ station_site() {
         -d "{\"name\":\"station1\",\"role\":\"station\",\"lines\":\"bench\",\"csr\":\"$(cat "$T/station.csr")\"}" | jq -r .certificate >"$T/station.pem"
     openssl x509 -in "$T/station.pem" -noout 2>/dev/null || die "the station has no certificate"
 }
-register() { "$BB/est_load" "$HTTPS/api/v1/devices" "$SITE/ca/bundle.pem" "$SITE/operators/admin.pem" "$SITE/operators/admin.key" "$1" "$2" ${CONNS:-64}; } # PREFIX COUNT
-enroll() { "$BB/est_load" "$HTTPS/.well-known/est/simpleenroll" "$SITE/ca/bundle.pem" "$T/station.pem" "$T/station.key" "$1" "$2" ${CONNS:-64}; }
+register() { "$BB/est_load" "$HTTPS/api/v1/devices" "$SITE/ca/bundle.pem" "$SITE/operators/admin.pem" "$SITE/operators/admin.key" "$1" "$2" "${3:-64}"; } # PREFIX COUNT [CONNECTIONS]
+enroll() { "$BB/est_load" "$HTTPS/.well-known/est/simpleenroll" "$SITE/ca/bundle.pem" "$T/station.pem" "$T/station.key" "$1" "$2" "${3:-64}"; }
 
 # The CA of `openssl ca`, the peer: P-256 as well, in $T/peer.
 peer_ca() {

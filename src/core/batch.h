@@ -68,6 +68,7 @@ struct sign_done {
     void (*drop)(void *data);
     void *data;
     bool read_only;   /* fn writes nothing: it is called in a read batch at once and waits for no commit (OCSP, frames, heads) */
+    bool patient;     /* the answer may wait as OP_PATIENT does */
 };
 void batch_sign(struct batch *b, uint16_t type, struct span body, struct sign_done done);
 void batch_sign_msg(struct batch *b, const struct msg_desc *d, const void *m, struct sign_done done);
@@ -107,6 +108,7 @@ enum op_flags {
     OP_SILENT = 4,     /* front expects no reply */
     OP_IDEM = 8,       /* takes an Idempotency-Key */
     OP_DATED = 16,     /* refused while the clock is behind */
+    OP_PATIENT = 32,   /* may wait linger_ms for others of its kind (core.h) */
 };
 struct op {
     uint16_t type;

@@ -99,7 +99,7 @@ void enrollment_ask(struct batch *b, struct enrollment *e)
     e->asked++;
     if (!e->firm)
         batch_then(b, ask_firm, e);
-    batch_sign_msg(b, &msg_desc_sign_cert, &m, (struct sign_done){ .fn = cert_signed, .drop = ask_drop, .data = e });
+    batch_sign_msg(b, &msg_desc_sign_cert, &m, (struct sign_done){ .fn = cert_signed, .drop = ask_drop, .data = e, .patient = true });
 }
 
 /* The request that joined is undone: the engine answers it. */

@@ -48,20 +48,12 @@ static void config_copy(struct core *core, const struct core_config *c)
         .refusal_window_ms = or_default(c->refusal_window_ms, 60000),
         .check_max_mb = or_default(c->check_max_mb, 128),
         .sign_timeout_ms = or_default(c->sign_timeout_ms, 10000),
+        .linger_ms = c->linger_ms,
         .token_timeout_ms = or_default(c->token_timeout_ms, 40000),
         .token_queue = or_default(c->token_queue, 64),
         .clone_overlap_ms = or_default(c->clone_overlap_ms, 1800000),
         .clone_look_ms = or_default(c->clone_look_ms, 5000),
     };
-}
-
-static void list_init(struct item_list *l) { *l = (struct item_list){ .tail = &l->head }; }
-
-static void list_put(struct item_list *l, struct item *it)
-{
-    *l->tail = it;
-    l->tail = &it->next;
-    l->n++;
 }
 
 /* -- opening ------------------------------------------------------------------------------------------------------------------- */
@@ -163,8 +155,8 @@ enum err core_open(const struct core_config *c, const struct core_ports *ports, 
     struct core *core = mem_calloc(1, sizeof *core);
     core->ports = *ports;
     config_copy(core, c);
-    list_init(&core->reads);
-    list_init(&core->writes);
+    queue_init(&core->reads);
+    queue_init(&core->writes);
     core->refusals = refusals_new();
     core->started_ms = clock_mono_ms();
     core->tidy_ms = core->started_ms + 60000;
@@ -318,7 +310,7 @@ void core_request(struct core *core, int peer, const struct ipc_frame *frame)
                          .queued_us = clock_mono_us(), .body = span_of(it->bytes, frame->body.n) };
     if (frame->body.n)
         memcpy(it->bytes, frame->body.p, frame->body.n);
-    list_put(op->flags & OP_READ ? &core->reads : &core->writes, it);
+    queue_put(op->flags & OP_READ ? &core->reads : &core->writes, it);
     core->stats.queue_depth = (int64_t)(core->reads.n + core->writes.n);
 }
 
@@ -350,7 +342,7 @@ void core_signed(struct core *core, uint64_t token, const struct msg_signed *m)
     s->open = false;
     while (core->token_first < core->token_next && !core->slots[core->token_first & (core->nslots - 1)].open)
         core->token_first++;
-    list_put(it->done.read_only ? &core->reads : &core->writes, it);
+    queue_put(it->done.read_only ? &core->reads : &core->writes, it);
 }
 
 /* Everything that one of the two owes fails. */

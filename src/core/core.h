@@ -45,6 +45,7 @@ struct core_config {
     int64_t refusal_window_ms; /* repeats of a refusal within it make one event [60 s] */
     int64_t check_max_mb;      /* the database is checked whole at the start when it is no larger; a larger one as it is read [128] */
     int64_t sign_timeout_ms;   /* a signer request unanswered for so long counts as failed [10 s] */
+    int64_t linger_ms;         /* under load, enrollments wait so long for each other, to share a commit; 0: not at all [0] */
     int64_t token_timeout_ms;  /* the same of a request to a token [40 s] */
     int64_t token_queue;       /* requests at tokens; over it, enrollments and OCSP questions for their keys are CE_BUSY [64] */
     int64_t clone_overlap_ms;  /* two sessions open so long at two brokers are two holders, whatever their keepalive [30 min] */

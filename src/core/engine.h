@@ -25,7 +25,12 @@ struct item {
     struct span body;          /* into bytes */
     uint8_t bytes[];
 };
-struct item_list { struct item *head, **tail; size_t n; };
+struct item_list { struct item *head, **tail; size_t n, n_patient; };
+/* queue.c */
+void queue_init(struct item_list *l);
+void queue_put(struct item_list *l, struct item *it);
+struct item *queue_pop(struct item_list *l); /* NULL: empty */
+int64_t queue_ripe_us(const struct core *core, int64_t mono_us); /* when a batch of the writes that wait is due, now at the earliest */
 
 enum effect_kind { EFFECT_REPLY, EFFECT_SIGN, EFFECT_PUSH, EFFECT_THEN };
 struct effect {

@@ -24,19 +24,6 @@
 #define TIDY_MS 600000         /* old answers and reports are removed this often */
 #define TIDY_REPORTS_MS (7 * 86400000LL)
 
-static struct item *list_pop(struct item_list *l)
-{
-    struct item *it = l->head;
-    if (!it)
-        return NULL;
-    l->head = it->next;
-    if (!l->head)
-        l->tail = &l->head;
-    l->n--;
-    it->next = NULL;
-    return it;
-}
-
 /* -- reads ------------------------------------------------------------------------------------------------------------------- */
 static void core_read(struct core *core)
 {
@@ -45,7 +32,7 @@ static void core_read(struct core *core)
     struct item *it;
     batch_open(core, &b, &w, false);
     struct item *done = NULL;
-    for (int64_t i = 0; i < core->cfg.batch_max && (it = list_pop(&core->reads)); i++) {
+    for (int64_t i = 0; i < core->cfg.batch_max && (it = queue_pop(&core->reads)); i++) {
         struct fault f;
         if (item_run(&b, it, &f)) /* a read batch has no error that ends it */
             log_invariant("a read ended its batch", __FILE__, __LINE__);
@@ -185,7 +172,7 @@ static enum err batch_body(struct batch *b, struct item_list *items, struct item
     struct core *core = b->core;
     enum err e = fn ? fn(b, ctx, f) : CE_OK;
     struct item *it;
-    for (int64_t i = 0; !e && items && i < core->cfg.batch_max && (it = list_pop(items)); i++) {
+    for (int64_t i = 0; !e && items && i < core->cfg.batch_max && (it = queue_pop(items)); i++) {
         it->next = *done;
         *done = it;
         e = item_run(b, it, f);
@@ -243,11 +230,9 @@ static void items_end(struct core *core, struct item *done, struct item_list *re
 {
     struct item *it;
     if (f && rest) /* nobody in the queue waits for a database that fails; what the signer made stays for the next batch */
-        for (size_t n = rest->n; n && (it = list_pop(rest)); n--) {
+        for (size_t n = rest->n; n && (it = queue_pop(rest)); n--) {
             if (it->is_signed) {
-                *rest->tail = it;
-                rest->tail = &it->next;
-                rest->n++;
+                queue_put(rest, it);
                 continue;
             }
             it->next = done;
@@ -313,9 +298,15 @@ static void signs_expire(struct core *core, int64_t mono_ms)
     }
 }
 
+static bool writes_ripe(const struct core *core)
+{
+    int64_t mono_us = clock_mono_us();
+    return core->writes.head && queue_ripe_us(core, mono_us) <= mono_us;
+}
+
 bool core_has_work(const struct core *core)
 {
-    return core->reads.head || core->writes.head || core->wake || (!core->dead.code && core_wants_write(core, clock_mono_ms()));
+    return core->reads.head || writes_ripe(core) || core->wake || (!core->dead.code && core_wants_write(core, clock_mono_ms()));
 }
 
 /* Has a thread of a part done its work? */
@@ -331,7 +322,7 @@ enum err core_step(struct core *core, struct fault *f)
     wake_take(core);
     if (core->reads.head)
         core_read(core);
-    if (!core->dead.code && (core->writes.head || core_wants_write(core, clock_mono_ms())))
+    if (!core->dead.code && (writes_ripe(core) || core_wants_write(core, clock_mono_ms())))
         if (core_write(core, &core->writes, NULL, NULL, f))
             core->wake = true; /* its requests have the answer; what ends the process is in dead */
     if (core->wake)
@@ -357,7 +348,7 @@ int64_t core_next_wake_ms(const struct core *core, int64_t mono_ms)
 {
     if (core_has_work(core))
         return mono_ms;
-    int64_t next = mono_ms + 60000;
+    int64_t next = core->writes.head ? queue_ripe_us(core, mono_ms * 1000) / 1000 + 1 : mono_ms + 60000;
     for (int i = 0; i < CORE_PARTS; i++)
         if (core->parts[i] && core->part_next_ms[i] < next)
             next = core->part_next_ms[i];

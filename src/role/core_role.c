@@ -12,6 +12,8 @@
 #define CORE_PARENT CORE_FRONTS /* the parent's number among core's peers; it gets no answers */
 #define CORE_NO_SIGNER_MS 100 /* pause between two rounds of refusals while the signer restarts */
 
+#define CORE_LINGER_MS 1 /* core/queue.c: at 64 requests in flight half the commits; with 3 ms no fewer, and the processors wait */
+
 struct core_role {
     struct event_base *base;
     struct core *core;
@@ -253,6 +255,7 @@ static enum err core_role_open(struct core_role *c, const struct role_context *r
                                   .why = rc->why,
                                   .n_shards = s->n_shards,
                                   .queue_max = s->max_queue,
+                                  .linger_ms = CORE_LINGER_MS,
                                   .token_queue = s->hsm_queue,
                                   .token_timeout_ms = s->hsm_timeout * 1000 + 10000,
                                   .crl_validity_s = s->crl_validity,
