@@ -44,8 +44,13 @@ enum err decision_newest(struct batch *b, struct span uid, struct span serial, i
         event_read(&r, &ev);
         if (out->slot && (out->to != DEVICE_STATES || ev.at != out->at))
             break;
-        if ((!frame_at || ev.at <= frame_at) && decision_of(&ev, serial, &one) && (!out->slot || one.to != DEVICE_STATES))
-            *out = one;
+        if (frame_at && ev.at > frame_at)
+            continue;
+        if (decision_of(&ev, serial, &one)) {
+            if (!out->slot || one.to != DEVICE_STATES)
+                *out = one;
+        } else if (out->slot && span_eq_str(ev.kind, "device-state"))
+            break; /* it was let in again since: what took it away before that, within the same millisecond, is not the reason */
     }
     return db_rows_end(&r, f);
 }
