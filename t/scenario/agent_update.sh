@@ -137,8 +137,8 @@ cradle-agent -c "$T/dev-1.conf" update accept 2>/dev/null; is $? 4 "when there i
 sed -i 's/^update_ask.*//' "$T/dev-1.conf"
 sed -i '/^update_url/d' "$T/dev-1.conf" # no road any more: from the site's own store
 image 1.9.0 2500000; publish r19 1.9.0 2 --handler files; cradle artifact upload "$T/img/1.9.0" --quiet; ok $? "the site holds a file itself"
+order dev-1 r19 >/dev/null # before the daemon asks: told that there is nothing, it asks again in update_poll_interval
 cradle-agent -c "$T/dev-1.conf" run 2>>"$T/agent.log" & agent=$!; own $agent
-order dev-1 r19 >/dev/null
 runs() { [ "$(status dev-1 | jq -r .confirmed.version)" = "$1" ]; }
 wait_for 30 runs 1.9.0; ok $? "the daemon's client installs it without being told"
 cmp -s "$T/dev-1/app" "$T/img/1.9.0"; ok $? "bit by bit"
