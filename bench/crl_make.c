@@ -51,14 +51,30 @@ static void fill(struct span kid, int entries)
     db_close(db);
 }
 
+static long memory_kib(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return u.ru_maxrss;
+}
+
+static double cpu_ms(int who)
+{
+    struct rusage u;
+    getrusage(who, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e3 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e3;
+}
+
 /* -- the signer, in its own process ------------------------------------------------------------------------------------------- */
-static void signer_serve(int fd)
+static void signer_serve(int fd, double *cpu)
 {
     const struct signer_config c = {.dir = dir, .base_url = SITE_URL, .n_shards = n_shards};
     struct signer *s;
     CLEANUP(buf_free) struct buf in = BUF_INIT(IPC_MAX), out = BUF_INIT(IPC_MAX);
     struct ipc_frame frame;
     site_must(signer_open(&c, &s, &f), &f, "signer");
+    *cpu = cpu_ms(RUSAGE_SELF);
+    site_must(file_write_all(fd, SPAN_LIT("r")), NULL, "word that it is ready");
     for (ssize_t n = 1; n > 0;) {
         uint8_t *at = buf_grow(&in, 262144);
         n = read(fd, at, 262144);
@@ -163,25 +179,13 @@ static void shard_sign(int fd, struct crl_job *j)
         answer(fd, &in, &j->list);
 }
 
-static long memory_kib(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return u.ru_maxrss;
-}
-
-static double cpu_ms(int who)
-{
-    struct rusage u;
-    getrusage(who, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e3 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e3;
-}
-
 static void work(struct ca *ca, int entries, const char *keep, int fd)
 {
     struct db *db;
     uint64_t listed = 0, bytes = 0;
     site_must(db_open(db_path, DB_READONLY | DB_SMALL, &db, &f), &f, "database");
+    char ready;
+    site_must(read(fd, &ready, 1) == 1 ? CE_OK : CE_IO, NULL, "the signer does not start");
     long before = memory_kib();
     double cpu = cpu_ms(RUSAGE_SELF);
     struct making *m = &making;
@@ -234,8 +238,8 @@ int main(int argc, char **argv)
     if (pid == 0) {
         close(fds[0]);
         long before = memory_kib();
-        double cpu = cpu_ms(RUSAGE_SELF);
-        signer_serve(fds[1]);
+        double cpu;
+        signer_serve(fds[1], &cpu);
         printf(",\"signer_cpu_ms\":%.1f,\"signer_kib\":%ld}\n", cpu_ms(RUSAGE_SELF) - cpu, memory_kib() - before);
         fflush(stdout);
         _exit(0);
