@@ -32,7 +32,7 @@ for i in $(rounds 5); do
     register "e$i" "$E" >/dev/null && j=$(enroll "e$i" "$E") || die "enrollment failed"
     sampled fewer per_s "$j"; sampled fewer50 p50_ms "$j"; sampled fewer99 p99_ms "$j"
 done
-row "durable issuance in process, one thread, 64 in flight" certificates/s one "10000" "textbook, 64 a transaction" book64
+row "durable issuance in process, one thread, 64 in flight" certificates/s one "" "textbook, 64 a transaction" book64
 row "durable issuance in process, signer apart, 256 in flight" certificates/s apart "10000" "openssl ca, one batch" ca_batch
 row "signer alone, one core" certificates/s signer "" "openssl ca, one batch" ca_batch
 row "enrollment through EST, 256 kept-alive mTLS connections, each answered when it is durable" certificates/s est "4000" "openssl ca, one by one" ca_one
