@@ -306,7 +306,7 @@ void core_request(struct core *core, int peer, const struct ipc_frame *frame)
         return;
     }
     struct item *it = mem_alloc(sizeof *it + frame->body.n);
-    *it = (struct item){ .peer = peer, .generation = peer_find(core, peer)->generation, .rid = frame->rid, .type = frame->type,
+    *it = (struct item){ .patient = (op->flags & OP_PATIENT) != 0, .peer = peer, .generation = peer_find(core, peer)->generation, .rid = frame->rid, .type = frame->type,
                          .queued_us = clock_mono_us(), .body = span_of(it->bytes, frame->body.n) };
     if (frame->body.n)
         memcpy(it->bytes, frame->body.p, frame->body.n);
@@ -324,7 +324,7 @@ void core_signed(struct core *core, uint64_t token, const struct msg_signed *m)
         return;
     }
     struct item *it = mem_alloc(sizeof *it + m->text.n + m->body.n);
-    *it = (struct item){ .is_signed = true, .queued_us = clock_mono_us(), .done = s->done, .answer = *m };
+    *it = (struct item){ .is_signed = true, .patient = s->done.patient, .queued_us = clock_mono_us(), .done = s->done, .answer = *m };
     it->answer.text = span_of(it->bytes, m->text.n);
     it->answer.body = span_of(it->bytes + m->text.n, m->body.n);
     it->signature = ca_signature_of(m);

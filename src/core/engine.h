@@ -14,6 +14,7 @@
 struct item {
     struct item *next;
     bool is_signed;
+    bool patient;              /* may wait for others of its kind: queue.c */
     int peer;
     uint32_t generation;
     uint64_t rid;

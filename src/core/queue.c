@@ -12,14 +12,12 @@
 
 void queue_init(struct item_list *l) { *l = (struct item_list){ .tail = &l->head }; }
 
-static bool is_patient(const struct item *it) { return it->is_signed ? it->done.patient : (op_find(it->type)->flags & OP_PATIENT) != 0; }
-
 void queue_put(struct item_list *l, struct item *it)
 {
     *l->tail = it;
     l->tail = &it->next;
     l->n++;
-    l->n_patient += is_patient(it);
+    l->n_patient += it->patient;
 }
 
 struct item *queue_pop(struct item_list *l)
@@ -31,7 +29,7 @@ struct item *queue_pop(struct item_list *l)
     if (!l->head)
         l->tail = &l->head;
     l->n--;
-    l->n_patient -= is_patient(it);
+    l->n_patient -= it->patient;
     it->next = NULL;
     return it;
 }
