@@ -362,6 +362,14 @@ static inline const struct msg_reply *site_state(struct site *s, const char *uid
     return site_do(s, &s->admin, &msg_desc_device_state, &m);
 }
 
+/* The core closes and opens again, with what s->cfg says now; what it had asked the signer is forgotten. */
+static inline void site_restart(struct site *s)
+{
+    core_close(s->core);
+    site_forget_asks(s);
+    site_core_open(s);
+}
+
 /* One check: fold(events) = tables. */
 static inline void site_folds(const struct site *s, const char *when)
 {

@@ -240,10 +240,8 @@ static void crash(void)
     site_run(&s);
     ok(site_count(&s, "SELECT count(*) FROM intent") == 1, "an intent is durable before the signer is asked");
     int64_t orphans = site_count(&s, "SELECT count(*) FROM event WHERE kind = 'cert-orphan'");
-    core_close(s.core);
-    site_forget_asks(&s);
     s.hold = false;
-    site_core_open(&s);
+    site_restart(&s);
     site_run(&s);
     ok(site_count(&s, "SELECT count(*) FROM intent") == 0, "the next start closes it");
     ok(site_count(&s, "SELECT count(*) FROM event WHERE kind = 'cert-orphan'") == orphans + 1 &&

@@ -114,9 +114,7 @@ static void whose(void)
     ok(reply_is(confirm(&station, NULL, &r), CE_TRANSACTION_NONE), "nobody confirms what did not begin");
     tx[1]--;
     nonce[0]--;
-    core_close(s.core);
-    site_forget_asks(&s);
-    site_core_open(&s);
+    site_restart(&s);
     ok(reply_is(confirm(&station, NULL, &r), CE_OK) && events("cert-confirmed") == 1, "after a restart it is confirmed");
     nonce[0]--;
     ok(reply_is(confirm(&station, NULL, &r), CE_OK) && events("cert-confirmed") == 1, "again: the same answer, no event");
@@ -250,10 +248,8 @@ int main(void)
     others();
     secrets_end();
     site_folds(&s, "at the end");
-    core_close(s.core);
     s.cfg.cmp_keep_unconfirmed = true;
-    site_forget_asks(&s);
-    site_core_open(&s);
+    site_restart(&s);
     unconfirmed(true);
     site_folds(&s, "with certificates that were kept");
     buf_free(&station.der);

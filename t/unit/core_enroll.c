@@ -95,10 +95,8 @@ static void crash(void)
     site_run(&s);
     ok(site_count(&s, "SELECT count(*) FROM intent") == 1 && in_state("approved") == 2, "the signer has not answered; the approval is not used up");
     ok(reply_is(decide(&olga, k, "refuse", "late"), CE_BUSY_UID), "it cannot be refused now");
-    core_close(s.core);
-    site_forget_asks(&s);
     s.hold = false;
-    site_core_open(&s);
+    site_restart(&s);
     site_run(&s);
     ok(site_count(&s, "SELECT count(*) FROM intent") == 0 && in_state("approved") == 2, "after a restart the intent is closed, the approval is there");
     ok(reply_is(ask("dev-4", k), CE_OK), "and the device gets its certificate");

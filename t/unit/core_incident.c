@@ -306,9 +306,7 @@ static void drills(void)
     m = drill_of("canary", decision, 2, 0);
     m.session = 0;
     ok(says(site_do(&s, &s.admin, &msg_desc_drill_add, &m), "\"result\":\"passed\"}"), "without a session to close, acknowledgements are enough");
-    core_close(s.core);
-    site_forget_asks(&s);
-    site_core_open(&s);
+    site_restart(&s);
     buf_reset(&status);
     core_metrics(s.core, true, &status);
     ok(strstr(buf_cstr(&status), "\"last_result\":\"passed\"") && !strstr(buf_cstr(&status), "\"passed_at\":null"), "after a restart the status still knows");

@@ -82,10 +82,7 @@ static void steps(int n)
 /* Without an orderly end: what was not committed is lost. */
 static void crash(void)
 {
-    core_close(s.core);
-    site_forget_asks(&s);
-    s.core = NULL;
-    site_core_open(&s);
+    site_restart(&s);
 }
 
 #define LORRY "SELECT count(*) FROM device_state WHERE uid LIKE 'lorry%%' AND state = 'revoked' AND uid <> 'lorry-late-0' AND %lld = 0"

@@ -225,9 +225,7 @@ static void restart(void)
     struct fault f = { 0 };
     policy_free(policy_now("", &before));
     ok(core_fold_check(core_db(s.core), &f) == CE_OK, "the tables are the fold of the events %s", f.text);
-    core_close(s.core);
-    site_forget_asks(&s);
-    site_core_open(&s);
+    site_restart(&s);
     policy_free(policy_now("", &after));
     ok(span_eq(buf_span(&before), buf_span(&after)), "a restart changes nothing");
 }

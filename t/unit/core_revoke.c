@@ -52,9 +52,7 @@ static void stream(void)
     struct msg_edge_open m = { .since = SPAN_LIT("1:01") };
     ok(reply_is(site_do(&s, &edge, &msg_desc_edge_open, &m), CE_BAD_FRAME), "a malformed vector is refused");
     ok(reply_is(site_do(&s, &station, &msg_desc_edge_open, &m), CE_ROLE_FORBIDDEN), "and a station does not subscribe");
-    core_close(s.core);
-    site_forget_asks(&s);
-    site_core_open(&s);
+    site_restart(&s);
     site_wait(&s, 20);
     late = (struct subscriber){ 0 };
     ok(sub_open(&late) && sub_good(&late) && late.n[0] == u.n[0] && late.n[1] == u.n[1],
@@ -220,9 +218,7 @@ static void quarantine(void)
             ok(crl_comes(&a, "device", false), "no CRL lists it");
             late = (struct subscriber){ 0 };
             ok(sub_open(&late) && sub_good(&late) && repairs(&late, "dev-q") && !sub_blocks(&late, "dev-q"), "a snapshot says so too");
-            core_close(s.core);
-            site_forget_asks(&s);
-            site_core_open(&s);
+            site_restart(&s);
             late = (struct subscriber){ 0 };
             ok(sub_open(&late) && sub_good(&late) && repairs(&late, "dev-q"), "and one after a restart");
             (void)sub_open(&u);

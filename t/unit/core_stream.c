@@ -98,9 +98,7 @@ static void bad_moments(void)
         site_replies_free(&s);
         many(true, 10000 + 2 * i, 1); /* makes the kept snapshot old, not useless */
         if (i == 10) {                /* useless: the core starts anew */
-            core_close(s.core);
-            site_forget_asks(&s);
-            site_core_open(&s);
+            site_restart(&s);
         }
         s.hold = i & 1;
         s.down = i & 2;
@@ -208,9 +206,7 @@ static void policies(void)
     sub_follow(&back);
     ok(sub_good(&back) && strstr(back.document, "line l-4 "), "a document among more changes than a frame holds");
     ok(!sub_open(&new) && sub_good(&new) && strcmp(new.document, back.document) == 0, "all of it from the ring");
-    core_close(s.core);
-    site_forget_asks(&s);
-    site_core_open(&s);
+    site_restart(&s);
     new = (struct subscriber){ 0 };
     (void)sub_open(&new);
     ok(sub_good(&new) && strcmp(new.document, back.document) == 0 && memcmp(new.keys[4], back.keys[4], SNAPSHOT_KEY) == 0,
@@ -229,9 +225,7 @@ static void expiry(void)
         serial[15] = (uint8_t)i;
         site_must(store_cert_state_put(core_db(s.core), ca.kid, span_of(serial, 16), &st, &f), &f, "row");
     }
-    core_close(s.core);
-    site_forget_asks(&s);
-    site_core_open(&s);
+    site_restart(&s);
     back = (struct subscriber){ 0 };
     (void)sub_open(&back);
     ok(sub_good(&back) && back.n[0] == 1200, "1 200 revoked certificates are in the snapshot");

@@ -175,9 +175,7 @@ static void test_failing(void)
 static void test_again(void)
 {
     struct fault f = { 0 };
-    core_close(s.core);
-    site_forget_asks(&s);
-    site_core_open(&s);
+    site_restart(&s);
     ok(core_threads(s.core, &f) == CE_OK && pump(10000, caught_up), "closed and opened again: sound, and it goes on");
 }
 
@@ -199,10 +197,8 @@ int main(void)
     deciding = pthread_self();
     log_setup("test", LOG_LEVEL_ERROR);
     site_open(&s);
-    core_close(s.core);
-    site_forget_asks(&s);
     s.cfg.log_quiet_ms = 50;
-    site_core_open(&s);
+    site_restart(&s);
     ok(core_threads(s.core, &f) == CE_OK, "core's writer starts");
     wrong_thread = 0;
     devices("first", 3);
