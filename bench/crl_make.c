@@ -58,10 +58,10 @@ static long memory_kib(void)
     return u.ru_maxrss;
 }
 
-static double cpu_ms(int who)
+static double cpu_ms(void)
 {
     struct rusage u;
-    getrusage(who, &u);
+    getrusage(RUSAGE_SELF, &u);
     return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e3 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e3;
 }
 
@@ -73,7 +73,7 @@ static void signer_serve(int fd, double *cpu)
     CLEANUP(buf_free) struct buf in = BUF_INIT(IPC_MAX), out = BUF_INIT(IPC_MAX);
     struct ipc_frame frame;
     site_must(signer_open(&c, &s, &f), &f, "signer");
-    *cpu = cpu_ms(RUSAGE_SELF);
+    *cpu = cpu_ms();
     site_must(file_write_all(fd, SPAN_LIT("r")), NULL, "word that it is ready");
     for (ssize_t n = 1; n > 0;) {
         uint8_t *at = buf_grow(&in, 262144);
@@ -187,7 +187,7 @@ static void work(struct ca *ca, int entries, const char *keep, int fd)
     char ready;
     site_must(read(fd, &ready, 1) == 1 ? CE_OK : CE_IO, NULL, "the signer does not start");
     long before = memory_kib();
-    double cpu = cpu_ms(RUSAGE_SELF);
+    double cpu = cpu_ms();
     struct making *m = &making;
     m->jobs = mem_calloc(n_shards, sizeof *m->jobs);
     m->thread = job_thread_new(-1);
@@ -211,7 +211,7 @@ static void work(struct ca *ca, int entries, const char *keep, int fd)
     double ms = (double)(clock_mono_us() - from) / 1e3;
     if (listed != (uint64_t)entries)
         site_must(CE_INTERNAL, NULL, "entries are missing");
-    printf("\"ms\":%.1f,\"maker_cpu_ms\":%.1f,\"bytes\":%llu,\"extra_kib\":%ld", ms, cpu_ms(RUSAGE_SELF) - cpu, (unsigned long long)bytes, memory_kib() - before);
+    printf("\"ms\":%.1f,\"maker_cpu_ms\":%.1f,\"bytes\":%llu,\"extra_kib\":%ld", ms, cpu_ms() - cpu, (unsigned long long)bytes, memory_kib() - before);
     (void)job_thread_stop(m->thread, 1000);
     free(m->jobs);
     db_close(db);
@@ -240,7 +240,7 @@ int main(int argc, char **argv)
         long before = memory_kib();
         double cpu;
         signer_serve(fds[1], &cpu);
-        printf(",\"signer_cpu_ms\":%.1f,\"signer_kib\":%ld}\n", cpu_ms(RUSAGE_SELF) - cpu, memory_kib() - before);
+        printf(",\"signer_cpu_ms\":%.1f,\"signer_kib\":%ld}\n", cpu_ms() - cpu, memory_kib() - before);
         fflush(stdout);
         _exit(0);
     }
