@@ -79,12 +79,6 @@ static void steps(int n)
     }
 }
 
-/* Without an orderly end: what was not committed is lost. */
-static void crash(void)
-{
-    site_restart(&s);
-}
-
 #define LORRY "SELECT count(*) FROM device_state WHERE uid LIKE 'lorry%%' AND state = 'revoked' AND uid <> 'lorry-late-0' AND %lld = 0"
 
 static void life(void)
@@ -114,7 +108,7 @@ static void life(void)
     rid = site_send(&s, &olga, &msg_desc_mass_move, &(struct msg_mass_move){ .id = id, .move = SPAN_LIT("resume") });
     steps(1);
     ok(reply_is(site_reply_of(&s, rid), CE_OK), "resumed by another");
-    crash();
+    site_restart(&s); /* without an orderly end: what was not committed is lost */
     some = count(LORRY, 0);
     ok(some < 1300 && is(id, "running", 1300, some, 0, 0), "after a crash the count is what is done (%lld)", (long long)some);
     site_run(&s);
